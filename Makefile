@@ -1,0 +1,52 @@
+# `make help` lists the targets. Each sets up what it needs first, so that a fresh clone works.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+AWSBIN := .venv-aws/bin
+PIP    := pip install --quiet --disable-pip-version-check --require-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test verify requirements clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.run: requirements/run.txt pyproject.toml
+	@echo "setting up $(VENV) (once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/$(PIP) -r requirements/run.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	@$(BIN)/$(PIP) -r requirements/dev.txt
+	@touch $@
+
+.venv-aws/.done: requirements/aws.txt
+	@$(PYTHON) -m venv .venv-aws
+	@$(AWSBIN)/$(PIP) -r requirements/aws.txt
+	@touch $@
+
+demo: $(VENV)/.run ## Try it in a minute: no AWS, no cluster
+	@$(BIN)/nodeeni demo
+
+test: $(VENV)/.dev .venv-aws/.done ## Run the test suite
+	@PATH="$(CURDIR)/$(AWSBIN):$$PATH" $(BIN)/pytest
+
+verify: $(VENV)/.dev ## Lint, types, import order, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python hack/generate.py --check
+
+generate: $(VENV)/.dev ## Write the generated files (CRDs)
+	@$(BIN)/python hack/generate.py
+
+requirements: $(VENV)/.dev ## Pin the dependencies anew, with hashes
+	@for spec in "run --extra sandbox" "dev --extra sandbox --group dev" "aws --group aws"; do set -- $$spec; name=$$1; shift; \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    $$(test $$name = aws || echo pyproject.toml) "$$@" -o requirements/$$name.txt; done
+
+clean: ## Remove the environments and caches
+	@rm -rf $(VENV) .venv-aws .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

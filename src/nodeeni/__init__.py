@@ -1,0 +1,1 @@
+"""nodeeni: extra network interfaces (ENIs) for Kubernetes nodes in AWS."""

@@ -1,0 +1,1 @@
+"""What users write and read: the two custom resources, their names and their conditions."""

@@ -1,0 +1,1 @@
+"""The one controller of a cluster: from watch events to EC2 calls and back to status."""

@@ -1,0 +1,1 @@
+"""The Kubernetes border: transport, errors, informers, lease, events."""
