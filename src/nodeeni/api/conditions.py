@@ -1,0 +1,34 @@
+"""Conditions of a NodeENI, by Kubernetes' rules: a transition time changes only with the status."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from nodeeni.api.v1alpha1 import Condition
+
+READY = "Ready"
+PROGRESSING = "Progressing"
+DEGRADED = "Degraded"
+
+
+def condition(kind: str, holds: bool, reason: str, message: str) -> Condition:
+    """A condition without times: `carried_over` gives it those."""
+    return Condition(type=kind, status="True" if holds else "False", reason=reason, message=message)
+
+
+def carried_over(
+    now: str, generation: int, wanted: Iterable[Condition], before: Sequence[Condition]
+) -> list[Condition]:
+    """The wanted conditions with the transition times of those before, where the status is the same.
+
+    `now` is RFC 3339. Conditions of types that are not ours are kept as they stand.
+    """
+    known = {entry.type: entry for entry in before}
+    result = []
+    for entry in wanted:
+        old = known.pop(entry.type, None)
+        since = old.last_transition_time if old and old.status == entry.status else now
+        result.append(
+            msgspec.structs.replace(entry, last_transition_time=since, observed_generation=generation)
+        )
+    return result + list(known.values())

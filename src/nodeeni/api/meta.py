@@ -1,0 +1,31 @@
+"""Object metadata: the fields of Kubernetes' ObjectMeta that this program reads, and no others.
+
+msgspec drops what is not named here while decoding, which is what keeps 5,000 Nodes of 10 KB small.
+"""
+
+import msgspec
+
+
+class OwnerReference(msgspec.Struct, frozen=True, rename="camel"):
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+
+
+class ObjectMeta(msgspec.Struct, rename="camel", kw_only=True):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    creation_timestamp: str = ""
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    finalizers: list[str] = []
+    owner_references: list[OwnerReference] = []
+
+    @property
+    def deleting(self) -> bool:
+        return self.deletion_timestamp is not None

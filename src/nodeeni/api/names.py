@@ -1,0 +1,63 @@
+"""Names that others depend on: scripts, policies, IAM conditions and v1.1.0's users.
+
+The source of each is the project's contract; changing one breaks somebody.
+"""
+
+import hashlib
+
+GROUP = "networking.k8s.aws"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+CONTROLLER = "nodeeni-controller"  # event component, managed-by tag, field manager
+FINALIZER = "nodeeni.networking.k8s.aws/finalizer"
+LEASE = "nodeeni-controller-leader-election"
+NAMESPACE = "eni-controller-system"
+
+TAG_NAME = "Name"
+TAG_NODEENI = "NodeENI"
+TAG_NODE = "Node"
+TAG_MANAGED_BY = "kubernetes.io/cluster/managed-by"
+TAG_NO_MANAGE = "node.k8s.amazonaws.com/no_manage"  # without it the VPC CNI adopts or deletes the interface
+TAG_CLUSTER = "nodeeni.networking.k8s.aws/cluster"
+TAG_UID = "nodeeni.networking.k8s.aws/uid"
+TAG_INSTANCE = "nodeeni.networking.k8s.aws/instance"
+
+OWN_TAGS = (
+    TAG_NAME,
+    TAG_NODEENI,
+    TAG_NODE,
+    TAG_MANAGED_BY,
+    TAG_NO_MANAGE,
+    TAG_CLUSTER,
+    TAG_UID,
+    TAG_INSTANCE,
+)
+
+TAG_VALUE_LIMIT = 256  # characters, EC2's limit
+
+
+def interface_tags(*, cluster_id: str, nodeeni: str, uid: str, node: str, instance_id: str) -> dict[str, str]:
+    """The controller's own tags of one network interface, all of them part of the create call."""
+    tags = {
+        TAG_NAME: f"nodeeni-{nodeeni}-{node}",
+        TAG_NODEENI: nodeeni,
+        TAG_NODE: node,
+        TAG_MANAGED_BY: CONTROLLER,
+        TAG_NO_MANAGE: "true",
+        TAG_CLUSTER: cluster_id,
+        TAG_UID: uid,
+        TAG_INSTANCE: instance_id,
+    }
+    return {key: value[:TAG_VALUE_LIMIT] for key, value in tags.items()}
+
+
+def client_token(*, cluster_id: str, uid: str, instance_id: str, generation: int) -> str:
+    """The idempotency token of a create call: at most 64 ASCII characters (EC2's limit).
+
+    It is the same in every process and after every crash, so that a Create whose answer was lost is
+    answered with the same interface again. `generation` moves on only when the interface that the token
+    made is proved gone. A NodeENI has one interface on an instance, so there is no slot to tell apart.
+    """
+    text = "\x00".join((cluster_id, uid, instance_id, str(generation)))
+    return "nodeeni-" + hashlib.sha256(text.encode()).hexdigest()[:48]

@@ -1,0 +1,328 @@
+"""The custom resources NodeENI and ENINode, as users write them and as this program reads them.
+
+One declaration serves both: `crd.py` generates the manifests from these types, and the informers decode
+into them. Rules stand in `extra_json_schema`, which msgspec does not enforce while decoding: the API server
+refuses bad objects, and an object that was stored before a rule existed must still be readable, or nothing
+could ever be cleaned up after it.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta
+
+from nodeeni.api.meta import ObjectMeta
+from nodeeni.api.names import OWN_TAGS
+
+ACRONYMS = {"id": "ID", "ids": "IDs", "cidr": "CIDR", "ip": "IP", "pci": "PCI", "dpdk": "DPDK", "eni": "ENI"}
+
+
+def camel_case(field: str) -> str:
+    """`private_ip_address` → `privateIPAddress`: camel case with the acronyms of Kubernetes and EC2."""
+    first, *rest = field.split("_")
+    return first + "".join(ACRONYMS.get(word, word.capitalize()) for word in rest)
+
+
+def schema(description: str, **rules: Any) -> Meta:
+    """A field's description and its rules, as they stand in the CRD."""
+    return Meta(description=description, extra_json_schema=rules)
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A CEL rule of the object that carries it. `field` is the path that a refusal names."""
+
+    rule: str
+    message: str
+    field: str | None = None
+
+
+SubnetID = Annotated[str, Meta(extra_json_schema={"pattern": "^subnet-[0-9a-f]{8,17}$"})]
+GroupID = Annotated[str, Meta(extra_json_schema={"pattern": "^sg-[0-9a-f]{8,17}$"})]
+TagName = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 255})]
+LabelValue = Annotated[str, Meta(extra_json_schema={"maxLength": 63})]
+TagValue = Annotated[str, Meta(extra_json_schema={"maxLength": 256})]
+
+InterfaceName = Annotated[
+    str,
+    schema(
+        "Alternative name (altname) of the link on the node, so that a Multus `master` can be the same on "
+        "every instance type and image. Default: the NodeENI's name.",
+        minLength=1,
+        maxLength=127,
+        pattern=r"^[^/\s]+$",
+    ),
+]
+
+
+class LabelRequirement(msgspec.Struct, rename=camel_case, frozen=True, omit_defaults=True):
+    """One requirement on a node's labels, as in a Kubernetes label selector."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.operator in ['In', 'NotIn'] ? (has(self.values) && size(self.values) > 0)"
+            " : (!has(self.values) || size(self.values) == 0)",
+            "In and NotIn need at least one value; Exists and DoesNotExist take none",
+            "values",
+        ),
+    )
+
+    key: Annotated[str, schema("Label key.", minLength=1, maxLength=317)]
+    operator: Annotated[
+        Literal["In", "NotIn", "Exists", "DoesNotExist"], schema("How the key relates to the values.")
+    ]
+    values: Annotated[list[LabelValue], schema("Label values, for In and NotIn.", maxItems=64)] = []
+
+
+_OWN_TAG_LIST = ", ".join(f"'{tag}'" for tag in OWN_TAGS)
+
+
+class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True):
+    """Which nodes get an interface, and what it is like."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "size(self.nodeSelector) > 0 || (has(self.matchExpressions) && size(self.matchExpressions) > 0)",
+            "an empty selector would seize every node: name at least one label here or in matchExpressions",
+            "nodeSelector",
+        ),
+        Rule(
+            "has(self.subnetID) || has(self.subnetName)"
+            " || (has(self.subnetIDs) && size(self.subnetIDs) > 0)"
+            " || (has(self.subnetNames) && size(self.subnetNames) > 0)",
+            "at least one subnet is needed: set subnetID, subnetIDs, subnetName or subnetNames",
+            "subnetID",
+        ),
+        Rule(
+            "(has(self.securityGroupIDs) && size(self.securityGroupIDs) > 0)"
+            " || (has(self.securityGroupNames) && size(self.securityGroupNames) > 0)",
+            "at least one security group is needed: set securityGroupIDs or securityGroupNames",
+            "securityGroupIDs",
+        ),
+        Rule(
+            "(has(self.securityGroupIDs) ? size(self.securityGroupIDs) : 0)"
+            " + (has(self.securityGroupNames) ? size(self.securityGroupNames) : 0) <= 16",
+            "at most 16 security groups in all, by id and by name together (a limit of EC2)",
+            "securityGroupIDs",
+        ),
+        Rule(
+            f"!has(self.tags) || self.tags.all(k, !k.startsWith('aws:') && !(k in [{_OWN_TAG_LIST}]))",
+            "keys that begin with aws: and the controller's own keys (Name, NodeENI, Node, "
+            "kubernetes.io/cluster/managed-by, node.k8s.amazonaws.com/no_manage, "
+            "nodeeni.networking.k8s.aws/*) cannot be set",
+            "tags",
+        ),
+    )
+
+    node_selector: Annotated[
+        dict[str, LabelValue],
+        schema("Labels that a node must carry, all of them.", maxProperties=64),
+    ]
+    match_expressions: Annotated[
+        list[LabelRequirement],
+        schema("Further requirements on the node's labels, ANDed with nodeSelector.", maxItems=64),
+    ] = []
+    subnet_id: Annotated[SubnetID, schema("Subnet, by id.")] | None = None
+    subnet_ids: Annotated[
+        list[SubnetID],
+        schema(
+            "Candidate subnets, by id: of those in the node's zone and VPC, the one with most free "
+            "addresses is used first.",
+            maxItems=64,
+        ),
+    ] = []
+    subnet_name: (
+        Annotated[TagName, schema("Subnet, by the value of its tag Name, within the node's VPC.")] | None
+    ) = None
+    subnet_names: Annotated[
+        list[TagName], schema("Candidate subnets, by the values of their tag Name.", maxItems=64)
+    ] = []
+    security_group_ids: Annotated[
+        list[GroupID], schema("Security groups, by id; united with securityGroupNames.", maxItems=16)
+    ] = []
+    security_group_names: Annotated[
+        list[TagName],
+        schema("Security groups, by group name, then by tag Name, within the subnet's VPC.", maxItems=16),
+    ] = []
+    device_index: Annotated[int, schema("Device index of the attachment.", minimum=1, maximum=63)] = 1
+    device_index_policy: Annotated[
+        Literal["Exact", "NextFree"],
+        schema(
+            "What to do when deviceIndex is taken. Exact: report it and create nothing. NextFree: use the "
+            "lowest free index at or above deviceIndex."
+        ),
+    ] = "Exact"
+    network_card_index: Annotated[
+        int, schema("Network card of instance types that have several.", minimum=0, maximum=31)
+    ] = 0
+    delete_on_termination: Annotated[bool, schema("Delete the ENI when its instance is terminated.")] = True
+    description: (
+        Annotated[
+            str, schema("Description of the ENI. Default: names the NodeENI and the node.", maxLength=255)
+        ]
+        | None
+    ) = None
+    mtu: (
+        Annotated[
+            int,
+            schema("MTU in bytes, applied on the node by the ENI manager.", minimum=1280, maximum=9001),
+        ]
+        | None
+    ) = None
+    interface_name: InterfaceName | None = None
+    tags: Annotated[dict[str, TagValue], schema("Extra tags of the ENI.", maxProperties=40)] = {}
+    source_dest_check: Annotated[bool, schema("EC2's source/destination check of the ENI.")] = True
+    # The names of v1.3.8. Accepted so that its manifests apply unchanged; a condition says that they are
+    # not yet applied.
+    enable_dpdk: Annotated[
+        bool, schema("Bind the device to a DPDK driver. Not yet applied: see the Degraded condition.")
+    ] = False
+    dpdk_driver: Annotated[str, schema("DPDK driver. Not yet applied.", maxLength=64)] | None = None
+    dpdk_resource_name: (
+        Annotated[str, schema("SR-IOV resource name for DPDK. Not yet applied.", maxLength=253)] | None
+    ) = None
+    dpdk_pci_address: (
+        Annotated[
+            str,
+            Meta(
+                description="PCI address for DPDK. Not yet applied.",
+                extra_json_schema={
+                    "pattern": r"^[0-9a-fA-F]{4}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]$",
+                },
+            ),
+        ]
+        | None
+    ) = None
+
+    @property
+    def all_subnet_ids(self) -> tuple[str, ...]:
+        """Candidates by id, in the order they were written, without duplicates."""
+        return tuple(dict.fromkeys([*([self.subnet_id] if self.subnet_id else []), *self.subnet_ids]))
+
+    @property
+    def all_subnet_names(self) -> tuple[str, ...]:
+        """Candidates by tag Name, in the order they were written, without duplicates."""
+        return tuple(dict.fromkeys([*([self.subnet_name] if self.subnet_name else []), *self.subnet_names]))
+
+
+class Condition(msgspec.Struct, rename=camel_case, kw_only=True, frozen=True):
+    """One aspect of the object's state, by the rules of Kubernetes conditions."""
+
+    type: Annotated[str, schema("Ready, Progressing or Degraded.")]
+    status: Annotated[Literal["True", "False", "Unknown"], schema("Whether the condition holds.")]
+    reason: Annotated[str, schema("Why, as one CamelCase word.")]
+    message: Annotated[str, schema("Why, in plain words, with the way out.")] = ""
+    last_transition_time: Annotated[str, schema("When `status` last changed.", format="date-time")] = ""
+    observed_generation: Annotated[int, schema("The generation that this speaks of.", format="int64")] = 0
+
+
+class AttachmentStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True):
+    """One node's interface, as far as it has come."""
+
+    node_id: Annotated[str, schema("Name of the Node.")]
+    instance_id: Annotated[str, schema("EC2 instance of the node.")] = ""
+    eni_id: Annotated[str, schema("The ENI, once it exists.")] = ""
+    attachment_id: Annotated[str, schema("EC2's id of the attachment.")] = ""
+    subnet_id: str = ""
+    subnet_cidr: str = ""
+    device_index: int | None = None
+    network_card_index: int | None = None
+    mac_address: str = ""
+    private_ip_address: str = ""
+    mtu: int | None = None
+    status: Annotated[str, schema("creating, attaching, attached, detaching, deleting or failed.")] = ""
+    reason: Annotated[str, schema("Why it failed, as one CamelCase word.")] = ""
+    message: Annotated[str, schema("Why it failed, in plain words, with the way out.")] = ""
+    last_updated: Annotated[
+        str, schema("Time of the last change, never of the last look.", format="date-time")
+    ] = ""
+
+
+class NodeENIStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True):
+    """A report. The record is EC2 itself: wiping this loses nothing."""
+
+    observed_generation: Annotated[int, schema("Generation that this speaks of.", format="int64")] = 0
+    desired: Annotated[int, schema("Nodes that match the selector.")] | None = None
+    attached: Annotated[int, schema("Nodes whose ENI is attached.")] | None = None
+    failed: Annotated[int, schema("Nodes whose ENI cannot be had; `attachments` says why.")] | None = None
+    links_up: (
+        Annotated[
+            int, schema("Attachments whose link is up on the node; absent where no ENI manager reports.")
+        ]
+        | None
+    ) = None
+    conditions: Annotated[
+        list[Condition],
+        Meta(
+            extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        ),
+    ] = []
+    attachments: Annotated[
+        list[AttachmentStatus], schema("One entry a node, failed ones first; at most 2,000 of them.")
+    ] = []
+    attachments_truncated: Annotated[
+        bool, schema("True when there are more than 2,000 attachments; the counts are exact.")
+    ] = False
+
+
+class NodeENI(msgspec.Struct, kw_only=True):
+    """An extra network interface for each node that the selector matches."""
+
+    metadata: ObjectMeta
+    spec: NodeENISpec
+    status: NodeENIStatus = msgspec.field(default_factory=NodeENIStatus)
+
+
+class ENINodeInterface(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True, frozen=True):
+    """One interface that the node has or is getting."""
+
+    node_eni: Annotated[str, schema("Name of the NodeENI.")]
+    eni_id: str
+    mac_address: Annotated[str, schema("By this the ENI manager finds the link.")]
+    device_index: int
+    network_card_index: int
+    subnet_id: str = ""
+    subnet_cidr: str = ""
+    private_ip_addresses: tuple[str, ...] = ()
+    mtu: Annotated[int, schema("MTU in bytes; absent: left as it is.")] | None = None
+    interface_name: Annotated[str, schema("Alternative name of the link.")] = ""
+
+
+class ENINodeSpec(msgspec.Struct, rename=camel_case, kw_only=True, frozen=True):
+    """What the node is to have. The controller writes it; the ENI manager reads it."""
+
+    instance_id: Annotated[str, schema("EC2 instance of the node.")] = ""
+    interfaces: Annotated[
+        tuple[ENINodeInterface, ...],
+        Meta(extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["eniID"]}),
+    ] = ()
+
+
+class LinkStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True):
+    """What the node's kernel shows of one interface."""
+
+    mac_address: str
+    link_name: Annotated[str, schema("Name that the kernel gave the link.")] = ""
+    state: Annotated[Literal["Missing", "Down", "Up"], schema("State of the link.")]
+    mtu: int | None = None
+    message: str = ""
+    last_updated: Annotated[str, schema("Time of the last change.", format="date-time")] = ""
+
+
+class ENINodeStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True):
+    """What the node has. The ENI manager writes it; the controller reads it."""
+
+    observed_generation: Annotated[int, schema("Generation that this speaks of.", format="int64")] = 0
+    interfaces: Annotated[
+        list[LinkStatus],
+        Meta(
+            extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["macAddress"]},
+        ),
+    ] = []
+
+
+class ENINode(msgspec.Struct, kw_only=True):
+    """The meeting point of the controller and one node's ENI manager, in the manner of CSINode."""
+
+    metadata: ObjectMeta
+    spec: ENINodeSpec = msgspec.field(default_factory=ENINodeSpec)
+    status: ENINodeStatus = msgspec.field(default_factory=ENINodeStatus)
