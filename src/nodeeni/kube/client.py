@@ -1,0 +1,294 @@
+"""Requests to the API server: the only place that speaks HTTP to it.
+
+Callers name a Resource and the Struct they want back. Every failure leaves as a KubeError (errors.py).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from importlib import metadata
+from typing import Any, TypeAlias, TypeVar, overload
+
+import httpx2
+import msgspec
+from lightkube.core.exceptions import ConfigError as LightkubeConfigError
+
+from nodeeni.kube import config
+from nodeeni.kube.errors import Invalid, KubeError, Unauthorized, Unavailable, decode_status, from_status
+from nodeeni.kube.resources import Resource
+
+T = TypeVar("T")
+Items: TypeAlias = list[T]
+Body: TypeAlias = dict[str, Any] | msgspec.Struct
+
+REQUEST_TIMEOUT = 10.0  # seconds to connect, and to wait for each part of an answer
+_METHODS = {"get": "GET", "list": "GET", "create": "POST", "patch": "PATCH", "delete": "DELETE"}
+_WHOLE = 3  # times that, for the request as a whole: authentication, connection and answer
+MERGE_PATCH = "application/merge-patch+json"
+
+
+class _ListMeta(msgspec.Struct, rename="camel"):
+    resource_version: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class Page(msgspec.Struct):
+    """One page of a list: items as they came, so that one bad item does not spoil the others."""
+
+    items: list[msgspec.Raw] = []
+    metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
+
+    @property
+    def resource_version(self) -> str:
+        return self.metadata.resource_version
+
+
+class KubeClient:
+    """One connection pool to one API server. Use `connect`; `close` when done."""
+
+    def __init__(self, connection: config.Connection, *, timeout: float = REQUEST_TIMEOUT) -> None:
+        self.url = connection.url
+        self._timeout = timeout
+        self._extensions = {"sni_hostname": connection.server_name} if connection.server_name else {}
+        self._http = httpx2.AsyncClient(
+            base_url=connection.url,
+            verify=connection.tls,
+            auth=connection.auth,
+            proxy=connection.proxy,
+            trust_env=connection.use_proxy_env,
+            timeout=timeout,
+            headers={
+                "User-Agent": f"nodeeni/{metadata.version('nodeeni')}",
+                "Accept": "application/json",
+                # Next to the server, unpacking costs more than the bytes do.
+                "Accept-Encoding": "identity",
+            },
+        )
+
+    @classmethod
+    def connect(cls, kubeconfig: str | None = None, *, timeout: float = REQUEST_TIMEOUT) -> "KubeClient":
+        """A client for the cluster that `config.find` finds; raises ConfigError. Opens no connection yet."""
+        return cls(config.find(kubeconfig), timeout=timeout)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def get(self, resource: Resource, name: str, type: type[T], *, namespace: str | None = None) -> T:
+        """One object as `type`; raises NotFound."""
+        body = await self._send("get", resource, name=name, namespace=namespace)
+        return _decode(body, type, resource)
+
+    @overload
+    async def create(self, resource: Resource, obj: Body, *, namespace: str | None = ...) -> bytes: ...
+    @overload
+    async def create(
+        self, resource: Resource, obj: Body, type: type[T], *, namespace: str | None = ...
+    ) -> T: ...
+    async def create(
+        self, resource: Resource, obj: Body, type: type[T] | None = None, *, namespace: str | None = None
+    ) -> T | bytes:
+        """Create `obj`; the object as stored, as `type` or as JSON. Raises AlreadyExists."""
+        body = await self._send("create", resource, namespace=namespace, content=obj)
+        return body if type is None else _decode(body, type, resource)
+
+    @overload
+    async def patch(
+        self,
+        resource: Resource,
+        name: str,
+        body: Body,
+        *,
+        subresource: str = ...,
+        namespace: str | None = ...,
+        content_type: str = ...,
+    ) -> bytes: ...
+    @overload
+    async def patch(
+        self,
+        resource: Resource,
+        name: str,
+        body: Body,
+        type: type[T],
+        *,
+        subresource: str = ...,
+        namespace: str | None = ...,
+        content_type: str = ...,
+    ) -> T: ...
+    async def patch(
+        self,
+        resource: Resource,
+        name: str,
+        body: Body,
+        type: type[T] | None = None,
+        *,
+        subresource: str = "",
+        namespace: str | None = None,
+        content_type: str = MERGE_PATCH,
+    ) -> T | bytes:
+        """Patch one object, by default with a merge patch; the object as stored, as `type` or as JSON.
+
+        With `metadata.resourceVersion` in the body the patch raises Conflict when somebody wrote first.
+        """
+        answer = await self._send(
+            "patch",
+            resource,
+            name=name,
+            namespace=namespace,
+            subresource=subresource,
+            content=body,
+            content_type=content_type,
+        )
+        return answer if type is None else _decode(answer, type, resource)
+
+    async def delete(
+        self, resource: Resource, name: str, *, namespace: str | None = None, uid: str | None = None
+    ) -> None:
+        """Ask for the object's deletion; with `uid`, only of that one (else Conflict). Raises NotFound."""
+        options = {"preconditions": {"uid": uid}} if uid else None
+        await self._send("delete", resource, name=name, namespace=namespace, content=options)
+
+    async def pages(
+        self,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        limit: int = 500,
+    ) -> AsyncIterator[Page]:
+        """The pages of one consistent list. Raises Gone when the list took so long that its snapshot went."""
+        query = _selectors(label_selector, field_selector)
+        query["limit"] = str(limit)
+        while True:
+            body = await self._send("list", resource, namespace=namespace, query=query)
+            page = _decode(body, Page, resource)
+            yield page
+            if not page.metadata.continue_:
+                return
+            query["continue"] = page.metadata.continue_
+
+    @asynccontextmanager
+    async def watch(
+        self,
+        resource: Resource,
+        *,
+        resource_version: str,
+        timeout: float,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        silence: float | None = None,
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """A watch from `resource_version` on, with bookmarks, as raw chunks of its lines.
+
+        The server ends it after `timeout` seconds. `silence` seconds without a byte (default: 10 more than
+        `timeout`) raise Unavailable: the other end is gone without a word.
+        """
+        query = _selectors(label_selector, field_selector) | {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(max(1, round(timeout))),
+        }
+        quiet = timeout + 10 if silence is None else silence
+        request = self._http.build_request(
+            "GET",
+            resource.path(namespace=namespace),
+            params=query,
+            extensions=self._extensions,
+            timeout=httpx2.Timeout(self._timeout, read=quiet),
+        )
+        with _translated("watch", resource.described()):
+            async with asyncio.timeout(self._timeout * _WHOLE):
+                response = await self._http.send(request, stream=True)
+            try:
+                if not response.is_success:
+                    await response.aread()
+                    raise _error(response, "watch", resource.described())
+                yield response.aiter_raw()
+            finally:
+                await response.aclose()
+
+    async def list(
+        self,
+        resource: Resource,
+        type: type[T],
+        *,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        limit: int = 500,
+    ) -> tuple[Items[T], str]:
+        """All objects as `type`, and the resourceVersion of the list. Pages are followed."""
+        items: Items[T] = []
+        version = ""
+        async for page in self.pages(
+            resource,
+            namespace=namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            limit=limit,
+        ):
+            items.extend(_decode(raw, type, resource) for raw in page.items)
+            version = page.resource_version
+        return items, version
+
+    async def _send(
+        self,
+        verb: str,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        name: str | None = None,
+        subresource: str = "",
+        query: Mapping[str, str] | None = None,
+        content: Body | None = None,
+        content_type: str = "application/json",
+    ) -> bytes:
+        request = self._http.build_request(
+            _METHODS[verb],
+            resource.path(namespace=namespace, name=name, subresource=subresource),
+            params=query,
+            content=None if content is None else msgspec.json.encode(content),
+            headers=None if content is None else {"Content-Type": content_type},
+            extensions=self._extensions,
+        )
+        described = resource.described(subresource)
+        with _translated(verb, described):
+            async with asyncio.timeout(self._timeout * _WHOLE):
+                response = await self._http.send(request)
+        if not response.is_success:
+            raise _error(response, verb, described)
+        return response.content
+
+
+@contextmanager
+def _translated(verb: str, resource: str) -> Iterator[None]:
+    try:
+        yield
+    except (httpx2.RequestError, httpx2.StreamError, TimeoutError) as error:
+        reason = str(error) or type(error).__name__
+        raise Unavailable(f"{verb} {resource}: {reason}") from error
+    except (LightkubeConfigError, OSError) as error:  # a token file that went away
+        raise Unauthorized(f"{verb} {resource}: {error}") from error
+
+
+def _error(response: httpx2.Response, verb: str, resource: str) -> KubeError:
+    try:
+        retry_after = float(response.headers.get("Retry-After", ""))
+    except ValueError:
+        retry_after = None
+    status = decode_status(response.content)
+    return from_status(response.status_code, status, verb=verb, resource=resource, retry_after=retry_after)
+
+
+def _decode(body: bytes | msgspec.Raw, type: type[T], resource: Resource) -> T:
+    try:
+        return msgspec.json.decode(body, type=type)
+    except msgspec.DecodeError as error:
+        raise Invalid(f"{resource.described()}: the answer is not what we know: {error}") from error
+
+
+def _selectors(label_selector: str | None, field_selector: str | None) -> dict[str, str]:
+    pairs = {"labelSelector": label_selector, "fieldSelector": field_selector}
+    return {key: value for key, value in pairs.items() if value}
