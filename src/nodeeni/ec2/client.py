@@ -1,0 +1,276 @@
+"""The only door to aiobotocore: EC2's calls with our types going in and coming out, and `EC2Error`.
+
+Mutating calls are sent once: the executor owns their retries, since only it knows whether the work may
+have been done. Describe calls change nothing and are tried again here. Credentials, signing, regions and
+endpoints (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_EC2`, `AWS_CA_BUNDLE`) are botocore's business.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeVar
+
+import aiohttp
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from nodeeni.ec2 import wire
+from nodeeni.ec2.errors import EC2Error, ErrorClass
+from nodeeni.ec2.types import (
+    Action,
+    Instance,
+    InstanceType,
+    Interface,
+    InterfaceRequest,
+    SecurityGroup,
+    Subnet,
+)
+
+# Called after each request: action, seconds, and the error if there was one.
+OnCall = Callable[[str, float, EC2Error | None], None]
+Filters = Mapping[str, Sequence[str]]
+
+MOST_FILTER_VALUES = 200  # EC2's limit
+CONNECT_TIMEOUT = 5.0
+READ_TIMEOUT = 15.0
+_PAGE = 200  # botocore parses a page in one go, and the event loop waits for it
+_PAGE_OF_TYPES = 100  # DescribeInstanceTypes allows no more
+_DESCRIBE_TRIES = 4
+_RETRIED = frozenset({ErrorClass.THROTTLED, ErrorClass.UNKNOWN_OUTCOME})
+
+_T = TypeVar("_T")
+
+
+def _ignore_call(action: str, seconds: float, error: EC2Error | None) -> None:
+    return None
+
+
+class EC2Client:
+    """Made by `connect`. Every method raises `EC2Error` and nothing else."""
+
+    def __init__(self, client: Any, on_call: OnCall) -> None:
+        self._client = client
+        self._on_call = on_call
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls,
+        region: str,
+        *,
+        endpoint_url: str | None = None,
+        pool: int = 64,
+        on_call: OnCall = _ignore_call,
+    ) -> AsyncIterator[Self]:
+        """A client for `region` with at most `pool` connections; `endpoint_url` overrides the SDK's."""
+        config = AioConfig(
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            max_pool_connections=pool,
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            user_agent_extra="nodeeni",
+        )
+        try:
+            opening = get_session().create_client(
+                "ec2", region_name=region, endpoint_url=endpoint_url, config=config
+            )
+            client = await opening.__aenter__()
+        except BotoCoreError as error:
+            raise EC2Error("connect", type(error).__name__, str(error)) from error
+        try:
+            yield cls(client, on_call)
+        finally:
+            await opening.__aexit__(None, None, None)
+
+    # Mutating calls: one request each, no retry.
+
+    async def create_interface(self, request: InterfaceRequest) -> Interface:
+        """The answer holds id, MAC and address; a token used before gives the interface of that time."""
+        answer = await self._send(
+            Action.CREATE,
+            SubnetId=request.subnet_id,
+            Groups=list(request.group_ids),
+            Description=request.description,
+            ClientToken=request.client_token,
+            TagSpecifications=[
+                {"ResourceType": "network-interface", "Tags": wire.tag_pairs(request.tags)},
+            ],
+        )
+        return self._read_interface(answer)
+
+    async def attach(
+        self, eni_id: str, instance_id: str, device_index: int, network_card_index: int = 0
+    ) -> str:
+        """Begin to attach; returns the attachment id. The state is seen by describing only."""
+        answer = await self._send(
+            Action.ATTACH,
+            NetworkInterfaceId=eni_id,
+            InstanceId=instance_id,
+            DeviceIndex=device_index,
+            NetworkCardIndex=network_card_index,
+        )
+        attachment_id = answer.get("AttachmentId")
+        if not attachment_id:
+            raise EC2Error(Action.ATTACH, "MalformedAnswer", "no attachment id")
+        return str(attachment_id)
+
+    async def detach(self, attachment_id: str, *, force: bool = False) -> None:
+        """Begin to detach. `force` can leave the device index unusable until the instance restarts."""
+        await self._send(Action.DETACH, AttachmentId=attachment_id, Force=force)
+
+    async def delete(self, eni_id: str) -> None:
+        await self._send(Action.DELETE, NetworkInterfaceId=eni_id)
+
+    async def set_delete_on_termination(self, eni_id: str, attachment_id: str, value: bool) -> None:
+        await self._send(
+            Action.MODIFY,
+            NetworkInterfaceId=eni_id,
+            Attachment={"AttachmentId": attachment_id, "DeleteOnTermination": value},
+        )
+
+    async def set_groups(self, eni_id: str, group_ids: Sequence[str]) -> None:
+        await self._send(Action.MODIFY, NetworkInterfaceId=eni_id, Groups=list(group_ids))
+
+    async def set_description(self, eni_id: str, description: str) -> None:
+        await self._send(Action.MODIFY, NetworkInterfaceId=eni_id, Description={"Value": description})
+
+    async def set_source_dest_check(self, eni_id: str, value: bool) -> None:
+        await self._send(Action.MODIFY, NetworkInterfaceId=eni_id, SourceDestCheck={"Value": value})
+
+    async def create_tags(self, eni_ids: Sequence[str], tags: Mapping[str, str]) -> None:
+        await self._send(Action.CREATE_TAGS, Resources=list(eni_ids), Tags=wire.tag_pairs(tags))
+
+    async def delete_tags(self, eni_ids: Sequence[str], keys: Iterable[str]) -> None:
+        await self._send(
+            Action.DELETE_TAGS, Resources=list(eni_ids), Tags=[{"Key": key} for key in sorted(keys)]
+        )
+
+    # Describe calls: paginated, tried again.
+
+    async def describe_interfaces(self, filters: Filters) -> AsyncIterator[list[Interface]]:
+        """Pages of the interfaces that match; a filter with more than 200 values becomes several calls."""
+        for part in _parts(filters):
+            async for page in self._pages("DescribeNetworkInterfaces", "NetworkInterfaces", part):
+                yield [_decoded("DescribeNetworkInterfaces", wire.interface, item) for item in page]
+
+    async def describe_instances(self, ids: Sequence[str]) -> list[Instance]:
+        """The instances that exist; the others are absent from the answer."""
+        reservations = await self._all("DescribeInstances", "Reservations", {"instance-id": ids})
+        return [
+            _decoded("DescribeInstances", wire.instance, item)
+            for reservation in reservations
+            for item in reservation.get("Instances", ())
+        ]
+
+    async def describe_instance_types(self, names: Sequence[str]) -> list[InstanceType]:
+        """The types that the region knows among `names`."""
+        answer = await self._all(
+            "DescribeInstanceTypes", "InstanceTypes", {"instance-type": names}, page=_PAGE_OF_TYPES
+        )
+        return [_decoded("DescribeInstanceTypes", wire.instance_type, item) for item in answer]
+
+    async def describe_subnets(self, filters: Filters) -> list[Subnet]:
+        answer = await self._all("DescribeSubnets", "Subnets", filters)
+        return [_decoded("DescribeSubnets", wire.subnet, item) for item in answer]
+
+    async def describe_security_groups(self, filters: Filters) -> list[SecurityGroup]:
+        answer = await self._all("DescribeSecurityGroups", "SecurityGroups", filters)
+        return [_decoded("DescribeSecurityGroups", wire.security_group, item) for item in answer]
+
+    async def _all(self, action: str, field: str, filters: Filters, page: int = _PAGE) -> list[Any]:
+        return [
+            item
+            for part in _parts(filters)
+            async for found in self._pages(action, field, part, page)
+            for item in found
+        ]
+
+    async def _pages(
+        self, action: str, field: str, filters: Filters, page: int = _PAGE
+    ) -> AsyncIterator[list[Any]]:
+        listed = [{"Name": name, "Values": list(values)} for name, values in filters.items()]
+        token: str | None = None
+        while True:
+            more = {"NextToken": token} if token else {}
+            answer = await self._send_again(action, Filters=listed, MaxResults=page, **more)
+            yield answer.get(field) or []
+            token = answer.get("NextToken")
+            if not token:
+                return
+
+    async def _send_again(self, action: str, **parameters: Any) -> Mapping[str, Any]:
+        """Send a call that changes nothing, again where that may help."""
+        for attempt in range(_DESCRIBE_TRIES - 1):
+            try:
+                return await self._send(action, **parameters)
+            except EC2Error as error:
+                if error.error_class not in _RETRIED:
+                    raise
+                wait = error.delay(attempt, random.random())
+            await asyncio.sleep(wait)
+        return await self._send(action, **parameters)
+
+    async def _send(self, action: str, **parameters: Any) -> Mapping[str, Any]:
+        started = time.monotonic()
+        try:
+            answer: Mapping[str, Any] = await getattr(self._client, _METHODS[action])(**parameters)
+        except (ClientError, BotoCoreError, ResponseParserError, aiohttp.ClientError, OSError) as error:
+            failure = _translated(action, error)
+            self._on_call(action, time.monotonic() - started, failure)
+            raise failure from error
+        self._on_call(action, time.monotonic() - started, None)
+        return answer
+
+    def _read_interface(self, answer: Mapping[str, Any]) -> Interface:
+        if "NetworkInterface" not in answer:
+            raise EC2Error(Action.CREATE, "MalformedAnswer", "no interface")
+        return _decoded(Action.CREATE, wire.interface, answer["NetworkInterface"])
+
+
+_METHODS: dict[str, str] = {
+    Action.CREATE: "create_network_interface",
+    Action.ATTACH: "attach_network_interface",
+    Action.DETACH: "detach_network_interface",
+    Action.DELETE: "delete_network_interface",
+    Action.MODIFY: "modify_network_interface_attribute",
+    Action.CREATE_TAGS: "create_tags",
+    Action.DELETE_TAGS: "delete_tags",
+    "DescribeNetworkInterfaces": "describe_network_interfaces",
+    "DescribeInstances": "describe_instances",
+    "DescribeInstanceTypes": "describe_instance_types",
+    "DescribeSubnets": "describe_subnets",
+    "DescribeSecurityGroups": "describe_security_groups",
+}
+
+
+def _translated(action: str, error: Exception) -> EC2Error:
+    """EC2's own code where it answered, else the name of what went wrong on the way."""
+    if not isinstance(error, ClientError):
+        return EC2Error(action, type(error).__name__, str(error))
+    told = error.response.get("Error", {})
+    return EC2Error(action, str(told.get("Code", "Unknown")), str(told.get("Message", "")))
+
+
+def _decoded(action: str, decode: Callable[[Mapping[str, Any]], _T], item: Mapping[str, Any]) -> _T:
+    """An answer that lacks a field is one whose outcome we do not know."""
+    try:
+        return decode(item)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise EC2Error(action, "MalformedAnswer", f"{type(error).__name__}: {error}") from error
+
+
+def _parts(filters: Filters) -> list[Filters]:
+    """`filters` as several, none with more values than EC2 takes. At most one may be that long."""
+    long = [name for name, values in filters.items() if len(values) > MOST_FILTER_VALUES]
+    if not long:
+        return [filters]
+    (name,) = long
+    values = list(filters[name])
+    return [
+        {**filters, name: values[start : start + MOST_FILTER_VALUES]}
+        for start in range(0, len(values), MOST_FILTER_VALUES)
+    ]
