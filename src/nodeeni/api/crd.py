@@ -138,9 +138,8 @@ def _object(kind: inspect.StructType) -> Schema:
     result["properties"] = {}
     for field in kind.fields:
         entry = schema_of(field.type)
-        if isinstance(field.default, str | int | bool) and field.default not in ("", None):
-            if not _is_status(kind.cls):
-                entry["default"] = field.default
+        if isinstance(field.default, str | int | bool) and field.default != "" and not _is_status(kind.cls):
+            entry["default"] = field.default
         result["properties"][field.encode_name] = entry
     required = [field.encode_name for field in kind.fields if field.required]
     if required:

@@ -22,6 +22,9 @@ TAG_NO_MANAGE = "node.k8s.amazonaws.com/no_manage"  # without it the VPC CNI ado
 TAG_CLUSTER = "nodeeni.networking.k8s.aws/cluster"
 TAG_UID = "nodeeni.networking.k8s.aws/uid"
 TAG_INSTANCE = "nodeeni.networking.k8s.aws/instance"
+# Keys of the extra tags that spec.tags gave, joined by commas: by it a key that was taken out of the spec is
+# told from one that somebody else put on the interface. Present only where there are extra tags.
+TAG_EXTRA = "nodeeni.networking.k8s.aws/tags"
 
 OWN_TAGS = (
     TAG_NAME,
@@ -32,6 +35,7 @@ OWN_TAGS = (
     TAG_CLUSTER,
     TAG_UID,
     TAG_INSTANCE,
+    TAG_EXTRA,
 )
 
 TAG_VALUE_LIMIT = 256  # characters, EC2's limit

@@ -1,0 +1,189 @@
+"""The actions that a plan can ask for: one struct per kind of EC2 call, complete and printable.
+
+Two actions are the same piece of work when their `key` is the same, and the same call when they are equal:
+the executor starts what is new, leaves what is under way, and drops what is no longer asked for.
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+import msgspec
+
+from nodeeni.ec2.types import Action as EC2Action
+from nodeeni.ec2.types import InterfaceRequest
+
+
+class Cause(StrEnum):
+    """Why an interface is taken away. People read these in logs, events and `nodeeni plan`."""
+
+    UNMATCHED = "the node no longer matches the NodeENI"
+    NODEENI_DELETED = "the NodeENI is being deleted"
+    NODE_GONE = "the node is gone"
+    ORPHAN = "no NodeENI owns it"
+    SURPLUS = "the node has another one for the same NodeENI"
+    REPLACED = "subnet, device index or network card were edited"
+    REFUSED = "it cannot be attached as the NodeENI asks"
+
+
+class _Action(msgspec.Struct, frozen=True, kw_only=True):
+    CALL: ClassVar[EC2Action]
+    REMOVES: ClassVar[bool] = False
+
+    node: str
+    nodeeni: str
+    uid: str  # of the NodeENI
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (type(self).__name__, self.target)
+
+    @property
+    def target(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def text(self) -> str:
+        raise NotImplementedError
+
+
+class Create(_Action, frozen=True, kw_only=True):
+    """Make an interface. `device_index` is where it is going to be attached."""
+
+    CALL = EC2Action.CREATE
+
+    instance_id: str
+    request: InterfaceRequest
+    device_index: int
+    network_card_index: int
+
+    @property
+    def target(self) -> str:
+        return f"{self.uid}@{self.instance_id}"
+
+    @property
+    def text(self) -> str:
+        groups = ",".join(self.request.group_ids)
+        return f"create an ENI in {self.request.subnet_id} with {groups} for index {self.device_index}"
+
+
+class _OnInterface(_Action, frozen=True, kw_only=True):
+    eni_id: str
+
+    @property
+    def target(self) -> str:
+        return self.eni_id
+
+
+class Attach(_OnInterface, frozen=True, kw_only=True):
+    CALL = EC2Action.ATTACH
+
+    instance_id: str
+    device_index: int
+    network_card_index: int
+
+    @property
+    def text(self) -> str:
+        card = f" of card {self.network_card_index}" if self.network_card_index else ""
+        return f"attach {self.eni_id} to {self.instance_id} at index {self.device_index}{card}"
+
+
+class Detach(_OnInterface, frozen=True, kw_only=True):
+    CALL = EC2Action.DETACH
+    REMOVES = True
+
+    attachment_id: str
+    instance_id: str
+    force: bool = False
+    cause: Cause
+
+    @property
+    def text(self) -> str:
+        return f"{'force-' if self.force else ''}detach {self.eni_id}: {self.cause}"
+
+
+class Delete(_OnInterface, frozen=True, kw_only=True):
+    CALL = EC2Action.DELETE
+    REMOVES = True
+
+    cause: Cause
+
+    @property
+    def text(self) -> str:
+        return f"delete {self.eni_id}: {self.cause}"
+
+
+class SetDeleteOnTermination(_OnInterface, frozen=True, kw_only=True):
+    CALL = EC2Action.MODIFY
+
+    attachment_id: str
+    value: bool
+
+    @property
+    def text(self) -> str:
+        return f"set DeleteOnTermination of {self.eni_id} to {str(self.value).lower()}"
+
+
+class SetGroups(_OnInterface, frozen=True, kw_only=True):
+    CALL = EC2Action.MODIFY
+
+    group_ids: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"set the security groups of {self.eni_id} to {','.join(self.group_ids)}"
+
+
+class SetDescription(_OnInterface, frozen=True, kw_only=True):
+    CALL = EC2Action.MODIFY
+
+    description: str
+
+    @property
+    def text(self) -> str:
+        return f"set the description of {self.eni_id} to {self.description!r}"
+
+
+class SetSourceDestCheck(_OnInterface, frozen=True, kw_only=True):
+    CALL = EC2Action.MODIFY
+
+    value: bool
+
+    @property
+    def text(self) -> str:
+        return f"set the source/destination check of {self.eni_id} to {str(self.value).lower()}"
+
+
+class SetTags(_OnInterface, frozen=True, kw_only=True):
+    """Add tags or change their values; also how an interface of an older version is adopted."""
+
+    CALL = EC2Action.CREATE_TAGS
+
+    tags: dict[str, str]
+
+    @property
+    def text(self) -> str:
+        return f"tag {self.eni_id} with {', '.join(f'{k}={v}' for k, v in sorted(self.tags.items()))}"
+
+
+class RemoveTags(_OnInterface, frozen=True, kw_only=True):
+    CALL = EC2Action.DELETE_TAGS
+
+    keys: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"remove the tags {', '.join(self.keys)} from {self.eni_id}"
+
+
+Action = (
+    Create
+    | Attach
+    | Detach
+    | Delete
+    | SetDeleteOnTermination
+    | SetGroups
+    | SetDescription
+    | SetSourceDestCheck
+    | SetTags
+    | RemoveTags
+)

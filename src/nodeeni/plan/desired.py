@@ -1,0 +1,203 @@
+"""From NodeENI objects to the interfaces that one node is to have. Pure.
+
+What cannot be had is a `Refusal` with a reason and the way out. A refused NodeENI is still wanted: nothing
+that stands is taken down because a name does not resolve today.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from nodeeni.api.names import TAG_EXTRA, TAG_VALUE_LIMIT, interface_tags
+from nodeeni.api.v1alpha1 import LabelRequirement, NodeENI, NodeENISpec
+from nodeeni.ec2.types import Instance, SecurityGroup, Subnet
+from nodeeni.plan.observed import NodeView
+
+DESCRIPTION_LIMIT = 255  # characters, EC2's limit
+
+
+class Network(msgspec.Struct, frozen=True):
+    """What EC2 has of the subnets and groups that the NodeENIs of a node name."""
+
+    subnets: tuple[Subnet, ...] = ()
+    groups: tuple[SecurityGroup, ...] = ()
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a NodeENI cannot be had on a node as it is written. `retry_after` is seconds."""
+
+    nodeeni: str
+    uid: str
+    reason: str
+    message: str
+    retry_after: float = 60.0
+
+
+class DesiredInterface(msgspec.Struct, frozen=True, kw_only=True):
+    """One interface that the node is to have. `subnets` are candidates, most free addresses first."""
+
+    nodeeni: str
+    uid: str
+    node: str
+    instance_id: str
+    subnets: tuple[Subnet, ...]
+    group_ids: tuple[str, ...]
+    device_index: int
+    next_free: bool
+    network_card_index: int
+    delete_on_termination: bool
+    source_dest_check: bool
+    description: str
+    tags: dict[str, str]
+    mtu: int | None
+    interface_name: str
+
+
+class Desired(msgspec.Struct, frozen=True):
+    interfaces: tuple[DesiredInterface, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+
+class _Unusable(Exception):
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        self.message = message
+        super().__init__(message)
+
+
+def matches(spec: NodeENISpec, labels: dict[str, str]) -> bool:
+    """Whether a node with these labels is selected. An empty selector selects nothing: see the CRD's rule."""
+    if not spec.node_selector and not spec.match_expressions:
+        return False
+    if any(labels.get(key) != value for key, value in spec.node_selector.items()):
+        return False
+    return all(_meets(requirement, labels) for requirement in spec.match_expressions)
+
+
+def _meets(requirement: LabelRequirement, labels: dict[str, str]) -> bool:
+    value = labels.get(requirement.key)
+    match requirement.operator:
+        case "In":
+            return value in requirement.values
+        case "NotIn":
+            return value not in requirement.values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+
+
+def selecting(node: NodeView, nodeenis: Iterable[NodeENI]) -> list[NodeENI]:
+    """The NodeENIs that select the node, oldest first: of two that want one index, the older has it."""
+    chosen = [n for n in nodeenis if not n.metadata.deleting and matches(n.spec, node.labels)]
+    return sorted(chosen, key=lambda n: (n.metadata.creation_timestamp, n.metadata.name))
+
+
+def desired_interfaces(
+    node: NodeView,
+    instance: Instance | None,
+    nodeenis: Sequence[NodeENI],
+    network: Network,
+    cluster_id: str,
+) -> Desired:
+    """The interfaces that `nodeenis`, which select the node, give it."""
+    interfaces, refusals = [], []
+    for nodeeni in nodeenis:
+        try:
+            interfaces.append(_interface(node, instance, nodeeni, network, cluster_id))
+        except _Unusable as fault:
+            refusals.append(
+                Refusal(
+                    nodeeni=nodeeni.metadata.name,
+                    uid=nodeeni.metadata.uid,
+                    reason=fault.reason,
+                    message=fault.message,
+                )
+            )
+    return Desired(tuple(interfaces), tuple(refusals))
+
+
+def _interface(
+    node: NodeView, instance: Instance | None, nodeeni: NodeENI, network: Network, cluster_id: str
+) -> DesiredInterface:
+    spec, name, uid = nodeeni.spec, nodeeni.metadata.name, nodeeni.metadata.uid
+    if not node.instance_id:
+        raise _Unusable(
+            "NoInstance",
+            f"node {node.name} has no EC2 instance in spec.providerID yet (expected aws:///ZONE/i-...); "
+            "it is set by the cloud controller when the node registers",
+        )
+    if instance is None:
+        raise _Unusable("InstanceNotFound", f"EC2 knows no instance {node.instance_id} of node {node.name}")
+    subnets = _subnets(spec, instance, network)
+    own = interface_tags(
+        cluster_id=cluster_id, nodeeni=name, uid=uid, node=node.name, instance_id=instance.id
+    )
+    return DesiredInterface(
+        nodeeni=name,
+        uid=uid,
+        node=node.name,
+        instance_id=instance.id,
+        subnets=subnets,
+        group_ids=_groups(spec, instance.vpc_id, network),
+        device_index=spec.device_index,
+        next_free=spec.device_index_policy == "NextFree",
+        network_card_index=spec.network_card_index,
+        delete_on_termination=spec.delete_on_termination,
+        source_dest_check=spec.source_dest_check,
+        description=spec.description or f"NodeENI {name} on node {node.name}"[:DESCRIPTION_LIMIT],
+        tags={**spec.tags, **_extra_keys(spec.tags), **own},
+        mtu=spec.mtu,
+        interface_name=spec.interface_name or name[:127],
+    )
+
+
+def _extra_keys(tags: dict[str, str]) -> dict[str, str]:
+    return {TAG_EXTRA: ",".join(sorted(tags))[:TAG_VALUE_LIMIT]} if tags else {}
+
+
+def _subnets(spec: NodeENISpec, instance: Instance, network: Network) -> tuple[Subnet, ...]:
+    ids, names = spec.all_subnet_ids, spec.all_subnet_names
+    found = [s for s in network.subnets if s.id in ids or (s.name in names and s.vpc_id == instance.vpc_id)]
+    missing = [i for i in ids if all(s.id != i for s in found)]
+    missing += [repr(n) for n in names if all(s.name != n for s in found)]
+    usable = [s for s in found if s.zone == instance.zone and s.vpc_id == instance.vpc_id]
+    if usable:
+        return tuple(sorted(usable, key=lambda s: (-s.free_addresses, s.id)))
+    if missing:
+        raise _Unusable(
+            "SubnetNotFound",
+            f"subnet {', '.join(missing)} does not exist in {instance.vpc_id} or this region: correct "
+            "spec.subnetID, subnetIDs, subnetName or subnetNames",
+        )
+    places = ", ".join(f"{s.id} is in {s.zone} of {s.vpc_id}" for s in found)
+    raise _Unusable(
+        "NoSubnetInZone",
+        f"instance {instance.id} is in {instance.zone} of {instance.vpc_id}, and an ENI can only be "
+        f"attached in its own zone, but {places}: add a subnet of {instance.zone} to spec.subnetIDs",
+    )
+
+
+def _groups(spec: NodeENISpec, vpc_id: str, network: Network) -> tuple[str, ...]:
+    in_vpc = sorted((g for g in network.groups if g.vpc_id == vpc_id), key=lambda g: g.id)
+    known = {group.id for group in in_vpc}
+    for group_id in spec.security_group_ids:
+        if group_id not in known:
+            raise _Unusable(
+                "SecurityGroupNotFound",
+                f"security group {group_id} does not exist in {vpc_id}: correct spec.securityGroupIDs",
+            )
+    by_name = [_group_by_name(name, in_vpc, vpc_id) for name in spec.security_group_names]
+    return tuple(dict.fromkeys([*spec.security_group_ids, *by_name]))
+
+
+def _group_by_name(name: str, groups: Sequence[SecurityGroup], vpc_id: str) -> str:
+    for attribute in ("group_name", "name"):
+        for group in groups:
+            if getattr(group, attribute) == name:
+                return group.id
+    raise _Unusable(
+        "SecurityGroupNotFound",
+        f"no security group of {vpc_id} has the group name or tag Name {name!r}: correct "
+        "spec.securityGroupNames",
+    )

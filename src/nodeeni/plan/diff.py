@@ -1,0 +1,567 @@
+"""Desired × observed → actions, for one node. Pure.
+
+    interface is    wanted                            not wanted
+    ------------    ------                            ----------
+    absent          Create                            -
+    pending         wait                              wait
+    available       Attach                            Delete
+    attaching       wait                              wait
+    in-use          put right in place, or replace    Detach
+    detaching       wait, then as available           wait; Detach by force after a time
+
+A plan asks for all that can be done now and nothing that must wait for it: when something happened, there
+is another plan. Asked twice with the same input it gives the same actions, which is how the executor knows
+what is already under way.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+
+from nodeeni.api import names
+from nodeeni.ec2.types import Attachment, Instance, Interface, InterfaceRequest, Subnet
+from nodeeni.plan.actions import (
+    Action,
+    Attach,
+    Cause,
+    Create,
+    Delete,
+    Detach,
+    RemoveTags,
+    SetDeleteOnTermination,
+    SetDescription,
+    SetGroups,
+    SetSourceDestCheck,
+    SetTags,
+)
+from nodeeni.plan.desired import Desired, DesiredInterface, Refusal
+from nodeeni.plan.observed import Observed
+from nodeeni.plan.slots import Slots
+
+FULL_RETRY = 300.0  # seconds: an instance that is full stays so until something leaves it
+INDEX_RETRY = 60.0  # seconds: whoever holds the index may go; the instance is looked at again
+SUBNET_RETRY = 30.0  # seconds
+PENDING_RETRY = 5.0  # seconds
+STOPPED_RETRY = 60.0  # seconds
+INSTANCE_NOT_RUNNING = "InstanceNotRunning"
+
+
+class State(StrEnum):
+    """How far one interface of one node has come; the words of `status.attachments[].status`."""
+
+    CREATING = "creating"
+    ATTACHING = "attaching"
+    ATTACHED = "attached"
+    DETACHING = "detaching"
+    DELETING = "deleting"
+    FAILED = "failed"
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be reported of one NodeENI on one node."""
+
+    uid: str
+    nodeeni: str
+    node: str
+    instance_id: str = ""
+    state: State
+    interface: Interface | None = None
+    subnet_cidr: str = ""
+    device_index: int | None = None
+    network_card_index: int | None = None
+    mtu: int | None = None
+    interface_name: str = ""
+    wanted: bool = True
+    reason: str = ""
+    message: str = ""
+
+
+class Diff(msgspec.Struct, frozen=True):
+    """`waiting` are interfaces in a transition of EC2's, worth looking at until it ends."""
+
+    actions: tuple[Action, ...] = ()
+    rows: tuple[Row, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+
+def diff(desired: Desired, observed: Observed) -> Diff:
+    """What to do now for one node, and what to say of it. See the table above."""
+    return _Differ(desired, observed).run()
+
+
+class _Differ:
+    def __init__(self, desired: Desired, observed: Observed) -> None:
+        self.desired = desired
+        self.observed = observed
+        self.actions: list[Action] = []
+        self.rows: list[Row] = []
+        self.refusals: list[Refusal] = list(desired.refusals)
+        self.waiting: list[str] = []
+        self.left = {interface.id: interface for interface in observed.interfaces}
+        self.under_way = {action.key: action for action in observed.in_flight}
+        self.slots = self._slots()
+        self.uids = {interface.id: self._uid(interface) for interface in observed.interfaces}
+
+    def run(self) -> Diff:
+        if not self.observed.node_ends:
+            for wanted in self.desired.interfaces:
+                if not self.observed.ends(wanted.instance_id):
+                    self._wanted(wanted)
+        for refusal in self.desired.refusals:
+            self._refused(refusal)
+        for interface in list(self.left.values()):
+            self._unwanted(interface)
+        return Diff(tuple(self.actions), tuple(self.rows), tuple(self.refusals), tuple(self.waiting))
+
+    def _uid(self, interface: Interface) -> str:
+        """Uid of the NodeENI that owns it; by name where the uid's tag was taken off by hand."""
+        if names.TAG_UID in interface.tags:
+            return interface.tags[names.TAG_UID]
+        name = interface.tags.get(names.TAG_NODEENI)
+        return next((uid for uid, owner in self.observed.owners.items() if owner.name == name), "")
+
+    def _slots(self) -> Slots | None:
+        observed = self.observed
+        if observed.instance is None:
+            return None
+        slots = Slots(
+            observed.instance,
+            observed.instance_type,
+            observed.interfaces + observed.adoptable,
+            gone=observed.gone,
+            refused=observed.taken_indexes,
+        )
+        for action in observed.in_flight:
+            if isinstance(action, Attach):
+                slots.reserve(action.network_card_index, action.device_index, action.eni_id)
+        return slots
+
+    # -- what is wanted ------------------------------------------------------------------------------
+
+    def _wanted(self, wanted: DesiredInterface) -> None:
+        interface = self._take(wanted)
+        if self._instance.state != "running" and (interface is None or interface.attachment is None):
+            self._not_running(wanted, interface)
+        elif interface is None:
+            if not self._adopt(wanted):
+                self._create(wanted)
+        elif interface.attachment is None:
+            self._available(wanted, interface)
+        elif interface.attachment.instance_id != wanted.instance_id:
+            self._elsewhere(wanted, interface)
+        elif interface.attachment.status == "detaching":
+            self._wait(wanted, interface, State.DETACHING)
+        elif interface.attachment.status == "attaching":
+            self._wait(wanted, interface, State.ATTACHING)
+        elif self._to_be_replaced(wanted, interface):
+            self._remove(interface, Cause.REPLACED, wanted)
+        else:
+            self._in_place(wanted, interface)
+
+    def _not_running(self, wanted: DesiredInterface, interface: Interface | None) -> None:
+        state = self._instance.state
+        self.refusals.append(
+            Refusal(
+                nodeeni=wanted.nodeeni,
+                uid=wanted.uid,
+                reason=INSTANCE_NOT_RUNNING,
+                message=f"instance {wanted.instance_id} is {state}: nothing is attached until it runs",
+                retry_after=PENDING_RETRY if state == "pending" else STOPPED_RETRY,
+            )
+        )
+        self._row(wanted, interface, State.CREATING if interface is None else State.ATTACHING)
+
+    def _take(self, wanted: DesiredInterface) -> Interface | None:
+        """The interface that serves `wanted`, out of those left: the one that is furthest on its way."""
+        candidates = [
+            interface
+            for interface in self.left.values()
+            if self.uids[interface.id] == wanted.uid and self._is_of(interface, wanted.instance_id)
+        ]
+        if not candidates:
+            return None
+        best = min(candidates, key=lambda i: (_distance(i, wanted.instance_id), i.id))
+        return self.left.pop(best.id)
+
+    def _is_of(self, interface: Interface, instance_id: str) -> bool:
+        if interface.attachment and interface.attachment.instance_id == instance_id:
+            return True
+        return interface.tags.get(names.TAG_INSTANCE) == instance_id
+
+    def _create(self, wanted: DesiredInterface) -> None:
+        index = self._index(wanted, eni_id="")
+        if index is None:
+            return
+        subnet = next((s for s in wanted.subnets if self._usable(s)), None)
+        if subnet is None:
+            full = ", ".join(s.id for s in wanted.subnets)
+            self._refuse(
+                wanted,
+                "SubnetFull",
+                f"no free address is left in {full}: add a subnet of this zone to spec.subnetIDs, or free "
+                "addresses",
+                SUBNET_RETRY,
+            )
+            return
+        action = Create(
+            node=wanted.node,
+            nodeeni=wanted.nodeeni,
+            uid=wanted.uid,
+            instance_id=wanted.instance_id,
+            device_index=index,
+            network_card_index=wanted.network_card_index,
+            request=InterfaceRequest(
+                subnet_id=subnet.id,
+                group_ids=wanted.group_ids,
+                description=wanted.description,
+                tags=wanted.tags,
+                client_token=names.client_token(
+                    cluster_id=wanted.tags[names.TAG_CLUSTER],
+                    uid=wanted.uid,
+                    instance_id=wanted.instance_id,
+                    generation=self.observed.generations.get(wanted.uid, 0),
+                ),
+            ),
+        )
+        self.actions.append(self._same(action))
+        self._row(wanted, None, State.CREATING, index)
+
+    def _usable(self, subnet: Subnet) -> bool:
+        return subnet.free_addresses > 0 and subnet.id not in self.observed.avoided_subnets
+
+    def _available(self, wanted: DesiredInterface, interface: Interface) -> None:
+        if interface.status not in ("available", "pending"):
+            self._wait(wanted, interface, State.ATTACHING)
+            return
+        if interface.subnet_id not in {s.id for s in wanted.subnets}:
+            self._remove(interface, Cause.REPLACED, wanted)
+            return
+        index = self._index(wanted, interface.id)
+        if index is None:
+            self._remove(interface, Cause.REFUSED, None)
+            return
+        action = Attach(
+            node=wanted.node,
+            nodeeni=wanted.nodeeni,
+            uid=wanted.uid,
+            eni_id=interface.id,
+            instance_id=wanted.instance_id,
+            device_index=index,
+            network_card_index=wanted.network_card_index,
+        )
+        self.actions.append(self._same(action))
+        self.actions += _corrections(wanted, interface)
+        self._row(wanted, interface, State.ATTACHING, index)
+
+    def _index(self, wanted: DesiredInterface, eni_id: str) -> int | None:
+        """The device index to use, reserved; or None, and the refusal that says why there is none."""
+        assert self.slots is not None  # there is an instance, or nothing would be wanted
+        under_way = self.under_way.get(("Attach", eni_id))
+        if isinstance(under_way, Attach):
+            return under_way.device_index
+        card, index = wanted.network_card_index, wanted.device_index
+        if not self.slots.has_card(card):
+            self._refuse(
+                wanted,
+                "NoSuchNetworkCard",
+                f"{self._instance.id} ({self._instance.type}) has no network card {card}: lower "
+                "spec.networkCardIndex",
+                FULL_RETRY,
+            )
+            return None
+        if self.observed.full or not self.slots.has_room(card):
+            self._refuse(
+                wanted,
+                "InstanceFull",
+                f"{self._instance.id} ({self._instance.type}) takes no more network interfaces: use a "
+                "larger instance type, or fewer NodeENIs for this node",
+                FULL_RETRY,
+            )
+            return None
+        holder = self.slots.holder(card, index)
+        if holder is not None and not wanted.next_free:
+            self._refuse(
+                wanted,
+                "DeviceIndexTaken",
+                f"device index {index} of {self._instance.id} is taken by {holder}: set spec.deviceIndex to "
+                f"a free one (the next is {self.slots.lowest_free(card, index)}), or "
+                "spec.deviceIndexPolicy to NextFree",
+                INDEX_RETRY,
+            )
+            return None
+        free = self.slots.lowest_free(card, index)
+        if free is None:
+            self._refuse(
+                wanted,
+                "DeviceIndexTaken",
+                f"no device index from {index} up is free on {self._instance.id}: lower spec.deviceIndex",
+                INDEX_RETRY,
+            )
+            return None
+        self.slots.reserve(card, free, eni_id or f"NodeENI {wanted.nodeeni}")
+        return free
+
+    @property
+    def _instance(self) -> Instance:
+        assert self.observed.instance is not None
+        return self.observed.instance
+
+    def _adopt(self, wanted: DesiredInterface) -> bool:
+        """Take over the interface that v1.x made for this NodeENI and node, by tagging it."""
+        for interface in self.observed.adoptable:
+            if interface.tags.get(names.TAG_NODEENI) == wanted.nodeeni:
+                ours = (names.TAG_CLUSTER, names.TAG_UID, names.TAG_INSTANCE)
+                self.actions.append(
+                    SetTags(
+                        node=wanted.node,
+                        nodeeni=wanted.nodeeni,
+                        uid=wanted.uid,
+                        eni_id=interface.id,
+                        tags={key: wanted.tags[key] for key in ours},
+                    )
+                )
+                self._row(wanted, interface, State.ATTACHED)
+                return True
+        return False
+
+    def _elsewhere(self, wanted: DesiredInterface, interface: Interface) -> None:
+        assert interface.attachment is not None
+        self._row(
+            wanted,
+            interface,
+            State.FAILED,
+            reason="AttachedElsewhere",
+            message=f"{interface.id} was attached to {interface.attachment.instance_id} by hand: detach it "
+            "there, and it comes back to this node",
+        )
+
+    def _to_be_replaced(self, wanted: DesiredInterface, interface: Interface) -> bool:
+        assert interface.attachment is not None
+        index = interface.attachment.device_index
+        wrong_index = index < wanted.device_index if wanted.next_free else index != wanted.device_index
+        wrong_card = interface.attachment.network_card_index != wanted.network_card_index
+        return wrong_index or wrong_card or interface.subnet_id not in {s.id for s in wanted.subnets}
+
+    def _in_place(self, wanted: DesiredInterface, interface: Interface) -> None:
+        attachment = interface.attachment
+        assert attachment is not None
+        if attachment.delete_on_termination != wanted.delete_on_termination:
+            self.actions.append(
+                SetDeleteOnTermination(
+                    node=wanted.node,
+                    nodeeni=wanted.nodeeni,
+                    uid=wanted.uid,
+                    eni_id=interface.id,
+                    attachment_id=attachment.id,
+                    value=wanted.delete_on_termination,
+                )
+            )
+        self.actions += _corrections(wanted, interface)
+        self._row(wanted, interface, State.ATTACHED)
+
+    # -- what is not wanted --------------------------------------------------------------------------
+
+    def _refused(self, refusal: Refusal) -> None:
+        """A NodeENI that cannot be resolved keeps what is attached, and gives back what is not."""
+        interface = next(
+            (i for i in self.left.values() if self.uids[i.id] == refusal.uid and i.attachment is not None),
+            None,
+        )
+        if interface is not None:
+            del self.left[interface.id]
+        self.rows.append(
+            Row(
+                uid=refusal.uid,
+                nodeeni=refusal.nodeeni,
+                node=self.observed.name,
+                instance_id=self.observed.node.instance_id if self.observed.node else "",
+                state=State.FAILED,
+                interface=interface,
+                reason=refusal.reason,
+                message=refusal.message,
+            )
+        )
+
+    def _unwanted(self, interface: Interface) -> None:
+        self._remove(interface, self._cause(interface), None)
+
+    def _cause(self, interface: Interface) -> Cause:
+        owner = self.observed.owners.get(self.uids[interface.id])
+        if owner is None:
+            return Cause.ORPHAN
+        if owner.deleting:
+            return Cause.NODEENI_DELETED
+        if self._is_of_another_instance(interface):
+            return Cause.NODE_GONE
+        if self.observed.node_ends or (interface.attachment and self._ends(interface.attachment)):
+            return Cause.NODE_GONE
+        if any(row.wanted and row.uid == self.uids[interface.id] for row in self.rows):
+            return Cause.SURPLUS
+        return Cause.UNMATCHED
+
+    def _ends(self, attachment: Attachment) -> bool:
+        return self.observed.ends(attachment.instance_id)
+
+    def _is_of_another_instance(self, interface: Interface) -> bool:
+        node = self.observed.node
+        return node is not None and bool(node.instance_id) and not self._is_of(interface, node.instance_id)
+
+    def _remove(self, interface: Interface, cause: Cause, wanted: DesiredInterface | None) -> None:
+        attachment = interface.attachment
+        state = State.DETACHING if attachment else State.DELETING
+        if attachment is None:
+            self._delete(interface, cause)
+        elif self._ends(attachment):
+            self.waiting.append(interface.id)  # DeleteOnTermination does the work; the waiter sees it done
+        elif attachment.status == "attached":
+            self._detach(interface, attachment, cause)
+            if cause is Cause.NODE_GONE:
+                state = State.ATTACHED  # and working, until the node's grace is over
+        else:
+            self.waiting.append(interface.id)
+            hangs = self.observed.ages.get(interface.id, 0.0) > self.observed.force_detach_after
+            if attachment.status == "detaching" and hangs:
+                self._detach(interface, attachment, cause, force=True)
+        if wanted is not None:
+            self._row(wanted, interface, state)
+        elif cause is not Cause.REFUSED:  # whose refusal is a row already
+            self.rows.append(self._unwanted_row(interface, state))
+
+    def _delete(self, interface: Interface, cause: Cause) -> None:
+        if interface.status in ("available", "pending"):
+            self.actions.append(
+                Delete(
+                    node=self.observed.name,
+                    nodeeni=interface.tags.get(names.TAG_NODEENI, ""),
+                    uid=self.uids[interface.id],
+                    eni_id=interface.id,
+                    cause=cause,
+                )
+            )
+        else:
+            self.waiting.append(interface.id)
+
+    def _detach(
+        self, interface: Interface, attachment: Attachment, cause: Cause, *, force: bool = False
+    ) -> None:
+        self.actions.append(
+            Detach(
+                node=self.observed.name,
+                nodeeni=interface.tags.get(names.TAG_NODEENI, ""),
+                uid=self.uids[interface.id],
+                eni_id=interface.id,
+                attachment_id=attachment.id,
+                instance_id=attachment.instance_id,
+                force=force,
+                cause=cause,
+            )
+        )
+
+    # -- what is said --------------------------------------------------------------------------------
+
+    def _same(self, action: Action) -> Action:
+        """A call that has begun is not asked for again with other words: its answer comes first."""
+        begun = self.under_way.get(action.key)
+        return begun if begun is not None else action
+
+    def _wait(self, wanted: DesiredInterface, interface: Interface, state: State) -> None:
+        self.waiting.append(interface.id)
+        self._row(wanted, interface, state)
+
+    def _refuse(self, wanted: DesiredInterface, reason: str, message: str, retry_after: float) -> None:
+        self.refusals.append(
+            Refusal(
+                nodeeni=wanted.nodeeni,
+                uid=wanted.uid,
+                reason=reason,
+                message=message,
+                retry_after=retry_after,
+            )
+        )
+        self._row(wanted, None, State.FAILED, reason=reason, message=message)
+
+    def _row(
+        self,
+        wanted: DesiredInterface,
+        interface: Interface | None,
+        state: State,
+        index: int | None = None,
+        *,
+        reason: str = "",
+        message: str = "",
+    ) -> None:
+        if interface is not None and interface.attachment is not None:
+            index = interface.attachment.device_index
+        cidrs = {s.id: s.cidr for s in wanted.subnets}
+        self.rows.append(
+            Row(
+                uid=wanted.uid,
+                nodeeni=wanted.nodeeni,
+                node=wanted.node,
+                instance_id=wanted.instance_id,
+                state=state,
+                interface=interface,
+                subnet_cidr=cidrs.get(interface.subnet_id, "") if interface else "",
+                device_index=index,
+                network_card_index=wanted.network_card_index,
+                mtu=wanted.mtu,
+                interface_name=wanted.interface_name,
+                reason=reason,
+                message=message,
+            )
+        )
+
+    def _unwanted_row(self, interface: Interface, state: State) -> Row:
+        attachment = interface.attachment
+        return Row(
+            uid=self.uids[interface.id],
+            nodeeni=interface.tags.get(names.TAG_NODEENI, ""),
+            node=self.observed.name,
+            instance_id=interface.tags.get(names.TAG_INSTANCE, ""),
+            state=state,
+            interface=interface,
+            device_index=attachment.device_index if attachment else None,
+            network_card_index=attachment.network_card_index if attachment else None,
+            wanted=False,
+        )
+
+
+def _distance(interface: Interface, instance_id: str) -> int:
+    """How far an interface is from being what is wanted: lower serves better."""
+    attachment = interface.attachment
+    if attachment is None:
+        return 2
+    if attachment.instance_id != instance_id:
+        return 4
+    return {"attached": 0, "attaching": 1}.get(attachment.status, 3)
+
+
+def _corrections(wanted: DesiredInterface, interface: Interface) -> Iterable[Action]:
+    """What differs and can be put right without taking the interface away."""
+    node, nodeeni, uid, eni_id = wanted.node, wanted.nodeeni, wanted.uid, interface.id
+    if set(interface.group_ids) != set(wanted.group_ids):
+        yield SetGroups(node=node, nodeeni=nodeeni, uid=uid, eni_id=eni_id, group_ids=wanted.group_ids)
+    if interface.description != wanted.description:
+        yield SetDescription(
+            node=node, nodeeni=nodeeni, uid=uid, eni_id=eni_id, description=wanted.description
+        )
+    if interface.source_dest_check != wanted.source_dest_check:
+        yield SetSourceDestCheck(
+            node=node, nodeeni=nodeeni, uid=uid, eni_id=eni_id, value=wanted.source_dest_check
+        )
+    listed = interface.tags.get(names.TAG_EXTRA, "").split(",")
+    extra = {*filter(None, listed), *([names.TAG_EXTRA] if listed != [""] else [])}
+    dropped = tuple(sorted(key for key in extra if key in interface.tags and key not in wanted.tags))
+    if dropped:
+        yield RemoveTags(node=node, nodeeni=nodeeni, uid=uid, eni_id=eni_id, keys=dropped)
+    missing = {
+        key: value
+        for key, value in wanted.tags.items()
+        if interface.tags.get(key) != value
+        # The list of extra keys is renewed only when what it lists is gone: a crash in between loses nothing.
+        and not (key == names.TAG_EXTRA and dropped)
+    }
+    if missing:
+        yield SetTags(node=node, nodeeni=nodeeni, uid=uid, eni_id=eni_id, tags=missing)

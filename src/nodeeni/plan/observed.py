@@ -1,0 +1,60 @@
+"""What a plan starts from: one node, its instance, and our interfaces on it, at one moment."""
+
+import msgspec
+
+from nodeeni.ec2.types import Instance, InstanceType, Interface
+from nodeeni.plan.actions import Action
+
+
+class NodeView(msgspec.Struct, frozen=True, kw_only=True):
+    """A Node object as far as planning needs it. `instance_id` is empty while its providerID is not set."""
+
+    name: str
+    uid: str = ""
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
+    instance_id: str = ""
+    deleting: bool = False
+    out_of_service: bool = False
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """A NodeENI that exists in the API server, whatever its selector says."""
+
+    name: str
+    deleting: bool
+
+
+class Observed(msgspec.Struct, frozen=True, kw_only=True):
+    """One node at one moment.
+
+    `node` is None when there is no Node object of that name, which happens when our interfaces still
+    carry the name. `instance` is the node's own; None when EC2 does not know it. `interfaces` are ours
+    alone (cluster tag), by Node tag or by instance. `instance_states` covers every instance that they hang
+    on; one that is absent there is gone. `ages` gives the seconds since an interface was first seen in its
+    present transition.
+    """
+
+    name: str
+    node: NodeView | None
+    instance: Instance | None = None
+    instance_type: InstanceType | None = None
+    instance_states: dict[str, str] = msgspec.field(default_factory=dict)
+    interfaces: tuple[Interface, ...] = ()
+    adoptable: tuple[Interface, ...] = ()  # of v1.x: in a NodeENI's status, on this instance, no cluster tag
+    owners: dict[str, Owner] = msgspec.field(default_factory=dict)  # by uid
+    in_flight: tuple[Action, ...] = ()
+    generations: dict[str, int] = msgspec.field(default_factory=dict)  # of client tokens, by NodeENI uid
+    avoided_subnets: frozenset[str] = frozenset()  # lately found full
+    taken_indexes: frozenset[tuple[int, int]] = frozenset()  # (card, index) that EC2 lately refused
+    full: bool = False  # EC2 lately said that the instance takes no more interfaces
+    gone: frozenset[str] = frozenset()  # interfaces that we removed, which EC2 may still show
+    ages: dict[str, float] = msgspec.field(default_factory=dict)
+    force_detach_after: float = float("inf")  # seconds
+
+    def ends(self, instance_id: str) -> bool:
+        """Whether the instance takes its interfaces with it, or has: EC2 is not to be helped."""
+        return self.instance_states.get(instance_id, "terminated") in ("shutting-down", "terminated")
+
+    @property
+    def node_ends(self) -> bool:
+        return self.node is None or self.node.deleting or self.node.out_of_service

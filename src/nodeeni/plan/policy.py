@@ -1,0 +1,151 @@
+"""Which of a plan's actions may be done now. Pure; what is refused comes back as data with its reason.
+
+Each rule is one function: an action and the circumstances in, None or a refusal out. The first refusal
+counts, so the order of `RULES` is the order of their importance.
+"""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from nodeeni.plan.actions import Action, Attach, Cause, Create, Delete, Detach
+
+UNSEEN_FINALIZER_RETRY = 5.0  # seconds; the finalizer's own event comes first as a rule
+TURN_RETRY = 15.0  # seconds; the end of the other node's replacement comes first as a rule
+ORPHAN_RETRY = 60.0  # seconds
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """An action that failed and is not to be tried again before `until` (seconds, monotonic).
+
+    It holds this very call: once the plan asks for it with other parameters, it is free again.
+    `reported`: the failure is for people to see, not merely EC2 asking us to slow down.
+    """
+
+    action: Action
+    until: float
+    attempts: int
+    reason: str
+    message: str
+    reported: bool
+
+
+class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides beside the node itself. Times are seconds on the monotonic clock."""
+
+    now: float
+    dry_run: bool = False
+    holds: dict[tuple[str, str], Hold] = msgspec.field(default_factory=dict)
+    creates_paused_until: float = 0.0  # a regional quota is used up
+    turns: dict[str, str] = msgspec.field(default_factory=dict)  # NodeENI uid → node being replaced
+    finalized: frozenset[str] = frozenset()  # uids of NodeENIs that carry our finalizer
+    node_present: bool = True
+    node_absent_for: float = 0.0
+    node_grace: float = 120.0
+    confirmed_orphans: frozenset[str] = frozenset()
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """An action that must wait. `retry_after` is seconds; infinite: an event will bring it back."""
+
+    action: Action
+    reason: str
+    retry_after: float
+
+
+class Decision(msgspec.Struct, frozen=True):
+    allowed: tuple[Action, ...]
+    refused: tuple[Refused, ...]
+
+
+def decide(actions: Iterable[Action], circumstances: Circumstances) -> Decision:
+    """Split a plan into what may be done now and what must wait, each of those with its reason."""
+    allowed, refused = [], []
+    for action in actions:
+        refusal = next((r for rule in RULES if (r := rule(action, circumstances)) is not None), None)
+        if refusal is None:
+            allowed.append(action)
+        else:
+            refused.append(refusal)
+    return Decision(tuple(allowed), tuple(refused))
+
+
+def _node_goes(action: Action, at: Circumstances) -> Refused | None:
+    """A node on its way out is left to DeleteOnTermination; one that vanished gets a grace period."""
+    if not isinstance(action, Detach) or action.cause is not Cause.NODE_GONE:
+        return None
+    if at.node_present:
+        return Refused(action=action, reason="the node is on its way out", retry_after=at.node_grace)
+    if at.node_absent_for < at.node_grace:
+        left = at.node_grace - at.node_absent_for
+        return Refused(
+            action=action, reason="the node may come back while its instance lives", retry_after=left
+        )
+    return None
+
+
+def _orphan(action: Action, at: Circumstances) -> Refused | None:
+    """An interface without an owner is taken only when the sweeper has confirmed it."""
+    if not isinstance(action, Detach | Delete) or action.cause is not Cause.ORPHAN:
+        return None
+    if action.eni_id in at.confirmed_orphans:
+        return None
+    return Refused(action=action, reason="not yet confirmed to be an orphan", retry_after=ORPHAN_RETRY)
+
+
+def _finalizer(action: Action, at: Circumstances) -> Refused | None:
+    """Nothing is made for an object that could vanish without telling us."""
+    if not isinstance(action, Create) or action.uid in at.finalized:
+        return None
+    return Refused(
+        action=action, reason="the NodeENI has no finalizer yet", retry_after=UNSEEN_FINALIZER_RETRY
+    )
+
+
+def _quota(action: Action, at: Circumstances) -> Refused | None:
+    if not isinstance(action, Create) or at.creates_paused_until <= at.now:
+        return None
+    return Refused(
+        action=action, reason="a regional quota is used up", retry_after=at.creates_paused_until - at.now
+    )
+
+
+def _one_at_a_time(action: Action, at: Circumstances) -> Refused | None:
+    """An edit that replaces interfaces does so on one node at a time for each NodeENI."""
+    if not isinstance(action, Detach) or action.cause is not Cause.REPLACED:
+        return None
+    if at.turns.get(action.uid, action.node) == action.node:
+        return None
+    return Refused(
+        action=action, reason=f"node {at.turns[action.uid]} is being replaced first", retry_after=TURN_RETRY
+    )
+
+
+def _held(action: Action, at: Circumstances) -> Refused | None:
+    hold = at.holds.get(action.key)
+    if hold is None or hold.action != action or hold.until <= at.now:
+        return None
+    return Refused(action=action, reason=hold.message, retry_after=hold.until - at.now)
+
+
+def _dry_run(action: Action, at: Circumstances) -> Refused | None:
+    return Refused(action=action, reason="dry run", retry_after=float("inf")) if at.dry_run else None
+
+
+RULES: tuple[Callable[[Action, Circumstances], Refused | None], ...] = (
+    _node_goes,
+    _orphan,
+    _finalizer,
+    _quota,
+    _one_at_a_time,
+    _held,
+    _dry_run,
+)
+
+
+def order(action: Action, missing: int) -> tuple[int, int]:
+    """The place in a bucket's queue, lowest first: removal and repair, then nodes that are nearly complete.
+
+    `missing` is how many interfaces the node still lacks.
+    """
+    return (1, missing) if isinstance(action, Create | Attach) else (0, 0)

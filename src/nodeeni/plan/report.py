@@ -1,0 +1,192 @@
+"""What is said of a plan: status of a NodeENI, spec of an ENINode. Pure; times come in as text.
+
+Everything is derived from the rows of the present plan. The status that stands in the API server is read
+for one thing only: when nothing changed, its `lastUpdated` stays.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from nodeeni.api.conditions import DEGRADED, PROGRESSING, READY, carried_over, condition
+from nodeeni.api.v1alpha1 import (
+    AttachmentStatus,
+    Condition,
+    ENINodeInterface,
+    ENINodeSpec,
+    NodeENI,
+    NodeENISpec,
+    NodeENIStatus,
+)
+from nodeeni.plan.diff import Row, State
+from nodeeni.plan.policy import Hold
+
+ATTACHMENTS_LIMIT = 2000  # entries of status.attachments: an object in etcd is at most 1.5 MiB
+
+_ACTION_STATES = {
+    "Create": (State.CREATING,),
+    "Attach": (State.ATTACHING,),
+    "Detach": (State.DETACHING, State.ATTACHED),
+    "Delete": (State.DELETING, State.FAILED),
+}
+
+
+def with_failures(rows: Iterable[Row], holds: Iterable[Hold]) -> list[Row]:
+    """The rows, where an action that keeps failing makes its row `failed`, with reason and message."""
+    reported = [hold for hold in holds if hold.reported]
+    return [next((_failed(row, hold) for hold in reported if _concerns(hold, row)), row) for row in rows]
+
+
+def _concerns(hold: Hold, row: Row) -> bool:
+    action = hold.action
+    if action.uid != row.uid or row.state not in _ACTION_STATES.get(action.key[0], (row.state,)):
+        return False
+    return row.interface is None or action.key[0] == "Create" or action.target == row.interface.id
+
+
+def _failed(row: Row, hold: Hold) -> Row:
+    return msgspec.structs.replace(row, state=State.FAILED, reason=hold.reason, message=hold.message)
+
+
+def eninode_spec(instance_id: str, rows: Iterable[Row]) -> ENINodeSpec:
+    """What the node's ENI manager is to know: every interface that exists, from Create to Delete."""
+    entries = []
+    for row in rows:
+        interface = row.interface
+        if interface is None:
+            continue
+        attachment = interface.attachment
+        index = attachment.device_index if attachment else row.device_index
+        card = attachment.network_card_index if attachment else row.network_card_index
+        entries.append(
+            ENINodeInterface(
+                node_eni=row.nodeeni,
+                eni_id=interface.id,
+                mac_address=interface.mac,
+                device_index=index or 0,
+                network_card_index=card or 0,
+                subnet_id=interface.subnet_id,
+                subnet_cidr=row.subnet_cidr,
+                private_ip_addresses=interface.private_ips,
+                mtu=row.mtu,
+                interface_name=row.interface_name,
+            )
+        )
+    return ENINodeSpec(instance_id=instance_id, interfaces=tuple(sorted(entries, key=lambda e: e.eni_id)))
+
+
+def nodeeni_status(
+    nodeeni: NodeENI,
+    rows: Mapping[str, Row],
+    links_up: int | None,
+    notes: Sequence[Condition],
+    now: str,
+) -> NodeENIStatus:
+    """The whole status of one NodeENI. `rows` is by node name; `notes` are what else is Degraded."""
+    before = {entry.node_id: entry for entry in nodeeni.status.attachments}
+    entries = [_attachment(row, before.get(node), now) for node, row in rows.items()]
+    entries.sort(key=lambda e: (e.status != State.FAILED, e.node_id))
+    wanted = [row for row in rows.values() if row.wanted]
+    attached = sum(1 for row in wanted if row.state is State.ATTACHED)
+    failed = [row for row in rows.values() if row.state is State.FAILED]
+    generation = nodeeni.metadata.generation
+    return NodeENIStatus(
+        observed_generation=generation,
+        desired=len(wanted),
+        attached=attached,
+        failed=len(failed),
+        links_up=links_up,
+        conditions=carried_over(
+            now,
+            generation,
+            _conditions(nodeeni, len(wanted), attached, rows, failed, notes),
+            nodeeni.status.conditions,
+        ),
+        attachments=entries[:ATTACHMENTS_LIMIT],
+        attachments_truncated=len(entries) > ATTACHMENTS_LIMIT,
+    )
+
+
+def _attachment(row: Row, before: AttachmentStatus | None, now: str) -> AttachmentStatus:
+    interface = row.interface
+    attachment = interface.attachment if interface else None
+    entry = AttachmentStatus(
+        node_id=row.node,
+        instance_id=row.instance_id,
+        eni_id=interface.id if interface else "",
+        attachment_id=attachment.id if attachment else "",
+        subnet_id=interface.subnet_id if interface else "",
+        subnet_cidr=row.subnet_cidr,
+        device_index=row.device_index,
+        network_card_index=row.network_card_index,
+        mac_address=interface.mac if interface else "",
+        private_ip_address=interface.private_ips[0] if interface and interface.private_ips else "",
+        mtu=row.mtu,
+        status=row.state.value,
+        reason=row.reason,
+        message=row.message,
+        last_updated=before.last_updated if before else now,
+    )
+    if before is not None and entry != before:
+        entry.last_updated = now
+    return entry
+
+
+def _conditions(
+    nodeeni: NodeENI,
+    desired: int,
+    attached: int,
+    rows: Mapping[str, Row],
+    failed: Sequence[Row],
+    notes: Sequence[Condition],
+) -> list[Condition]:
+    moving = sum(1 for row in rows.values() if row.state not in (State.ATTACHED, State.FAILED))
+    deleting = nodeeni.metadata.deleting
+    if deleting:
+        ready = condition(READY, False, "Deleting", f"{len(rows)} ENIs are still to be removed")
+    elif desired == 0:
+        ready = condition(READY, True, "NoMatchingNodes", "no node matches the selector")
+    elif attached == desired:
+        ready = condition(READY, True, "AllAttached", f"attached on {_nodes(attached)}")
+    else:
+        reason = "Failing" if failed else "Attaching"
+        ready = condition(READY, False, reason, f"attached on {attached} of {_nodes(desired)}")
+    if moving:
+        progressing = condition(PROGRESSING, True, "Working", f"{_nodes(moving)} in progress")
+    else:
+        progressing = condition(PROGRESSING, False, "Settled", "nothing is in progress")
+    return [ready, progressing, _degraded(nodeeni.spec, failed, notes)]
+
+
+def _degraded(spec: NodeENISpec, failed: Sequence[Row], notes: Sequence[Condition]) -> Condition:
+    if failed:
+        first = min(failed, key=lambda row: row.node)
+        others = f" (and {_nodes(len(failed) - 1)} more)" if len(failed) > 1 else ""
+        return condition(DEGRADED, True, first.reason, f"{first.node}: {first.message}{others}")
+    if notes:
+        return notes[0]
+    unapplied = not_applied(spec)
+    if unapplied:
+        return condition(
+            DEGRADED,
+            True,
+            "FieldsNotApplied",
+            f"{', '.join(unapplied)}: not yet applied by this version; remove them, or bind the device with "
+            "a SR-IOV device plugin of your own",
+        )
+    return condition(DEGRADED, False, "AsDesired", "nothing is wrong")
+
+
+def not_applied(spec: NodeENISpec) -> list[str]:
+    """Fields that are accepted for v1.3.8's manifests, but that this version does not act on."""
+    fields = {
+        "spec.enableDPDK": spec.enable_dpdk,
+        "spec.dpdkDriver": spec.dpdk_driver,
+        "spec.dpdkResourceName": spec.dpdk_resource_name,
+        "spec.dpdkPCIAddress": spec.dpdk_pci_address,
+    }
+    return [name for name, value in fields.items() if value]
+
+
+def _nodes(count: int) -> str:
+    return f"{count} node" if count == 1 else f"{count} nodes"

@@ -1,0 +1,58 @@
+"""Device indices of one instance: which are taken, by whom, and which is next.
+
+An index is counted on its network card. Our own inventory is fresher than EC2's listing of the instance,
+which other programs (the VPC CNI above all) share with us; where both know an interface, ours is believed.
+"""
+
+from collections.abc import Iterable
+
+from nodeeni.ec2.types import Instance, InstanceType, Interface
+
+LAST_INDEX = 63
+
+
+class Slots:
+    """The occupied indices of one instance, and those that this plan hands out."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        instance_type: InstanceType | None,
+        ours: Iterable[Interface],
+        *,
+        gone: frozenset[str] = frozenset(),
+        refused: frozenset[tuple[int, int]] = frozenset(),
+    ) -> None:
+        self._type = instance_type
+        self._by_slot: dict[tuple[int, int], str] = dict.fromkeys(refused, "another program")
+        known = {interface.id for interface in ours} | gone
+        for slot in instance.slots:
+            if slot.eni_id not in known:
+                self._by_slot[slot.network_card_index, slot.device_index] = slot.eni_id
+        for interface in ours:
+            attachment = interface.attachment
+            if attachment and attachment.instance_id == instance.id:
+                self.reserve(attachment.network_card_index, attachment.device_index, interface.id)
+
+    def reserve(self, card: int, index: int, holder: str) -> None:
+        self._by_slot[card, index] = holder
+
+    def holder(self, card: int, index: int) -> str | None:
+        """Who has the index: an interface id, or the name of a reservation."""
+        return self._by_slot.get((card, index))
+
+    def lowest_free(self, card: int, start: int) -> int | None:
+        """The lowest free index at or above `start`, or None."""
+        return next((i for i in range(start, LAST_INDEX + 1) if (card, i) not in self._by_slot), None)
+
+    def has_card(self, card: int) -> bool:
+        return self._type is None or card < max(1, len(self._type.max_interfaces_by_card))
+
+    def has_room(self, card: int) -> bool:
+        """Whether the instance type allows one more interface, in all and on that card."""
+        if self._type is None:
+            return True
+        on_card = sum(1 for taken_card, _ in self._by_slot if taken_card == card)
+        limits = self._type.max_interfaces_by_card
+        card_limit = limits[card] if card < len(limits) else self._type.max_interfaces
+        return len(self._by_slot) < self._type.max_interfaces and on_card < card_limit
