@@ -81,7 +81,7 @@ class Invalid(KubeError):
 
 
 class Unavailable(KubeError):
-    delay = 0.5
+    delay = 0.1
 
 
 class StatusDetails(msgspec.Struct, rename="camel"):

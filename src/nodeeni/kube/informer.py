@@ -1,0 +1,269 @@
+"""A local copy of one kind's objects, kept current by list and watch: what the controller reads.
+
+One task runs `run()`. It lists (in pages), then watches from the list's resourceVersion. A watch that
+breaks is resumed from the last version seen; one that is too old is listed again and only the differences
+are told. So a listener hears every change of state once, whatever the connection does.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from nodeeni.api.meta import ObjectMeta
+from nodeeni.kube.backoff import Backoff
+from nodeeni.kube.client import KubeClient
+from nodeeni.kube.errors import Gone, KubeError, Unavailable, decode_status, from_status
+from nodeeni.kube.resources import Resource
+
+log = logging.getLogger(__name__)
+
+# Seconds after which the server ends a watch. It sends a bookmark just before, so each new watch starts
+# from a fresh version; and a connection that is silent for longer than this is known to be dead.
+WATCH_TIMEOUT = 60.0
+
+
+class HasMetadata(Protocol):
+    @property
+    def metadata(self) -> ObjectMeta: ...
+
+
+T = TypeVar("T", bound=HasMetadata)
+
+
+class _Event(msgspec.Struct):
+    type: str
+    object: msgspec.Raw
+
+
+class _Identity(msgspec.Struct):
+    """What can be read of an object even where its other fields are not what we know."""
+
+    metadata: ObjectMeta
+
+
+class Informer(Generic[T]):
+    """The objects of `resource`, decoded as `type`, a Struct that names only the fields in use.
+
+    `store` maps an object's key (its name; `namespace/name` for a namespaced kind) to the object and is
+    empty until `synced`. `changed(old, new)` says whether an update is worth a call of the listeners; the
+    store takes it in any case. `last_contact` is when the server last sent something (time.monotonic).
+    `relists`, `resumes` and `undecodable` count what their names say.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        resource: Resource,
+        type: type[T],
+        *,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        changed: Callable[[T, T], bool] | None = None,
+        watch_timeout: float = WATCH_TIMEOUT,
+        silence: float | None = None,
+        page_limit: int = 500,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.store: dict[str, T] = {}
+        self.synced = asyncio.Event()
+        self.last_contact: float | None = None
+        self.relists = 0
+        self.resumes = 0
+        self.undecodable = 0
+        self._client = client
+        self._resource = resource
+        self._decoder = msgspec.json.Decoder(type)
+        self._events = msgspec.json.Decoder(_Event)
+        self._namespace = namespace
+        self._label_selector = label_selector
+        self._field_selector = field_selector
+        self._changed = changed
+        self._watch_timeout = watch_timeout
+        self._silence = silence
+        self._page_limit = page_limit
+        self._backoff = backoff or Backoff()
+        self._listeners: list[Callable[[T | None, T | None], None]] = []
+        self._version: str | None = None
+        self._unreadable: set[str] = set()
+        self._interrupted = False
+
+    def add_listener(self, listener: Callable[[T | None, T | None], None]) -> None:
+        """Call `listener(old, new)` on every change, in order, from the informer's task: `old` is None for
+        a new object, `new` for one that is gone. Objects already in the store are told at once as new.
+        """
+        self._listeners.append(listener)
+        for obj in list(self.store.values()):
+            self._tell_one(listener, None, obj)
+
+    async def run(self) -> None:
+        """List and watch until cancelled. Failures are waited out; nothing but cancellation ends it."""
+        while True:
+            try:
+                if self._version is None:
+                    await self._list()
+                await self._watch(self._version or "")
+            except KubeError as error:
+                if isinstance(error, Gone):
+                    self._version = None
+                self._note_interruption(error)
+                await asyncio.sleep(self._backoff.pause(error.delay))
+            self.resumes += self._version is not None
+
+    async def _list(self) -> None:
+        found: dict[str, T] = {}
+        version = ""
+        async for page in self._client.pages(
+            self._resource,
+            namespace=self._namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+            limit=self._page_limit,
+        ):
+            self.last_contact = time.monotonic()
+            version = page.resource_version
+            for raw in page.items:
+                self._collect(raw, found)
+        for key in [key for key in self.store if key not in found]:
+            self._put(key, None)
+        for key, obj in found.items():
+            self._put(key, obj)
+        self._version = version
+        self.relists += self.synced.is_set()
+        self.synced.set()
+
+    def _collect(self, raw: msgspec.Raw, found: dict[str, T]) -> None:
+        metadata, obj = self._read(raw)
+        if metadata is None:
+            return
+        key = self._key(metadata)
+        known = self.store.get(key)
+        if obj is None or (known is not None and _same_version(known, obj)):
+            obj = known  # one copy in memory while a list is under way; the last good one if unreadable
+        if obj is not None:
+            found[key] = obj
+
+    async def _watch(self, version: str) -> None:
+        started = time.monotonic()
+        async with self._client.watch(
+            self._resource,
+            resource_version=version,
+            timeout=self._watch_timeout,
+            silence=self._silence,
+            namespace=self._namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+        ) as chunks:
+            self.last_contact = time.monotonic()
+            async for line in _lines(chunks):
+                self.last_contact = time.monotonic()
+                self._take(line)
+        if time.monotonic() - started < self._watch_timeout / 2:
+            raise Unavailable(f"watch {self._resource.described()}: the server ended it early")
+        self._note_progress()
+
+    def _take(self, line: bytes) -> None:
+        try:
+            event = self._events.decode(line)
+        except msgspec.DecodeError as error:
+            # Which change it told is lost: only a list can say.
+            raise Gone(f"watch {self._resource.described()}: a line is no event: {error}") from error
+        if event.type == "ERROR":
+            status = decode_status(bytes(event.object))
+            raise from_status(status.code or 500, status, verb="watch", resource=self._resource.described())
+        if event.type in ("BOOKMARK", "DELETED"):
+            metadata, obj = self._identify(event.object), None
+        else:
+            metadata, obj = self._read(event.object)
+        if metadata is None:
+            return
+        if event.type == "DELETED":
+            self._put(self._key(metadata), None)
+        elif obj is not None:
+            self._put(self._key(metadata), obj)
+        self._version = metadata.resource_version
+        self._note_progress()
+
+    def _read(self, raw: msgspec.Raw) -> tuple[ObjectMeta | None, T | None]:
+        try:
+            obj = self._decoder.decode(raw)
+        except msgspec.DecodeError as error:
+            return self._note_undecodable(raw, error), None
+        if self._unreadable:
+            self._unreadable.discard(self._key(obj.metadata))
+        return obj.metadata, obj
+
+    def _identify(self, raw: msgspec.Raw) -> ObjectMeta | None:
+        try:
+            return msgspec.json.decode(raw, type=_Identity).metadata
+        except msgspec.DecodeError:
+            return None
+
+    def _key(self, metadata: ObjectMeta) -> str:
+        return f"{metadata.namespace}/{metadata.name}" if self._resource.namespaced else metadata.name
+
+    def _put(self, key: str, new: T | None) -> None:
+        old = self.store.get(key)
+        if old is not None and (new is None or old.metadata.uid != new.metadata.uid):
+            del self.store[key]
+            self._tell(old, None)
+            old = None
+        if new is None or (old is not None and _same_version(old, new)):
+            return
+        self.store[key] = new
+        if old is None or self._changed is None or self._changed(old, new):
+            self._tell(old, new)
+
+    def _tell(self, old: T | None, new: T | None) -> None:
+        for listener in self._listeners:
+            self._tell_one(listener, old, new)
+
+    def _tell_one(self, listener: Callable[[T | None, T | None], None], old: T | None, new: T | None) -> None:
+        try:
+            listener(old, new)
+        except Exception:
+            log.exception("a listener of %s failed", self._resource.described())
+
+    def _note_progress(self) -> None:
+        self._backoff.reset()
+        if self._interrupted:
+            self._interrupted = False
+            log.info("watching %s again", self._resource.described())
+
+    def _note_interruption(self, error: KubeError) -> None:
+        if not self._interrupted:
+            self._interrupted = True
+            log.warning("%s", error)
+
+    def _note_undecodable(self, raw: msgspec.Raw, error: msgspec.DecodeError) -> ObjectMeta | None:
+        self.undecodable += 1
+        metadata = self._identify(raw)
+        key = self._key(metadata) if metadata else ""
+        if key not in self._unreadable:
+            self._unreadable.add(key)
+            log.warning("%s %r cannot be read: %s", self._resource.described(), key, error)
+        return metadata
+
+
+def _same_version(one: HasMetadata, other: HasMetadata) -> bool:
+    return (
+        one.metadata.resource_version == other.metadata.resource_version
+        and one.metadata.uid == other.metadata.uid
+    )
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Whole lines of a stream of chunks. What a broken stream leaves of its last line is no line."""
+    begun: list[bytes] = []
+    async for chunk in chunks:
+        first, *others = chunk.split(b"\n")
+        begun.append(first)
+        for following in others:
+            line = b"".join(begun)
+            if line:
+                yield line
+            begun = [following]

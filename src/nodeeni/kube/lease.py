@@ -1,0 +1,232 @@
+"""Which of several controllers may act: a coordination.k8s.io/v1 Lease, written as client-go writes it.
+
+The holder renews it every `retry` seconds. `held()` is the fence: whoever is about to change something asks
+it, and it turns False in time whatever keeps the process from renewing: an API server that is away, a loop
+that hangs, a stopped process that wakes up when somebody else has taken over.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from nodeeni.api.meta import ObjectMeta
+from nodeeni.kube.client import KubeClient
+from nodeeni.kube.errors import Conflict, KubeError, LeaseLost, NotFound
+from nodeeni.kube.resources import LEASES
+
+log = logging.getLogger(__name__)
+
+
+class LeaseSpec(msgspec.Struct, rename="camel"):
+    holder_identity: str | None = None
+    lease_duration_seconds: int | None = None
+    lease_transitions: int | None = None
+
+
+class Lease(msgspec.Struct):
+    metadata: ObjectMeta
+    spec: LeaseSpec = msgspec.field(default_factory=LeaseSpec)
+
+
+class Acquired(msgspec.Struct, frozen=True):
+    """`clean`: the lease was absent or its last holder gave it back (or it was ours all the time). If not,
+    the last holder let it expire: it may have died in the middle of a call.
+    """
+
+    clean: bool
+
+
+def boot_clock() -> float:
+    """Seconds that go on while the process is stopped and while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class LeaderElection:
+    """One candidate for the lease `namespace/name`. `identity` must be another one in every process.
+
+    Others take the lease `duration` seconds after they saw its last renewal. We count from the moment
+    before we sent it and stop at `deadline` seconds already: the difference is what a call that has just
+    been let through `held()` may take to reach AWS.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        namespace: str,
+        name: str,
+        identity: str,
+        *,
+        duration: int = 15,
+        deadline: float = 10.0,
+        retry: float = 2.0,
+        clock: Callable[[], float] = boot_clock,
+    ) -> None:
+        if not retry < deadline < duration:
+            raise ValueError(f"retry {retry} < deadline {deadline} < duration {duration} must hold")
+        self._client = client
+        self._namespace = namespace
+        self._name = name
+        self._identity = identity
+        self._duration = duration
+        self._deadline = deadline
+        self._retry = retry
+        self._clock = clock
+        self._renewed: float | None = None  # clock time just before the last renewal was sent
+        self._version: str | None = None  # of the lease as we last wrote it
+        self._seen: tuple[str, float] = ("", 0.0)  # another's lease: its version, when first seen
+
+    def held(self) -> bool:
+        """Whether we may act now. True only while nobody else can have taken the lease."""
+        return self._renewed is not None and self._clock() < self._renewed + self._deadline
+
+    async def acquire(self) -> Acquired:
+        """Wait until the lease is ours. Failures of the API server are waited out."""
+        complained = False
+        while True:
+            try:
+                acquired = await self._try()
+                if acquired is not None:
+                    log.info("leading as %s", self._identity)
+                    return acquired
+                complained = False
+            except Conflict:
+                pass  # another candidate was faster
+            except KubeError as error:
+                if not complained:
+                    log.warning("cannot take the lease: %s", error)
+                complained = True
+            await asyncio.sleep(self._retry * random.uniform(0.9, 1.2))
+
+    async def run(self) -> None:
+        """Renew until cancelled. Raises LeaseLost when `held()` has become False."""
+        try:
+            while True:
+                await asyncio.sleep(self._retry)
+                await self._renew_in_time()
+        except LeaseLost:
+            self._renewed = None
+            raise
+
+    async def release(self, *, timeout: float = 5.0) -> None:
+        """Give the lease back, so that the next holder starts at once and clean. Call it when no change is
+        under way any more. Never raises: at worst the lease expires.
+        """
+        if self._version is None:
+            return
+        self._renewed = None
+        try:
+            async with asyncio.timeout(timeout):
+                await self._give_back()
+        except (KubeError, TimeoutError) as error:
+            log.warning("the lease is left to expire: %s", error)
+        self._version = None
+
+    async def _try(self) -> Acquired | None:
+        started = self._clock()
+        try:
+            lease = await self._read()
+        except NotFound:
+            await self._create(started)
+            return Acquired(clean=True)
+        holder = lease.spec.holder_identity
+        if holder and holder != self._identity and not self._has_expired(lease):
+            return None
+        ours_since = holder == self._identity and lease.metadata.resource_version == self._version
+        self._accept(
+            started,
+            await self._write(
+                lease.metadata.resource_version,
+                **self._terms(transitions=(lease.spec.lease_transitions or 0) + (not ours_since)),
+            ),
+        )
+        return Acquired(clean=not holder or ours_since)
+
+    def _has_expired(self, lease: Lease) -> bool:
+        """Whether another's lease has stood unchanged before our eyes for as long as it lasts: clocks of
+        two machines are not compared.
+        """
+        now = self._clock()
+        version, since = self._seen
+        if lease.metadata.resource_version != version:
+            self._seen = (lease.metadata.resource_version, now)
+            return False
+        return now >= since + (lease.spec.lease_duration_seconds or self._duration)
+
+    async def _renew_in_time(self) -> None:
+        if self._renewed is None or not self.held():
+            raise LeaseLost(f"the lease was not renewed within {self._deadline:g} s")
+        try:
+            async with asyncio.timeout(self._renewed + self._deadline - self._clock()):
+                await self._renew()
+        except TimeoutError as error:
+            raise LeaseLost(f"the lease could not be renewed within {self._deadline:g} s") from error
+        except Conflict:
+            await self._look_again()
+        except KubeError as error:
+            log.warning("the lease is not renewed: %s", error)
+
+    async def _renew(self) -> None:
+        started = self._clock()
+        self._accept(started, await self._write(self._version, renewTime=_micro_time()))
+
+    async def _look_again(self) -> None:
+        """After a Conflict: our own renewal whose answer was lost, or another holder."""
+        try:
+            lease = await self._read()
+        except NotFound as error:
+            raise LeaseLost("the lease was deleted") from error
+        except KubeError:
+            return
+        if lease.spec.holder_identity != self._identity:
+            raise LeaseLost(f"the lease went to {lease.spec.holder_identity or 'nobody'}")
+        self._version = lease.metadata.resource_version
+
+    async def _give_back(self) -> None:
+        now = _micro_time()
+        empty = {"holderIdentity": "", "leaseDurationSeconds": 1, "acquireTime": now, "renewTime": now}
+        try:
+            await self._write(self._version, **empty)
+        except Conflict:
+            lease = await self._read()
+            if lease.spec.holder_identity == self._identity:
+                await self._write(lease.metadata.resource_version, **empty)
+
+    def _accept(self, started: float, lease: Lease) -> None:
+        self._renewed = started
+        self._version = lease.metadata.resource_version
+
+    def _terms(self, *, transitions: int) -> dict[str, Any]:
+        now = _micro_time()
+        return {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": self._duration,
+            "acquireTime": now,
+            "renewTime": now,
+            "leaseTransitions": transitions,
+        }
+
+    async def _read(self) -> Lease:
+        return await self._client.get(LEASES, self._name, Lease, namespace=self._namespace)
+
+    async def _create(self, started: float) -> None:
+        body = {
+            "apiVersion": LEASES.api_version,
+            "kind": "Lease",
+            "metadata": {"name": self._name, "namespace": self._namespace},
+            "spec": self._terms(transitions=0),
+        }
+        self._accept(started, await self._client.create(LEASES, body, Lease, namespace=self._namespace))
+
+    async def _write(self, version: str | None, **spec: Any) -> Lease:
+        body = {"metadata": {"resourceVersion": version}, "spec": spec}
+        return await self._client.patch(LEASES, self._name, body, Lease, namespace=self._namespace)
+
+
+def _micro_time() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
