@@ -1,0 +1,5 @@
+import sys
+
+from nodeeni.agent.app import main
+
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,103 @@
+"""Table of contents of the agent: builds every object, starts every thread, and ends them.
+
+ENINode ──watch thread──► mailbox ──► main thread: kernel events, plan, netlink ──► reporter thread ──► status
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+from nodeeni.agent.api import ENINodeApi
+from nodeeni.agent.counters import Counters
+from nodeeni.agent.health import Health, listen
+from nodeeni.agent.kernel import LinkLoop, Mailbox, Rules
+from nodeeni.agent.kubeconfig import Access, KubeconfigError, in_cluster, read_kubeconfig
+from nodeeni.agent.link_plan import Policy, Report
+from nodeeni.agent.links import Links
+from nodeeni.agent.reporter import Reporter
+from nodeeni.agent.settings import AgentSettings, UsageError, agent_settings
+from nodeeni.agent.spec import JSON, NOTHING_WANTED, NodeSpec, read_spec
+from nodeeni.agent.spec_file import keep_spec, load_spec
+from nodeeni.agent.watch import Watch
+from nodeeni.logs import configure
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: list[str]) -> int:
+    """Run until SIGTERM or SIGINT. Exit status: 0 stopped, 1 the kernel or an address refused, 2 usage."""
+    try:
+        settings = agent_settings(argv)
+        access = read_kubeconfig(settings.kubeconfig) if settings.kubeconfig else in_cluster(os.environ)
+    except (UsageError, KubeconfigError) as error:
+        print(f"nodeeni manager: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    configure(5 if settings.debug else 0)
+    try:
+        return _run(settings, access)
+    except OSError as error:
+        log.error("the ENI manager cannot work here", extra={"error": str(error)})
+        return 1
+
+
+def _run(settings: AgentSettings, access: Access | None) -> int:
+    counters, mailbox, stop = Counters(), Mailbox(), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: mailbox.stop())
+    if settings.metrics_addr is not None:
+        health = Health(listen(settings.metrics_addr), counters, 2 * settings.check_interval + 10)
+        _start(health.run, "health")
+    if settings.spec_file and (kept := load_spec(settings.spec_file)):
+        mailbox.put(kept)
+    report: Callable[[int, tuple[Report, ...]], None] = _no_report
+    if access is None:
+        log.info("no API server: only physical links are brought up")
+    else:
+        api = ENINodeApi(access, settings.node_name)
+        reporter = Reporter(api, counters, stop)
+        intake = _Intake(mailbox, reporter, settings.spec_file)
+        _start(Watch(api, intake.see, counters, stop).run, "watch")
+        _start(reporter.run, "reporter")
+        report = reporter.offer
+    rules = Rules(
+        Policy(settings.physical, settings.eni_pattern, settings.ignore_interfaces),
+        settings.check_interval,
+        settings.primary_interface,
+    )
+    log.info("the ENI manager has started", extra={"node": settings.node_name})
+    LinkLoop(rules, Links(settings.sysfs), mailbox, counters, report).run()
+    stop.set()
+    log.info("the ENI manager has stopped")
+    return 0
+
+
+class _Intake:
+    """What the watch sees goes three ways: to the main thread, to the reporter, to the disk."""
+
+    def __init__(self, mailbox: Mailbox, reporter: Reporter, spec_file: str | None) -> None:
+        self._mailbox = mailbox
+        self._reporter = reporter
+        self._spec_file = spec_file
+        self._last: NodeSpec | None = None
+
+    def see(self, eninode: JSON | None) -> None:
+        self._reporter.see(eninode)
+        spec = NOTHING_WANTED if eninode is None else read_spec(eninode)
+        if spec == self._last:
+            return
+        self._last = spec
+        self._mailbox.put(spec)
+        if self._spec_file:
+            keep_spec(self._spec_file, eninode)
+
+
+def _start(work: Callable[[], None], name: str) -> None:
+    """In a thread that may be anywhere when the process ends: nothing that it does needs finishing."""
+    threading.Thread(target=work, name=name, daemon=True).start()
+
+
+def _no_report(_generation: int, _reports: tuple[Report, ...]) -> None:
+    """Without an API server there is nobody to tell; the log has it."""

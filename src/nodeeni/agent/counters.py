@@ -1,0 +1,53 @@
+"""Counts of what the agent did, written by its threads and shown by `/metrics`."""
+
+import threading
+import time
+
+# name → (metric, labels, help)
+_METRICS = {
+    "events": ("nodeeni_agent_netlink_messages_total", "", "Netlink messages heard."),
+    "overruns": ("nodeeni_agent_netlink_overruns_total", "", "Times that the kernel dropped events."),
+    "changes_mtu": ("nodeeni_agent_link_changes_total", '{aspect="mtu"}', "Changes made to links."),
+    "changes_altname": ("nodeeni_agent_link_changes_total", '{aspect="altname"}', ""),
+    "changes_up": ("nodeeni_agent_link_changes_total", '{aspect="up"}', ""),
+    "corrections": (
+        "nodeeni_agent_link_corrections_total",
+        "",
+        "Changes that put right what something else had changed.",
+    ),
+    "failures": ("nodeeni_agent_link_failures_total", "", "Changes that the kernel refused."),
+    "watches": ("nodeeni_agent_watches_total", "", "Watches of the ENINode opened."),
+    "api_failures": ("nodeeni_agent_api_failures_total", "", "Requests to the API server that failed."),
+    "patches": ("nodeeni_agent_status_patches_total", "", "Status patches sent."),
+}
+
+
+class Counters:
+    """Thread-safe. `beat` is the main loop's sign of life."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts = dict.fromkeys(_METRICS, 0)
+        self._beaten = time.monotonic()
+
+    def add(self, name: str, count: int = 1) -> None:
+        with self._lock:
+            self._counts[name] += count
+
+    def beat(self) -> None:
+        self._beaten = time.monotonic()
+
+    def silence(self) -> float:
+        """Seconds since the last beat."""
+        return time.monotonic() - self._beaten
+
+    def text(self) -> str:
+        """Prometheus' text format."""
+        with self._lock:
+            counts = dict(self._counts)
+        lines = []
+        for name, (metric, labels, description) in _METRICS.items():
+            if description:
+                lines += [f"# HELP {metric} {description}", f"# TYPE {metric} counter"]
+            lines.append(f"{metric}{labels} {counts[name]}")
+        return "\n".join(lines) + "\n"

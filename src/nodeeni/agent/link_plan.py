@@ -1,0 +1,201 @@
+"""Deciding, pure: from what is wanted and the links that are there to changes and a report of each.
+
+No system call, clock or log. What must not be tried now (it failed, or someone fights over it) comes in as
+`holds`, and its reason goes out in the report.
+"""
+
+import enum
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from nodeeni.agent.links import Link
+from nodeeni.agent.spec import NodeSpec, WantedInterface
+
+
+class Aspect(enum.Enum):
+    MTU = "mtu"
+    ALTNAME = "altname"
+    UP = "up"
+
+
+class Change(NamedTuple):
+    """What to do to one link, in this order: an MTU, an alternative name, up. None and False: leave it."""
+
+    ifindex: int
+    name: str
+    mtu: int | None = None
+    altname: str | None = None
+    up: bool = False
+    listed: bool = True
+
+    def aspects(self) -> list[tuple[Aspect, str]]:
+        """(aspect, wanted value) of each part."""
+        parts = [(Aspect.MTU, str(self.mtu))] if self.mtu is not None else []
+        parts += [(Aspect.ALTNAME, self.altname)] if self.altname is not None else []
+        return parts + ([(Aspect.UP, "up")] if self.up else [])
+
+    def __str__(self) -> str:
+        parts = (
+            value if aspect is Aspect.UP else f"{aspect.value} {value}" for aspect, value in self.aspects()
+        )
+        return f"{self.name}: {', '.join(parts)}"
+
+
+class State(enum.Enum):
+    MISSING = "Missing"
+    DOWN = "Down"
+    UP = "Up"
+
+
+class Report(NamedTuple):
+    """One entry of `status.interfaces`. `message` is empty when all is as wanted."""
+
+    mac: str
+    state: State
+    link_name: str = ""
+    mtu: int | None = None
+    message: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.mac, self.state.value, self.link_name, self.message)))
+
+
+class Plan(NamedTuple):
+    changes: tuple[Change, ...]
+    reports: tuple[Report, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, (*self.changes, *self.reports)))
+
+
+class Policy(NamedTuple):
+    """Which unlisted links are brought up: `--manage-links`, `--eni-pattern`, `--ignore-interfaces`."""
+
+    physical: bool = True
+    pattern: re.Pattern[str] | None = None
+    ignored: frozenset[str] = frozenset()
+
+    def admits(self, link: Link) -> bool:
+        return (
+            self.physical
+            and link.pci
+            and not link.loopback
+            and self.ignored.isdisjoint(link.names)
+            and (self.pattern is None or any(map(self.pattern.search, link.names)))
+        )
+
+
+class Surroundings(NamedTuple):
+    """All that a decision looks at besides the spec. `primary` None: not known yet, so nothing is touched."""
+
+    links: Mapping[int, Link]
+    primary: frozenset[int] | None
+    departed: Mapping[str, str] = {}
+    holds: Mapping[tuple[int, Aspect, str], str] = {}
+
+
+# An ENI is a real device, which has no kind. Everything else that can bear its MAC address (macvlan, ipvlan,
+# vlan, a bond or bridge above it) is somebody else's. veth stands for an ENI in the sandbox.
+_ENI_KINDS = frozenset(("", "veth"))
+
+
+def plan_links(spec: NodeSpec, around: Surroundings, policy: Policy) -> Plan:
+    by_mac: dict[str, list[Link]] = {}
+    owners: dict[str, Link] = {}
+    for link in around.links.values():
+        by_mac.setdefault(link.identity, []).append(link)
+        owners.update(dict.fromkeys(link.names, link))
+    changes, reports = [], []
+    for wanted in spec.interfaces:
+        change, report = _listed(wanted, by_mac.get(wanted.mac, []), owners, around)
+        reports.append(report)
+        if change is not None:
+            changes.append(change)
+    listed = {wanted.mac for wanted in spec.interfaces}
+    changes += _unlisted((link for mac in by_mac.keys() - listed for link in by_mac[mac]), around, policy)
+    return Plan(tuple(changes), tuple(reports))
+
+
+def _listed(
+    wanted: WantedInterface, same_mac: list[Link], owners: Mapping[str, Link], around: Surroundings
+) -> tuple[Change | None, Report]:
+    found = [link for link in same_mac if link.kind in _ENI_KINDS and not link.loopback]
+    found = [link for link in found if link.permanent_address] or found
+    if not found:
+        return None, Report(wanted.mac, State.MISSING, message=_missing(wanted, same_mac, around))
+    if len(found) > 1:
+        names = " and ".join(sorted(link.name for link in found))
+        return None, Report(
+            wanted.mac, State.DOWN, message=f"{names} have this MAC address: neither is touched"
+        )
+    link = found[0]
+    if around.primary is None:
+        return None, _report(wanted, link, ["not touched: no default route yet, so the primary is not known"])
+    if link.ifindex in around.primary:
+        return None, _report(wanted, link, ["not touched: this is the node's primary interface"])
+    return _configure(wanted, link, owners, around)
+
+
+def _missing(wanted: WantedInterface, same_mac: list[Link], around: Surroundings) -> str:
+    if same_mac:
+        link = same_mac[0]
+        return f"only {link.name} has this MAC address, a {link.kind or 'loopback'} link and no ENI"
+    return around.departed.get(wanted.mac, "no link with this MAC address yet")
+
+
+def _configure(
+    wanted: WantedInterface, link: Link, owners: Mapping[str, Link], around: Surroundings
+) -> tuple[Change | None, Report]:
+    messages = []
+    mtu = wanted.mtu if wanted.mtu != link.mtu else None
+    if mtu is not None and (refusal := _mtu_refusal(mtu, link)):
+        messages.append(refusal)
+        mtu = None
+    altname = wanted.interface_name if wanted.interface_name not in ("", *link.names) else None
+    if altname is not None and altname in owners:
+        messages.append(f"interfaceName {altname} is a name of link {owners[altname].name}: choose another")
+        altname = None
+    wish = Change(link.ifindex, link.name, mtu, altname, not link.up)
+    change, held = _without_held(wish, around.holds)
+    return change, _report(wanted, link, messages + held)
+
+
+def _mtu_refusal(mtu: int, link: Link) -> str:
+    if link.max_mtu and mtu > link.max_mtu:
+        return f"mtu {mtu} is above what {link.name} allows, {link.max_mtu}"
+    if mtu < link.min_mtu:
+        return f"mtu {mtu} is below what {link.name} allows, {link.min_mtu}"
+    return ""
+
+
+def _without_held(
+    wish: Change, holds: Mapping[tuple[int, Aspect, str], str]
+) -> tuple[Change | None, list[str]]:
+    """`wish` less what is held back, and the reasons; None when nothing is left to do."""
+    held = {
+        a: holds[wish.ifindex, a, value] for a, value in wish.aspects() if (wish.ifindex, a, value) in holds
+    }
+    change = wish._replace(
+        mtu=None if Aspect.MTU in held else wish.mtu,
+        altname=None if Aspect.ALTNAME in held else wish.altname,
+        up=wish.up and Aspect.UP not in held,
+    )
+    return (change if change.aspects() else None), list(held.values())
+
+
+def _report(wanted: WantedInterface, link: Link, messages: list[str]) -> Report:
+    state = State.UP if link.up else State.DOWN
+    return Report(wanted.mac, state, link.name, link.mtu, "; ".join(messages))
+
+
+def _unlisted(links: Iterable[Link], around: Surroundings, policy: Policy) -> Iterable[Change]:
+    if around.primary is None:
+        return
+    for link in links:
+        if not link.up and link.ifindex not in around.primary and policy.admits(link):
+            change, _held = _without_held(
+                Change(link.ifindex, link.name, up=True, listed=False), around.holds
+            )
+            if change is not None:
+                yield change

@@ -1,0 +1,202 @@
+"""What the kernel has: the links of this network namespace, kept current from netlink's events."""
+
+import os
+import struct
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from nodeeni.agent.netlink import (
+    F_APPEND,
+    F_CREATE,
+    F_EXCLUSIVE,
+    RTM_DELLINK,
+    RTM_GETLINK,
+    RTM_NEWLINK,
+    RTM_NEWLINKPROP,
+    Message,
+    Request,
+    RequestSocket,
+    attribute,
+    attributes,
+)
+
+_INFO = struct.Struct("=BxHiII")  # struct ifinfomsg
+_U32 = struct.Struct("=I")
+_IFF_UP, _IFF_LOOPBACK = 0x1, 0x8
+
+_ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _EXT_MASK = 1, 3, 4, 5, 10, 18, 29
+_NEW_NETNSID, _MIN_MTU, _MAX_MTU, _PROP_LIST, _ALT_IFNAME, _PERM_ADDRESS = 45, 50, 51, 52, 53, 54
+_PARENT_DEV_BUS_NAME = 57
+_INFO_KIND = 1
+_NESTED = 0x8000
+_SKIP_STATISTICS = attribute(_EXT_MASK, _U32.pack(1 << 3))  # RTEXT_FILTER_SKIP_STATS
+
+
+class Link(NamedTuple):
+    """A link as the kernel shows it. `kind` is empty for a real device; indices are 0 where there is none."""
+
+    ifindex: int
+    name: str
+    address: str = ""  # MAC, lower case
+    permanent_address: str = ""  # MAC that the device was made with; empty for virtual links
+    up: bool = False
+    mtu: int = 0
+    min_mtu: int = 0
+    max_mtu: int = 0  # 0: the kernel names no limit
+    kind: str = ""
+    lower: int = 0  # IFLA_LINK: the link below a vlan or macvlan; a veth's peer
+    master: int = 0
+    altnames: tuple[str, ...] = ()
+    loopback: bool = False
+    pci: bool = False  # a PCI device stands behind it
+
+    @property
+    def identity(self) -> str:
+        return self.permanent_address or self.address
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name, *self.altnames)
+
+
+class Links:
+    """The table of links by index. `departed` tells how a MAC address that was here went away."""
+
+    def __init__(self, sysfs: str = "/sys") -> None:
+        self.by_index: dict[int, Link] = {}
+        self.departed: dict[str, str] = {}
+        self._sysfs = sysfs
+
+    def load(self, requests: RequestSocket) -> set[int]:
+        """Replace the table by a dump; returns the indices of links that changed, came or went."""
+        found = set()
+        changed = set()
+        for message in requests.dump(RTM_GETLINK, _INFO.pack(0, 0, 0, 0, 0) + _SKIP_STATISTICS):
+            changed |= self.apply((message,))
+            found.add(_INFO.unpack_from(message.data, message.start)[2])
+        for index in self.by_index.keys() - found:
+            self._remove(index, "the link is gone")
+            changed.add(index)
+        return changed
+
+    def apply(self, messages: Iterable[Message]) -> set[int]:
+        """Take in link messages; returns the indices of links that changed, came or went."""
+        changed = set()
+        for message in messages:
+            if message.kind == RTM_NEWLINK:
+                link = self._decode(message)
+            elif message.kind == RTM_DELLINK and not message.data[message.start]:
+                index = _INFO.unpack_from(message.data, message.start)[2]
+                if self._remove(index, _departure(message)):
+                    changed.add(index)
+                continue
+            else:
+                continue
+            if link is not None and self.by_index.get(link.ifindex) != link:
+                self.by_index[link.ifindex] = link
+                self.departed.pop(link.identity, None)
+                changed.add(link.ifindex)
+        return changed
+
+    def forget(self, index: int) -> None:
+        """The kernel said ENODEV: the link went before its event was read."""
+        self._remove(index, "the link is gone")
+
+    def _remove(self, index: int, departure: str) -> bool:
+        link = self.by_index.pop(index, None)
+        if link is not None and link.identity:
+            self.departed[link.identity] = departure
+            while len(self.departed) > 256:  # pods come and go by the thousand
+                del self.departed[next(iter(self.departed))]
+        return link is not None
+
+    def _decode(self, message: Message) -> Link | None:
+        data, start, end = message.data, message.start, message.end
+        family, _type, index, flags, _change = _INFO.unpack_from(data, start)
+        if family:  # a bridge's word on its port, without most of the attributes
+            return None
+        values: dict[int, bytes] = {}
+        for kind, a, b in attributes(data, start + _INFO.size, end):
+            if kind in _WANTED:
+                values[kind] = data[a:b]
+        name = _text(values.get(_IFNAME, b""))
+        bus = values.get(_PARENT_DEV_BUS_NAME)
+        return Link(
+            ifindex=index,
+            name=name,
+            address=values.get(_ADDRESS, b"").hex(":"),
+            permanent_address=values.get(_PERM_ADDRESS, b"").hex(":"),
+            up=bool(flags & _IFF_UP),
+            mtu=_number(values, _MTU),
+            min_mtu=_number(values, _MIN_MTU),
+            max_mtu=_number(values, _MAX_MTU),
+            kind=_kind(values.get(_LINKINFO, b"")),
+            lower=_number(values, _LINK),
+            master=_number(values, _MASTER),
+            altnames=_altnames(values.get(_PROP_LIST, b"")),
+            loopback=bool(flags & _IFF_LOOPBACK),
+            pci=_text(bus) == "pci" if bus is not None else self._pci_by_sysfs(name),
+        )
+
+    def _pci_by_sysfs(self, name: str) -> bool:
+        """For kernels before 5.14, which do not say the bus over netlink."""
+        try:
+            subsystem = os.readlink(f"{self._sysfs}/class/net/{name}/device/subsystem")
+        except OSError:
+            return False
+        return os.path.basename(subsystem) == "pci"
+
+
+_WANTED = frozenset(
+    (
+        *(_ADDRESS, _IFNAME, _MTU, _MIN_MTU, _MAX_MTU, _LINK, _LINKINFO, _MASTER),
+        *(_PROP_LIST, _PERM_ADDRESS, _PARENT_DEV_BUS_NAME),
+    )
+)
+
+
+def _text(value: bytes) -> str:
+    return value.rstrip(b"\0").decode(errors="replace")
+
+
+def _number(values: dict[int, bytes], kind: int) -> int:
+    value = values.get(kind)
+    return _U32.unpack(value)[0] if value else 0
+
+
+def _kind(info: bytes) -> str:
+    for kind, a, b in attributes(info, 0, len(info)):
+        if kind == _INFO_KIND:
+            return _text(info[a:b])
+    return ""
+
+
+def _altnames(properties: bytes) -> tuple[str, ...]:
+    found = attributes(properties, 0, len(properties))
+    return tuple(_text(properties[a:b]) for kind, a, b in found if kind == _ALT_IFNAME)
+
+
+def _departure(message: Message) -> str:
+    """Why a link went: the kernel names the new namespace of a link that was moved."""
+    for kind, _a, _b in attributes(message.data, message.start + _INFO.size, message.end):
+        if kind == _NEW_NETNSID:
+            return "the link was moved into another network namespace"
+    return "the link is gone"
+
+
+def set_mtu(index: int, mtu: int) -> Request:
+    return Request(RTM_NEWLINK, _INFO.pack(0, 0, index, 0, 0) + attribute(_MTU, _U32.pack(mtu)))
+
+
+def set_up(index: int) -> Request:
+    return Request(RTM_NEWLINK, _INFO.pack(0, 0, index, _IFF_UP, _IFF_UP))
+
+
+def add_altname(index: int, name: str) -> Request:
+    properties = attribute(_PROP_LIST | _NESTED, attribute(_ALT_IFNAME, name.encode() + b"\0"))
+    payload = _INFO.pack(0, 0, index, 0, 0) + properties
+    return Request(RTM_NEWLINKPROP, payload, F_EXCLUSIVE | F_CREATE | F_APPEND)
+
+
+def look(index: int) -> Request:
+    return Request(RTM_GETLINK, _INFO.pack(0, 0, index, 0, 0) + _SKIP_STATISTICS)

@@ -1,0 +1,100 @@
+"""The reporter's thread: writes what the main thread found into the ENINode's status, when it changed."""
+
+import datetime
+import logging
+import threading
+
+from nodeeni.agent.api import ApiError, ENINodeApi, NotFound, status_of
+from nodeeni.agent.counters import Counters
+from nodeeni.agent.link_plan import Report
+from nodeeni.agent.spec import JSON
+from nodeeni.agent.status import status_patch
+from nodeeni.agent.watch import Pause
+
+log = logging.getLogger(__name__)
+
+# Links of one burst come within milliseconds of each other: one patch for all of them.
+COALESCE = 0.1
+
+
+class Reporter:
+    def __init__(self, api: ENINodeApi, counters: Counters, stop: threading.Event) -> None:
+        self._api = api
+        self._counters = counters
+        self._stop = stop
+        self._changed = threading.Condition()
+        self._found: tuple[int, tuple[Report, ...]] = (0, ())
+        self._observed: JSON | None = None  # the status that the server holds; None: there is no object
+        self._version = 0  # of `_observed`
+        self._due = False
+        self._pause = Pause()
+
+    def offer(self, generation: int, reports: tuple[Report, ...]) -> None:
+        """From the main thread, after every look: cheap when nothing changed."""
+        if (generation, reports) == self._found:
+            return
+        with self._changed:
+            self._found = (generation, reports)
+            self._due = True
+            self._changed.notify()
+
+    def see(self, eninode: JSON | None) -> None:
+        """From the watch: the object as the server has it. An echo older than our last patch says nothing."""
+        with self._changed:
+            if eninode is None:
+                self._observed, self._version = None, 0
+                return
+            version = _version(eninode)
+            if version < self._version:
+                return
+            self._observed, self._version = status_of(eninode), version
+            self._due = True
+            self._changed.notify()
+
+    def wake(self) -> None:
+        """After `stop` was set."""
+        with self._changed:
+            self._changed.notify()
+
+    def run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._due or self._stop.is_set())
+            if self._stop.wait(COALESCE):
+                return
+            try:
+                self._patch()
+                self._pause.reset()
+            except NotFound:
+                pass  # deleted meanwhile: the watch will say so, or show its successor
+            except ApiError as error:
+                self._counters.add("api_failures")
+                log.debug("status not patched", extra={"error": str(error)})
+                with self._changed:
+                    self._due = True
+                self._stop.wait(self._pause.next())
+
+    def _patch(self) -> None:
+        with self._changed:
+            self._due = False
+            generation, reports = self._found
+            observed = self._observed
+        if observed is None or generation == 0:
+            return
+        moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        patch = status_patch(generation, reports, observed, moment)
+        if patch is None:
+            return
+        self._counters.add("patches")
+        answer = self._api.patch_status(patch)
+        with self._changed:
+            version = _version(answer)
+            if version >= self._version:
+                self._observed, self._version = status_of(answer), version
+
+
+def _version(eninode: JSON) -> int:
+    """Resource versions of one object can be compared as numbers (Kubernetes says so since 1.35; etcd's
+    revisions always could)."""
+    version = str((eninode.get("metadata") or {}).get("resourceVersion") or "")
+    return int(version) if version.isdecimal() else 0

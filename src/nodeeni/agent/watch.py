@@ -1,0 +1,86 @@
+"""The watch's thread: keeps this node's ENINode in view and hands every new spec to the main thread."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+
+from nodeeni.agent.api import ApiError, ENINodeApi, Gone, NotFound
+from nodeeni.agent.counters import Counters
+from nodeeni.agent.spec import JSON
+
+log = logging.getLogger(__name__)
+
+
+class Pause:
+    """Seconds to wait before the next try: doubling from `first` to `longest`, each spread by half, so that
+    a cluster's agents do not come back all at once."""
+
+    def __init__(self, first: float = 0.25, longest: float = 30.0) -> None:
+        self._first = first
+        self._longest = longest
+        self._next = first
+
+    def reset(self) -> None:
+        self._next = self._first
+
+    def next(self) -> float:
+        seconds = self._next
+        self._next = min(self._next * 2, self._longest)
+        return seconds * random.uniform(0.5, 1.0)
+
+
+class Watch:
+    def __init__(
+        self, api: ENINodeApi, see: Callable[[JSON | None], None], counters: Counters, stop: threading.Event
+    ) -> None:
+        """`see` is called with the object whenever it may have changed; None: there is none."""
+        self._api = api
+        self._see = see
+        self._counters = counters
+        self._stop = stop
+        self._version: str | None = None  # to resume from; None: list first
+        self._pause = Pause()
+        self._told: type[ApiError] | None = None
+
+    def run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._follow()
+            except Gone:
+                self._version = None
+            except ApiError as error:
+                self._counters.add("api_failures")
+                self._tell(error)
+            self._stop.wait(self._pause.next())
+
+    def _follow(self) -> None:
+        """List if need be, then watch until the server ends the stream."""
+        connection = self._api.open()
+        try:
+            if self._version is None:
+                found, self._version = self._api.list(connection)
+                self._see(found)
+            self._counters.add("watches")
+            for kind, found in self._api.watch(connection, self._version):
+                if self._told is not None:
+                    log.info("the API server is back")
+                    self._told = None
+                self._pause.reset()
+                self._version = str(found["metadata"]["resourceVersion"])
+                if kind != "BOOKMARK":
+                    self._see(None if kind == "DELETED" else found)
+        finally:
+            connection.close()
+
+    def _tell(self, error: ApiError) -> None:
+        """Once for each kind of trouble, not at each try."""
+        if type(error) is self._told:
+            return
+        self._told = type(error)
+        if isinstance(error, NotFound):
+            log.warning("the cluster knows no ENINodes: is the CRD applied?", extra={"error": str(error)})
+        else:
+            log.warning(
+                "the API server does not answer, links are served meanwhile", extra={"error": str(error)}
+            )
