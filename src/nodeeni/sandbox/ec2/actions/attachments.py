@@ -1,0 +1,140 @@
+"""Attaching, detaching and modifying network interfaces."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from nodeeni.sandbox.ec2.account import Account, instance_type
+from nodeeni.sandbox.ec2.errors import EC2Error, invalid_value, not_found
+from nodeeni.sandbox.ec2.model import Instance, Interface
+from nodeeni.sandbox.ec2.wire import Parameters
+
+from .interfaces import checked_description
+from .registry import Request, action
+
+_replace = msgspec.structs.replace
+
+_ATTACHABLE = ("running", "stopped")
+
+
+@action(
+    "AttachNetworkInterface",
+    required="NetworkInterfaceId InstanceId DeviceIndex",
+    optional="NetworkCardIndex",
+)
+def attach_network_interface(request: Request) -> Mapping[str, object]:
+    account, asked = request.account, request.parameters
+    interface = account.interface(asked.required("NetworkInterfaceId"))
+    instance = account.instance(asked.required("InstanceId"))
+    device_index, card_index = asked.integer("DeviceIndex"), asked.integer("NetworkCardIndex")
+    _check_state(instance)
+    if interface.zone != instance.zone:
+        raise EC2Error(
+            "InvalidParameterCombination",
+            "You may not attach a network interface to an instance "
+            "if they are not in the same availability zone",
+        )
+    if interface.attachment is not None:
+        raise EC2Error("InvalidNetworkInterface.InUse", f"Interface: [{interface.id}] in use.")
+    _check_slot(account, instance, device_index, card_index)
+    attachment = request.lifecycle.attach(interface, instance, device_index, card_index, stuck=request.stuck)
+    return {"attachmentId": attachment.id, "networkCardIndex": card_index}
+
+
+def _check_state(instance: Instance) -> None:
+    if instance.state == "terminated":
+        raise not_found("InvalidInstanceID", instance.id)
+    if instance.state not in _ATTACHABLE:
+        raise EC2Error("IncorrectState", f"Instance '{instance.id}' is not 'running' or 'stopped'.")
+
+
+def _check_slot(account: Account, instance: Instance, device_index: int, card_index: int) -> None:
+    """A slot is a device index of a network card; cards and the whole instance have limits."""
+    limits = instance_type(instance.type)
+    if not 0 <= card_index < len(limits.cards):
+        raise EC2Error(
+            "InvalidParameterValue",
+            f"Network card index '{card_index}' exceeds the limit for {instance.type}.",
+        )
+    if not 0 <= device_index < 64:
+        raise invalid_value(device_index, "deviceIndex")
+    taken = [
+        (each.attachment.network_card_index, each.attachment.device_index)
+        for each in account.interfaces_of(instance.id)
+        if each.attachment is not None
+    ]
+    burnt = (instance.id, card_index, device_index) in account.burnt
+    if (card_index, device_index) in taken or burnt:
+        raise EC2Error(
+            "InvalidParameterValue",
+            f"Instance '{instance.id}' already has an interface attached at device index '{device_index}'.",
+        )
+    on_card = sum(card == card_index for card, _ in taken)
+    if len(taken) >= limits.interface_limit or on_card >= limits.cards[card_index]:
+        raise EC2Error(
+            "AttachmentLimitExceeded",
+            f"Interface count {len(taken) + 1} exceeds the limit for {instance.type}",
+        )
+
+
+@action("DetachNetworkInterface", required="AttachmentId", optional="Force")
+def detach_network_interface(request: Request) -> Mapping[str, object]:
+    account, asked = request.account, request.parameters
+    interface, attachment = account.attached_by(asked.required("AttachmentId"))
+    if attachment.device_index == 0:
+        raise EC2Error(
+            "OperationNotPermitted",
+            f"The network interface at device index 0 and networkCard index {attachment.network_card_index} "
+            "cannot be detached.",
+        )
+    force = asked.boolean("Force")
+    if attachment.status == "attaching" and not force:
+        raise EC2Error("IncorrectState", f"The attachment '{attachment.id}' is in the 'attaching' state.")
+    request.lifecycle.detach(interface, attachment, force=force, stuck=request.stuck)
+    return {"return": True}
+
+
+@action(
+    "ModifyNetworkInterfaceAttribute",
+    required="NetworkInterfaceId",
+    optional="Description SourceDestCheck SecurityGroupId Attachment",
+)
+def modify_network_interface_attribute(request: Request) -> Mapping[str, object]:
+    account, asked = request.account, request.parameters
+    interface = account.interface(asked.required("NetworkInterfaceId"))
+    sent = {"Description", "SourceDestCheck", "SecurityGroupId", "Attachment"} & set(asked.names())
+    if len(sent) != 1:
+        raise EC2Error(
+            "InvalidParameterCombination",
+            "Exactly one attribute of a network interface can be changed at a time",
+        )
+    account.put(_modified(account, interface, sent.pop(), asked))
+    return {"return": True}
+
+
+def _modified(account: Account, interface: Interface, attribute: str, asked: Parameters) -> Interface:
+    member = asked.child(attribute) or Parameters({})
+    match attribute:
+        case "Description":
+            return _replace(interface, description=checked_description(member.text("Value")))
+        case "SourceDestCheck":
+            return _replace(interface, source_dest_check=member.boolean("Value"))
+        case "SecurityGroupId":
+            group_ids = account.groups_in(
+                interface.vpc_id, asked.texts("SecurityGroupId"), f"network interface {interface.id}"
+            )
+            return _replace(interface, group_ids=group_ids)
+        case _:
+            return _with_termination(interface, member)
+
+
+def _with_termination(interface: Interface, asked: Parameters) -> Interface:
+    attachment_id = asked.required("AttachmentId")
+    if interface.attachment is None or interface.attachment.id != attachment_id:
+        raise not_found("InvalidAttachmentID", attachment_id)
+    if "DeleteOnTermination" not in asked.flat:
+        raise EC2Error(
+            "MissingParameter", "The request must contain the parameter attachment.deleteOnTermination"
+        )
+    wanted = asked.boolean("DeleteOnTermination")
+    return _replace(interface, attachment=_replace(interface.attachment, delete_on_termination=wanted))

@@ -1,0 +1,220 @@
+"""Instances: describing, running, terminating, stopping, starting."""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from nodeeni.sandbox.ec2.account import Account, check_id, fingerprint, instance_type, now_text
+from nodeeni.sandbox.ec2.errors import EC2Error, not_found
+from nodeeni.sandbox.ec2.filters import INSTANCE_FILTERS
+from nodeeni.sandbox.ec2.model import INSTANCE_STATES, Instance, Interface, Subnet
+from nodeeni.sandbox.ec2.paging import select
+
+from .interfaces import attachment_xml, default_group, group_set, private_addresses
+from .registry import Request, action
+from .tags import tag_set, tags_for
+
+_replace = msgspec.structs.replace
+
+
+@action("DescribeInstances", optional="InstanceId Filter MaxResults NextToken IncludeManagedResources")
+def describe_instances(request: Request) -> Mapping[str, object]:
+    account = request.account
+    ids = request.parameters.texts("InstanceId")
+    for each in ids:
+        check_id("InvalidInstanceID", each, "i")
+    page, token = select(
+        account, request.parameters, account.instances, INSTANCE_FILTERS, ids=ids, stem="InvalidInstanceID"
+    )
+    reservations = [
+        {
+            "reservationId": f"r-{instance.id.removeprefix('i-')}",
+            "ownerId": account.id,
+            "groupSet": [],
+            "instancesSet": [instance_xml(account, instance)],
+        }
+        for instance in page
+    ]
+    return {"reservationSet": reservations, "nextToken": token}
+
+
+@action(
+    "RunInstances",
+    required="ImageId MinCount MaxCount SubnetId",
+    optional="InstanceType SecurityGroupId TagSpecification ClientToken KeyName UserData",
+)
+def run_instances(request: Request) -> Mapping[str, object]:
+    account, asked = request.account, request.parameters
+    token = asked.text("ClientToken")
+    mark = fingerprint((key, value) for key, value in asked.flat.items() if key != "ClientToken")
+    known = account.remembered("RunInstances", token, mark) if token else None
+    if known is not None:
+        launched = [account.instance(each) for each in known.split()]
+    else:
+        launched = _run(request)
+        if token:
+            ids = " ".join(instance.id for instance in launched)
+            account.remember("RunInstances", token, mark, ids)
+    return {
+        "reservationId": f"r-{launched[0].id.removeprefix('i-')}",
+        "ownerId": account.id,
+        "groupSet": [],
+        "instancesSet": [instance_xml(account, instance) for instance in launched],
+    }
+
+
+def _run(request: Request) -> list[Instance]:
+    account, asked = request.account, request.parameters
+    subnet = account.subnet(asked.required("SubnetId"))
+    groups = account.groups_in(subnet.vpc_id, asked.texts("SecurityGroupId"), f"subnet {subnet.id}")
+    kind = instance_type(asked.text("InstanceType", "m5.large")).name
+    tags = tags_for("instance", asked)
+    count = asked.integer("MaxCount")
+    if count < 1 or asked.integer("MinCount") > count:
+        raise EC2Error("InvalidParameterCombination", "MinCount must be at least 1 and at most MaxCount")
+    if account.pools[subnet.id].free < count:
+        raise EC2Error("InsufficientFreeAddressesInSubnet")
+    launched = [
+        launch(account, kind, subnet, state="pending", group_ids=groups, tags=tags) for _ in range(count)
+    ]
+    for instance in launched:
+        request.lifecycle.launched(instance)
+    return launched
+
+
+def launch(
+    account: Account,
+    kind: str,
+    subnet: Subnet,
+    *,
+    state: str,
+    group_ids: tuple[str, ...] = (),
+    tags: dict[str, str] | None = None,
+    node_name: str = "",
+    instance_id: str = "",
+) -> Instance:
+    """A new instance with its primary interface at card 0, index 0, stored."""
+    groups = group_ids or default_group(account, subnet.vpc_id)
+    (address,) = account.pools[subnet.id].take(1)
+    instance = Instance(
+        id=instance_id or account.new_id("i"),
+        type=instance_type(kind).name,
+        state=state,
+        subnet_id=subnet.id,
+        vpc_id=subnet.vpc_id,
+        zone=subnet.zone,
+        private_ip=address,
+        private_dns_name=account.dns_name(address),
+        launched_at=now_text(),
+        group_ids=groups,
+        node_name=node_name or account.dns_name(address),
+        tags=tags or {},
+    )
+    account.put(instance)
+    attachment = account.new_attachment(instance.id, 0, 0, status="attached", delete_on_termination=True)
+    account.new_interface(subnet, (address,), group_ids=groups, attachment=attachment)
+    return instance
+
+
+@action("TerminateInstances", required="InstanceId", optional="Force SkipOsShutdown")
+def terminate_instances(request: Request) -> Mapping[str, object]:
+    return _change(request, request.lifecycle.terminate, done=("shutting-down", "terminated"), allowed=())
+
+
+@action("StopInstances", required="InstanceId", optional="Force SkipOsShutdown Hibernate")
+def stop_instances(request: Request) -> Mapping[str, object]:
+    return _change(
+        request, request.lifecycle.stop_instance, done=("stopping", "stopped"), allowed=("pending", "running")
+    )
+
+
+@action("StartInstances", required="InstanceId", optional="AdditionalInfo")
+def start_instances(request: Request) -> Mapping[str, object]:
+    return _change(request, request.lifecycle.start, done=("pending", "running"), allowed=("stopped",))
+
+
+def _change(
+    request: Request, step: Callable[[Instance], None], *, done: tuple[str, ...], allowed: tuple[str, ...]
+) -> Mapping[str, object]:
+    """Move all the instances or none; `allowed` empty means from any state."""
+    account = request.account
+    ids = request.parameters.texts("InstanceId")
+    for each in ids:
+        check_id("InvalidInstanceID", each, "i")
+    missing = [each for each in ids if each not in account.instances]
+    if missing:
+        raise not_found("InvalidInstanceID", missing)
+    instances = [account.instance(each) for each in ids]
+    for instance in instances:
+        if allowed and instance.state not in done + allowed:
+            raise EC2Error(
+                "IncorrectInstanceState",
+                f"The instance '{instance.id}' is not in a state from which it can be changed.",
+            )
+    changes = []
+    for instance in instances:
+        if instance.state not in done:
+            step(instance)
+        changes.append(
+            {
+                "instanceId": instance.id,
+                "previousState": state_xml(instance.state),
+                "currentState": state_xml(account.instance(instance.id).state),
+            }
+        )
+    return {"instancesSet": changes}
+
+
+def state_xml(state: str) -> Mapping[str, object]:
+    return {"code": INSTANCE_STATES[state], "name": state}
+
+
+def instance_xml(account: Account, instance: Instance) -> Mapping[str, object]:
+    alive = instance.state != "terminated"
+    return {
+        "instanceId": instance.id,
+        "imageId": instance.image_id,
+        "instanceState": state_xml(instance.state),
+        "privateDnsName": instance.private_dns_name if alive else "",
+        "dnsName": "",
+        "amiLaunchIndex": 0,
+        "instanceType": instance.type,
+        "launchTime": instance.launched_at,
+        "placement": {"availabilityZone": instance.zone, "tenancy": "default"},
+        "monitoring": {"state": "disabled"},
+        "subnetId": instance.subnet_id if alive else None,
+        "vpcId": instance.vpc_id if alive else None,
+        "privateIpAddress": instance.private_ip if alive else None,
+        "sourceDestCheck": True if alive else None,
+        "groupSet": group_set(account, instance.group_ids),
+        "architecture": "x86_64",
+        "rootDeviceType": "ebs",
+        "rootDeviceName": "/dev/xvda",
+        "virtualizationType": "hvm",
+        "hypervisor": "xen",
+        "tagSet": tag_set(instance.tags),
+        "networkInterfaceSet": [
+            _instance_interface(account, interface) for interface in account.seen_interfaces_of(instance.id)
+        ],
+        "enaSupport": True,
+        "ebsOptimized": False,
+    }
+
+
+def _instance_interface(account: Account, interface: Interface) -> Mapping[str, object]:
+    return {
+        "networkInterfaceId": interface.id,
+        "subnetId": interface.subnet_id,
+        "vpcId": interface.vpc_id,
+        "description": interface.description,
+        "ownerId": account.id,
+        "status": interface.status,
+        "macAddress": interface.mac,
+        "privateIpAddress": interface.private_ips[0],
+        "privateDnsName": account.dns_name(interface.private_ips[0]),
+        "sourceDestCheck": interface.source_dest_check,
+        "groupSet": group_set(account, interface.group_ids),
+        "attachment": attachment_xml(account, interface.attachment),
+        "privateIpAddressesSet": private_addresses(account, interface.private_ips),
+        "interfaceType": interface.interface_type,
+    }

@@ -1,0 +1,213 @@
+"""Creating, describing and deleting network interfaces."""
+
+from collections.abc import Mapping
+
+from nodeeni.sandbox.ec2.account import Account, fingerprint
+from nodeeni.sandbox.ec2.errors import EC2Error, invalid_value
+from nodeeni.sandbox.ec2.filters import INTERFACE_FILTERS, zone_id
+from nodeeni.sandbox.ec2.model import Attachment, Interface
+from nodeeni.sandbox.ec2.paging import select
+from nodeeni.sandbox.ec2.wire import Parameters, Raw, render_members
+
+from .registry import Request, action
+from .tags import tag_set, tags_for
+
+_CREATE_OPTIONAL = (
+    "Description PrivateIpAddress PrivateIpAddresses SecurityGroupId SecondaryPrivateIpAddressCount "
+    "TagSpecification ClientToken InterfaceType"
+)
+_PLAIN_TYPES = ("interface", "efa", "efa-only")
+
+
+@action("CreateNetworkInterface", required="SubnetId", optional=_CREATE_OPTIONAL)
+def create_network_interface(request: Request) -> Mapping[str, object]:
+    account, asked = request.account, request.parameters
+    token = asked.text("ClientToken")
+    if len(token) > 64 or not token.isascii():
+        raise EC2Error("InvalidParameterValue", "Invalid value for clientToken: at most 64 ASCII characters")
+    mark = fingerprint((key, value) for key, value in asked.flat.items() if key != "ClientToken")
+    if token:
+        known = account.remembered("CreateNetworkInterface", token, mark)
+        if known is not None:
+            return _answer_again(account, known, token)
+    interface = _create(request)
+    if token:
+        account.remember("CreateNetworkInterface", token, mark, interface.id)
+        account.created[interface.id] = interface
+    return {"networkInterface": interface_xml(account, interface), "clientToken": token or None}
+
+
+def _answer_again(account: Account, interface_id: str, token: str) -> Mapping[str, object]:
+    """The first answer, with the interface as it is now; if it is gone, as it was: the token outlives it."""
+    interface = account.interfaces.get(interface_id) or account.created[interface_id]
+    return {"networkInterface": interface_xml(account, interface), "clientToken": token}
+
+
+def _create(request: Request) -> Interface:
+    account, asked = request.account, request.parameters
+    subnet = account.subnet(asked.required("SubnetId"))
+    group_ids = account.groups_in(subnet.vpc_id, asked.texts("SecurityGroupId"), f"subnet {subnet.id}")
+    kind = asked.text("InterfaceType", "interface")
+    if kind not in _PLAIN_TYPES:
+        raise invalid_value(kind, "interfaceType")
+    description = checked_description(asked.text("Description"))
+    tags = tags_for("network-interface", asked)
+    if len(account.interfaces) >= account.settings.interface_quota:
+        raise EC2Error("NetworkInterfaceLimitExceeded")
+    interface = account.new_interface(
+        subnet,
+        _addresses(account, subnet.id, asked),
+        group_ids=group_ids or default_group(account, subnet.vpc_id),
+        description=description,
+        tags=tags,
+        interface_type=kind,
+        pending=True,
+    )
+    request.lifecycle.created(interface, request.reply)
+    return interface
+
+
+def _addresses(account: Account, subnet_id: str, asked: Parameters) -> tuple[str, ...]:
+    """The primary address, chosen by the caller or by EC2, and the secondary ones."""
+    pool = account.pools[subnet_id]
+    listed = asked.children("PrivateIpAddresses")
+    primary = asked.text("PrivateIpAddress")
+    secondary = []
+    for each in listed:
+        if each.boolean("Primary"):
+            primary = each.required("PrivateIpAddress")
+        else:
+            secondary.append(each.required("PrivateIpAddress"))
+    count = asked.integer("SecondaryPrivateIpAddressCount")
+    if pool.free < 1 + len(secondary) + count:
+        raise EC2Error("InsufficientFreeAddressesInSubnet")
+    chosen = [address for address in (primary, *secondary) if address]
+    for address in chosen:
+        pool.take_this(address)
+    if not primary:
+        chosen = pool.take(1) + chosen
+    return (*chosen, *pool.take(count))
+
+
+def default_group(account: Account, vpc_id: str) -> tuple[str, ...]:
+    return tuple(
+        group.id
+        for group in account.groups.values()
+        if group.vpc_id == vpc_id and group.group_name == "default"
+    )
+
+
+def checked_description(text: str) -> str:
+    if len(text) > 255:
+        raise EC2Error(
+            "InvalidParameterValue", "Invalid value for description: it must be at most 255 characters long"
+        )
+    return text
+
+
+@action("DeleteNetworkInterface", required="NetworkInterfaceId")
+def delete_network_interface(request: Request) -> Mapping[str, object]:
+    interface = request.account.interface(request.parameters.required("NetworkInterfaceId"))
+    if interface.attachment is not None:
+        raise EC2Error("InvalidParameterValue", f"Network interface '{interface.id}' is currently in use.")
+    request.account.drop_interface(interface)
+    return {"return": True}
+
+
+@action(
+    "DescribeNetworkInterfaces",
+    optional="NetworkInterfaceId Filter MaxResults NextToken IncludeManagedResources",
+)
+def describe_network_interfaces(request: Request) -> Mapping[str, object]:
+    account = request.account
+    ids = request.parameters.texts("NetworkInterfaceId")
+    page, token = select(
+        account,
+        request.parameters,
+        account.interfaces,
+        INTERFACE_FILTERS,
+        ids=ids,
+        stem="InvalidNetworkInterfaceID",
+    )
+    items = [interface_xml(account, interface) for interface in page]
+    return {"networkInterfaceSet": items, "nextToken": token}
+
+
+@action("DescribeNetworkInterfaceAttribute", required="NetworkInterfaceId Attribute")
+def describe_network_interface_attribute(request: Request) -> Mapping[str, object]:
+    account, asked = request.account, request.parameters
+    interface = account.interface(asked.required("NetworkInterfaceId"))
+    attribute = asked.required("Attribute")
+    attributes: dict[str, object] = {
+        "description": {"value": interface.description},
+        "groupSet": group_set(account, interface.group_ids),
+        "sourceDestCheck": {"value": interface.source_dest_check},
+        "attachment": attachment_xml(account, interface.attachment),
+    }
+    if attribute not in attributes:
+        raise invalid_value(attribute, "attribute")
+    return {"networkInterfaceId": interface.id, attribute: attributes[attribute]}
+
+
+def interface_xml(account: Account, interface: Interface) -> Raw:
+    """The members of EC2's NetworkInterface, kept until the interface changes: pages of 200 cost little."""
+    kept = account.rendered.get(interface.id)
+    if kept is not None and kept[0] is interface:
+        return kept[1]
+    primary = interface.private_ips[0]
+    rendered = render_members(
+        {
+            "networkInterfaceId": interface.id,
+            "subnetId": interface.subnet_id,
+            "vpcId": interface.vpc_id,
+            "availabilityZone": interface.zone,
+            "availabilityZoneId": zone_id(interface.zone),
+            "description": interface.description,
+            "ownerId": account.id,
+            "requesterId": interface.requester_id or None,
+            "requesterManaged": False,
+            "status": interface.status,
+            "macAddress": interface.mac,
+            "privateIpAddress": primary,
+            "privateDnsName": account.dns_name(primary),
+            "sourceDestCheck": interface.source_dest_check,
+            "groupSet": group_set(account, interface.group_ids),
+            "attachment": attachment_xml(account, interface.attachment),
+            "tagSet": tag_set(interface.tags),
+            "privateIpAddressesSet": private_addresses(account, interface.private_ips),
+            "ipv6AddressesSet": [],
+            "interfaceType": interface.interface_type,
+        }
+    )
+    account.rendered[interface.id] = (interface, rendered)
+    return rendered
+
+
+def private_addresses(account: Account, addresses: tuple[str, ...]) -> list[Mapping[str, object]]:
+    return [
+        {
+            "privateIpAddress": address,
+            "privateDnsName": account.dns_name(address),
+            "primary": position == 0,
+        }
+        for position, address in enumerate(addresses)
+    ]
+
+
+def group_set(account: Account, group_ids: tuple[str, ...]) -> list[Mapping[str, str]]:
+    return [{"groupId": each, "groupName": account.groups[each].group_name} for each in group_ids]
+
+
+def attachment_xml(account: Account, attachment: Attachment | None) -> Mapping[str, object] | None:
+    if attachment is None:
+        return None
+    return {
+        "attachmentId": attachment.id,
+        "instanceId": attachment.instance_id,
+        "instanceOwnerId": account.id,
+        "deviceIndex": attachment.device_index,
+        "networkCardIndex": attachment.network_card_index,
+        "status": attachment.status,
+        "attachTime": attachment.attached_at,
+        "deleteOnTermination": attachment.delete_on_termination,
+    }

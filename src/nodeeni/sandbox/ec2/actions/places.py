@@ -1,0 +1,210 @@
+"""What interfaces and instances stand in: VPCs, subnets, groups, zones, regions, instance types, the account."""
+
+from collections.abc import Mapping
+
+from nodeeni.sandbox.ec2.account import Account, check_id
+from nodeeni.sandbox.ec2.errors import EC2Error
+from nodeeni.sandbox.ec2.filters import (
+    GROUP_FILTERS,
+    SUBNET_FILTERS,
+    TYPE_FILTERS,
+    VPC_FILTERS,
+    ZONE_FILTERS,
+    Values,
+    zone_id,
+)
+from nodeeni.sandbox.ec2.instance_types import INSTANCE_TYPES, InstanceType
+from nodeeni.sandbox.ec2.model import SecurityGroup, Subnet, Vpc
+from nodeeni.sandbox.ec2.paging import select
+
+from .registry import Request, action
+from .tags import tag_set
+
+
+@action("DescribeVpcs", optional="VpcId Filter MaxResults NextToken")
+def describe_vpcs(request: Request) -> Mapping[str, object]:
+    account = request.account
+    page, token = select(
+        account,
+        request.parameters,
+        account.vpcs,
+        VPC_FILTERS,
+        ids=request.parameters.texts("VpcId"),
+        stem="InvalidVpcID",
+    )
+    return {"vpcSet": [_vpc_xml(account, vpc) for vpc in page], "nextToken": token}
+
+
+def _vpc_xml(account: Account, vpc: Vpc) -> Mapping[str, object]:
+    return {
+        "vpcId": vpc.id,
+        "ownerId": account.id,
+        "state": "available",
+        "cidrBlock": vpc.cidr,
+        "instanceTenancy": "default",
+        "isDefault": False,
+        "tagSet": tag_set(vpc.tags),
+    }
+
+
+@action("DescribeSubnets", optional="SubnetId Filter MaxResults NextToken")
+def describe_subnets(request: Request) -> Mapping[str, object]:
+    account = request.account
+    ids = request.parameters.texts("SubnetId")
+    for each in ids:
+        check_id("InvalidSubnetID", each, "subnet")
+    page, token = select(
+        account, request.parameters, account.subnets, SUBNET_FILTERS, ids=ids, stem="InvalidSubnetID"
+    )
+    return {"subnetSet": [_subnet_xml(account, subnet) for subnet in page], "nextToken": token}
+
+
+def _subnet_xml(account: Account, subnet: Subnet) -> Mapping[str, object]:
+    return {
+        "subnetId": subnet.id,
+        "subnetArn": f"arn:aws:ec2:{account.region}:{account.id}:subnet/{subnet.id}",
+        "state": "available",
+        "ownerId": account.id,
+        "vpcId": subnet.vpc_id,
+        "cidrBlock": subnet.cidr,
+        "availableIpAddressCount": account.pools[subnet.id].free,
+        "availabilityZone": subnet.zone,
+        "availabilityZoneId": zone_id(subnet.zone),
+        "defaultForAz": False,
+        "mapPublicIpOnLaunch": False,
+        "tagSet": tag_set(subnet.tags),
+    }
+
+
+@action("DescribeSecurityGroups", optional="GroupId GroupName Filter MaxResults NextToken")
+def describe_security_groups(request: Request) -> Mapping[str, object]:
+    account = request.account
+    ids = _group_ids(request)
+    page, token = select(account, request.parameters, account.groups, GROUP_FILTERS, ids=ids)
+    return {"securityGroupInfo": [_group_xml(account, group) for group in page], "nextToken": token}
+
+
+def _group_ids(request: Request) -> list[str]:
+    """The groups asked for by id; by name works in a default VPC only, and there is none."""
+    if request.parameters.texts("GroupName"):
+        raise EC2Error("VPCIdNotSpecified", "No default VPC for this user")
+    ids = request.parameters.texts("GroupId")
+    for each in ids:
+        check_id("InvalidGroupId", each, "sg")
+        if each not in request.account.groups:
+            raise EC2Error("InvalidGroup.NotFound", f"The security group '{each}' does not exist")
+    return ids
+
+
+def _group_xml(account: Account, group: SecurityGroup) -> Mapping[str, object]:
+    return {
+        "ownerId": account.id,
+        "groupId": group.id,
+        "groupName": group.group_name,
+        "groupDescription": group.description,
+        "vpcId": group.vpc_id,
+        "ipPermissions": [],
+        "ipPermissionsEgress": [],
+        "tagSet": tag_set(group.tags),
+    }
+
+
+@action("DescribeAvailabilityZones", optional="ZoneName ZoneId AllAvailabilityZones Filter")
+def describe_availability_zones(request: Request) -> Mapping[str, object]:
+    account, asked = request.account, request.parameters
+    zones = {zone: zone for zone in sorted({subnet.zone for subnet in account.subnets.values()})}
+    names, zone_ids = asked.texts("ZoneName"), asked.texts("ZoneId")
+    for name in names:
+        if name not in zones:
+            raise EC2Error("InvalidParameterValue", f"Invalid availability zone: [{name}]")
+    page, _ = select(account, asked, zones, ZONE_FILTERS, ids=names)
+    shown = [zone for zone in page if not zone_ids or zone_id(zone) in zone_ids]
+    return {"availabilityZoneInfo": [_zone_xml(account, zone) for zone in shown]}
+
+
+def _zone_xml(account: Account, zone: str) -> Mapping[str, object]:
+    return {
+        "zoneName": zone,
+        "zoneId": zone_id(zone),
+        "zoneState": "available",
+        "zoneType": "availability-zone",
+        "regionName": account.region,
+        "groupName": account.region,
+        "networkBorderGroup": account.region,
+        "optInStatus": "opt-in-not-required",
+        "messageSet": [],
+    }
+
+
+_REGION_FILTERS: dict[str, Values] = {"region-name": lambda _, row: [row]}
+
+
+@action("DescribeRegions", optional="RegionName AllRegions Filter")
+def describe_regions(request: Request) -> Mapping[str, object]:
+    account, asked = request.account, request.parameters
+    for name in asked.texts("RegionName"):
+        if name != account.region:
+            raise EC2Error("InvalidParameterValue", f"Invalid region names: [{name}]")
+    page, _ = select(account, asked, {account.region: account.region}, _REGION_FILTERS)
+    regions = [
+        {
+            "regionName": region,
+            "regionEndpoint": f"ec2.{region}.amazonaws.com",
+            "optInStatus": "opt-in-not-required",
+        }
+        for region in page
+    ]
+    return {"regionInfo": regions}
+
+
+@action("DescribeInstanceTypes", optional="InstanceType Filter MaxResults NextToken")
+def describe_instance_types(request: Request) -> Mapping[str, object]:
+    names = request.parameters.texts("InstanceType")
+    missing = [name for name in names if name not in INSTANCE_TYPES]
+    if missing:
+        raise EC2Error(
+            "InvalidInstanceType",
+            f"The following supplied instance types do not exist: [{', '.join(missing)}]",
+        )
+    page, token = select(
+        request.account, request.parameters, INSTANCE_TYPES, TYPE_FILTERS, ids=names, most=100
+    )
+    return {"instanceTypeSet": [_type_xml(each) for each in page], "nextToken": token}
+
+
+def _type_xml(each: InstanceType) -> Mapping[str, object]:
+    cards = [
+        {"networkCardIndex": index, "maximumNetworkInterfaces": most, "networkPerformance": "High"}
+        for index, most in enumerate(each.cards)
+    ]
+    return {
+        "instanceType": each.name,
+        "currentGeneration": True,
+        "bareMetal": each.bare_metal,
+        "hypervisor": None if each.bare_metal else "nitro",
+        "processorInfo": {"supportedArchitectures": ["x86_64"]},
+        "vCpuInfo": {"defaultVCpus": each.vcpus},
+        "memoryInfo": {"sizeInMiB": each.memory_mib},
+        "networkInfo": {
+            "networkPerformance": "High",
+            "maximumNetworkInterfaces": each.interface_limit,
+            "maximumNetworkCards": len(each.cards),
+            "defaultNetworkCardIndex": 0,
+            "networkCards": cards,
+            "ipv4AddressesPerInterface": each.addresses_per_interface,
+            "ipv6AddressesPerInterface": each.addresses_per_interface,
+            "ipv6Supported": True,
+            "enaSupport": "required",
+            "efaSupported": each.efa,
+        },
+    }
+
+
+@action("GetCallerIdentity")
+def get_caller_identity(request: Request) -> Mapping[str, object]:
+    account_id = request.account.id
+    return {
+        "Arn": f"arn:aws:iam::{account_id}:user/sandbox",
+        "UserId": "AIDASANDBOX0000000000",
+        "Account": account_id,
+    }

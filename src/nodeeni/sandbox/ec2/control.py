@@ -1,0 +1,63 @@
+"""The simulator's own endpoints under /_sandbox/, for other processes: faults in, calls and interfaces out.
+
+POST   /_sandbox/faults      {"action": "AttachNetworkInterface", "code": "InternalError", "times": 2}
+GET    /_sandbox/faults      those not yet spent
+DELETE /_sandbox/faults
+GET    /_sandbox/calls       ?action=...; the counts are in `counts`
+GET    /_sandbox/interfaces
+GET    /_sandbox/instances
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiohttp import web
+
+from .faults import Fault
+
+if TYPE_CHECKING:
+    from .server import EC2Server
+
+
+def control_routes(server: "EC2Server") -> list[web.RouteDef]:
+    async def add_fault(request: web.Request) -> web.Response:
+        try:
+            fault = msgspec.json.decode(await request.read(), type=Fault)
+        except msgspec.DecodeError as error:
+            return web.Response(status=400, text=f"{error}\n")
+        server.faults.add(fault)
+        return _json(fault)
+
+    async def list_faults(_: web.Request) -> web.Response:
+        return _json(server.faults.pending())
+
+    async def clear_faults(_: web.Request) -> web.Response:
+        server.faults.clear()
+        return _json([])
+
+    async def list_calls(request: web.Request) -> web.Response:
+        action = request.query.get("action")
+        calls = list(server.calls) if action is None else server.calls.of(action)
+        counts: dict[str, dict[str, int]] = {}
+        for (name, code), count in server.calls.by_code.items():
+            counts.setdefault(name, {})[code] = count
+        return _json({"counts": counts, "throttled": server.calls.throttled, "calls": calls})
+
+    async def list_interfaces(_: web.Request) -> web.Response:
+        return _json([msgspec.to_builtins(each) | {"status": each.status} for each in server.interfaces()])
+
+    async def list_instances(_: web.Request) -> web.Response:
+        return _json(server.instances())
+
+    return [
+        web.post("/_sandbox/faults", add_fault),
+        web.get("/_sandbox/faults", list_faults),
+        web.delete("/_sandbox/faults", clear_faults),
+        web.get("/_sandbox/calls", list_calls),
+        web.get("/_sandbox/interfaces", list_interfaces),
+        web.get("/_sandbox/instances", list_instances),
+    ]
+
+
+def _json(value: Any) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), content_type="application/json")

@@ -1,0 +1,205 @@
+"""Setting the scene and looking at it directly: what tests and the demo do beside the protocol."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from .account import Account
+from .actions.instances import launch
+from .lifecycle import Lifecycle
+from .model import AddressPool, Attachment, Instance, Interface, SecurityGroup, Subnet, Vpc
+
+
+class Scene:
+    """Mixed into the server. Every `add_...` gives the object made; an id of your own may be given."""
+
+    lifecycle: Lifecycle
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+
+    def add_vpc(self, *, id: str = "", cidr: str = "10.0.0.0/8", name: str = "") -> Vpc:
+        """A VPC and its group `default`."""
+        vpc = Vpc(id=id or self.account.new_id("vpc"), cidr=cidr, tags=_named(name))
+        self.account.put(vpc)
+        self.add_security_group(vpc, group_name="default", description="default VPC security group")
+        return vpc
+
+    def add_subnet(self, vpc: Vpc, zone: str, cidr: str, *, id: str = "", name: str = "") -> Subnet:
+        """`zone` is a letter (`a`) or a whole name (`us-west-2a`)."""
+        subnet = Subnet(
+            id=id or self.account.new_id("subnet"),
+            vpc_id=vpc.id,
+            zone=zone if len(zone) > 1 else self.account.region + zone,
+            cidr=cidr,
+            tags=_named(name),
+        )
+        self.account.pools[subnet.id] = AddressPool(cidr)
+        self.account.put(subnet)
+        return subnet
+
+    def add_security_group(
+        self, vpc: Vpc, *, id: str = "", group_name: str = "", name: str = "", description: str = ""
+    ) -> SecurityGroup:
+        """`name` is the tag `Name`, `group_name` EC2's own name of the group."""
+        group_id = id or self.account.new_id("sg")
+        group = SecurityGroup(
+            id=group_id,
+            vpc_id=vpc.id,
+            group_name=group_name or group_id,
+            description=description or "sandbox",
+            tags=_named(name),
+        )
+        self.account.put(group)
+        return group
+
+    def add_instance(
+        self,
+        subnet: Subnet,
+        type: str = "m5.large",
+        *,
+        id: str = "",
+        node_name: str = "",
+        group_ids: Sequence[str] = (),
+        tags: Mapping[str, str] | None = None,
+    ) -> Instance:
+        """A running instance with its primary interface; `node_name` is by default its private DNS name."""
+        return launch(
+            self.account,
+            type,
+            subnet,
+            state="running",
+            group_ids=tuple(group_ids),
+            tags=dict(tags or {}),
+            node_name=node_name,
+            instance_id=id,
+        )
+
+    def plant_interface(
+        self,
+        subnet: Subnet,
+        *,
+        id: str = "",
+        description: str = "",
+        tags: Mapping[str, str] | None = None,
+        group_ids: Sequence[str] = (),
+        instance: Instance | None = None,
+        device_index: int = 1,
+        network_card_index: int = 0,
+        attachment_id: str = "",
+        attachment_status: str = "attached",
+        delete_on_termination: bool = True,
+    ) -> Interface:
+        """An interface that somebody else made, attached at once when an instance is given.
+
+        No limit is checked and no kernel told: it was there before.
+        """
+        attachment: Attachment | None = None
+        if instance is not None:
+            attachment = self.account.new_attachment(
+                instance.id,
+                device_index,
+                network_card_index,
+                status=attachment_status,
+                delete_on_termination=delete_on_termination,
+            )
+            if attachment_id:
+                attachment = msgspec.structs.replace(attachment, id=attachment_id)
+        interface = Interface(
+            id=id or self.account.new_id("eni"),
+            subnet_id=subnet.id,
+            vpc_id=subnet.vpc_id,
+            zone=subnet.zone,
+            mac=self.account.new_mac(),
+            private_ips=tuple(self.account.pools[subnet.id].take(1)),
+            group_ids=tuple(group_ids),
+            description=description,
+            tags=dict(tags or {}),
+            attachment=attachment,
+        )
+        self.account.put(interface)
+        return interface
+
+    def plant_recorded(
+        self, recorded: Mapping[str, Any], subnet: Subnet, instance: Instance | None
+    ) -> Interface:
+        """An interface in the form of the upgrade recordings, with the ids, tags and attachment there."""
+        attached = recorded.get("attachment") or {}
+        return self.plant_interface(
+            subnet,
+            id=recorded["networkInterfaceId"],
+            description=recorded["description"],
+            tags=recorded["tags"],
+            group_ids=recorded["groups"],
+            instance=instance,
+            device_index=attached.get("deviceIndex", 1),
+            network_card_index=attached.get("networkCardIndex", 0),
+            attachment_id=attached.get("attachmentId", ""),
+            delete_on_termination=attached.get("deleteOnTermination", True),
+        )
+
+    def vpc_cni_interface(self, instance: Instance, device_index: int) -> Interface:
+        """An attached interface such as the Amazon VPC CNI makes for pods at any moment."""
+        tags = {
+            "node.k8s.amazonaws.com/instance_id": instance.id,
+            "node.k8s.amazonaws.com/createdAt": "2026-01-01T00:00:00Z",
+        }
+        return self.plant_interface(
+            self.account.subnets[instance.subnet_id],
+            description=f"aws-K8S-{instance.id}",
+            tags=tags,
+            group_ids=instance.group_ids,
+            instance=instance,
+            device_index=device_index,
+        )
+
+    # Looking
+
+    def interfaces(self, **tags: str) -> list[Interface]:
+        """All interfaces now, or those with these tags, as they are (never stale)."""
+        return [
+            interface
+            for interface in self.account.interfaces.values()
+            if all(interface.tags.get(key) == value for key, value in tags.items())
+        ]
+
+    def secondary_interfaces(self) -> list[Interface]:
+        """All but the instances' primary ones."""
+        return [
+            interface
+            for interface in self.account.interfaces.values()
+            if interface.attachment is None or interface.attachment.device_index != 0
+        ]
+
+    def interface(self, interface_id: str) -> Interface:
+        return self.account.interface(interface_id)
+
+    def instance(self, instance_id: str) -> Instance:
+        """As it is now; a terminated one is found until it is forgotten."""
+        return self.account.instance(instance_id)
+
+    def instances(self) -> list[Instance]:
+        return list(self.account.instances.values())
+
+    def interfaces_of(self, instance_id: str) -> list[Interface]:
+        return self.account.interfaces_of(instance_id)
+
+    # Acting as somebody else
+
+    def terminate(self, instance_id: str) -> None:
+        self.lifecycle.terminate(self.account.instance(instance_id))
+
+    def stop_instance(self, instance_id: str) -> None:
+        self.lifecycle.stop_instance(self.account.instance(instance_id))
+
+    def start_instance(self, instance_id: str) -> None:
+        self.lifecycle.start(self.account.instance(instance_id))
+
+    def remove_interface(self, interface_id: str) -> None:
+        """Gone without a trace, as if a person had deleted it, attached or not."""
+        self.account.drop_interface(self.account.interface(interface_id))
+
+
+def _named(name: str) -> dict[str, str]:
+    return {"Name": name} if name else {}
