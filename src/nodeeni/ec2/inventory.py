@@ -1,0 +1,334 @@
+"""The truth about the cluster's interfaces: EC2's answer by cluster tag, with our own writes laid over it.
+
+The reconcilers read it without a call (indexes are kept as it changes); the executor notes its writes
+here; the waiter and the resync feed it reads. Listeners are told of each change and wake the nodes.
+All times are seconds of the monotonic clock.
+"""
+
+import time
+from bisect import insort
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+
+from nodeeni.api.names import TAG_CLUSTER, TAG_INSTANCE, TAG_NODE, TAG_UID
+from nodeeni.ec2.client import EC2Client, Filters
+from nodeeni.ec2.overlay import (
+    DescriptionWrite,
+    GroupsWrite,
+    Record,
+    SourceDestCheckWrite,
+    Stage,
+    TerminationWrite,
+)
+from nodeeni.ec2.types import Attachment, Interface
+
+Listener = Callable[[Interface | None, Interface | None], None]
+
+LAG = 60.0  # EC2 shows a write within about 30 s; twice that and it was undone by somebody else
+GAP = 5.0  # two absences prove something only if they are this far apart
+_READS_KEPT = 32  # of all interfaces, and of each NodeENI: enough for the finalizer's rule of two
+
+
+class _Index:
+    """Interfaces by one key; an interface may stand under several keys, or under none."""
+
+    def __init__(self, keys: Callable[[Interface], set[str]]) -> None:
+        self._keys = keys
+        self._found: dict[str, dict[str, Interface]] = defaultdict(dict)
+
+    def get(self, key: str) -> list[Interface]:
+        return list(self._found[key].values()) if key in self._found else []
+
+    def move(self, before: Interface | None, after: Interface | None) -> None:
+        if before is not None:
+            for key in self._keys(before):
+                del self._found[key][before.id]
+                if not self._found[key]:
+                    del self._found[key]
+        if after is not None:
+            for key in self._keys(after):
+                self._found[key][after.id] = after
+
+
+def _by_tag(tag: str) -> Callable[[Interface], set[str]]:
+    return lambda interface: {interface.tags[tag]} if tag in interface.tags else set()
+
+
+def _instances(interface: Interface) -> set[str]:
+    """Where it is attached, and where it is meant to be: after a move by hand these are two."""
+    found = _by_tag(TAG_INSTANCE)(interface)
+    return found | {interface.attachment.instance_id} if interface.attachment else found
+
+
+class Inventory:
+    """All interfaces that carry the cluster tag with this cluster's id.
+
+    `lag`: how long a read may not show a write of ours. `gap`: least time between two reads that both
+    count, for an absence and for a sighting.
+    """
+
+    def __init__(
+        self,
+        client: EC2Client,
+        cluster_id: str,
+        *,
+        lag: float = LAG,
+        gap: float = GAP,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.last_refresh: float | None = None  # end of the last read of all interfaces
+        self._client = client
+        self._cluster_id = cluster_id
+        self._lag = lag
+        self._gap = gap
+        self._clock = clock
+        self._records: dict[str, Record] = {}
+        self._tombstones: dict[str, float] = {}  # reads begun up to then do not raise that interface
+        self._nodes = _Index(_by_tag(TAG_NODE))
+        self._instances = _Index(_instances)
+        self._nodeenis = _Index(_by_tag(TAG_UID))
+        self._listeners: list[Listener] = []
+        self._full_reads: list[float] = []
+        self._uid_reads: dict[str, list[float]] = {}
+        self._uid_shown: dict[str, float] = {}
+
+    # Looking
+
+    def get(self, eni_id: str) -> Interface | None:
+        record = self._records.get(eni_id)
+        return record.view if record else None
+
+    def all(self) -> list[Interface]:
+        return [record.view for record in self._records.values()]
+
+    def of_node(self, node_name: str) -> list[Interface]:
+        """By tag `Node`."""
+        return self._nodes.get(node_name)
+
+    def of_instance(self, instance_id: str) -> list[Interface]:
+        """Attached to that instance, or made for it."""
+        return self._instances.get(instance_id)
+
+    def of_nodeeni(self, uid: str) -> list[Interface]:
+        return self._nodeenis.get(uid)
+
+    def sightings(self, eni_id: str) -> int:
+        """Reads, `gap` apart, that showed it; 0 for one that is known from our own Create alone."""
+        record = self._records.get(eni_id)
+        return record.sightings if record else 0
+
+    def absent(self, eni_id: str) -> bool:
+        """Whether the last covering read lacked it; the next one that does removes it."""
+        record = self._records.get(eni_id)
+        return record is not None and record.absent_at is not None
+
+    def confirmed_empty(self, uid: str, since: float) -> int:
+        """How many reads begun after `since`, `gap` apart, showed that no interface of that NodeENI is left.
+
+        0 while one is known. A read that showed one, or that began within the lag of a Create whose
+        outcome is not known, makes all reads up to it count nothing.
+        """
+        if self.of_nodeeni(uid):
+            return 0
+        counted, last = 0, max(since, self._uid_shown.get(uid, float("-inf")))
+        for began in sorted([*self._full_reads, *self._uid_reads.get(uid, ())]):
+            if began > last:
+                counted, last = counted + 1, began + self._gap
+        return counted
+
+    def add_listener(self, listener: Listener) -> None:
+        """`listener(before, after)` is called at each change, in the midst of it: it must only take note."""
+        self._listeners.append(listener)
+
+    # Reading EC2
+
+    async def refresh(self, *, uid: str | None = None) -> None:
+        """Read all interfaces of the cluster, or those of one NodeENI. After an EC2Error nothing counts."""
+        filters: dict[str, Sequence[str]] = {f"tag:{TAG_CLUSTER}": [self._cluster_id]}
+        if uid is not None:
+            filters[f"tag:{TAG_UID}"] = [uid]
+        began = self._clock()
+        found = [interface async for page in self._pages(filters) for interface in page]
+        self.observe(found, began, uid=uid)
+        if uid is None:
+            self.last_refresh = self._clock()
+
+    async def refresh_ids(self, eni_ids: Sequence[str]) -> None:
+        """Read certain interfaces; absences among them count."""
+        began = self._clock()
+        found = [
+            interface async for page in self._pages({"network-interface-id": eni_ids}) for interface in page
+        ]
+        self.observe(found, began, asked_ids=eni_ids)
+
+    async def refresh_where(self, filters: Filters) -> None:
+        """Read those of ours that match other filters; since they may match no more, absences say nothing."""
+        began = self._clock()
+        of_ours = {**filters, f"tag:{TAG_CLUSTER}": [self._cluster_id]}
+        found = [interface async for page in self._pages(of_ours) for interface in page]
+        self.observe(found, began, asked_ids=())
+
+    def observe(
+        self,
+        interfaces: Iterable[Interface],
+        began: float,
+        *,
+        asked_ids: Iterable[str] | None = None,
+        uid: str | None = None,
+    ) -> None:
+        """Take in a complete read begun at `began`: of `asked_ids`, of one NodeENI, or of all interfaces."""
+        shown = {interface.id: interface for interface in interfaces if self._is_ours(interface)}
+        for interface in shown.values():
+            self._sighted(interface, began)
+        if asked_ids is not None:
+            covered = [eni_id for eni_id in asked_ids if eni_id in self._records]
+        elif uid is not None:
+            covered = [interface.id for interface in self.of_nodeeni(uid)]
+        else:
+            covered = list(self._records)
+        for eni_id in covered:
+            if eni_id not in shown:
+                self._missed(eni_id, began)
+        if asked_ids is None:
+            self._count_read(began, uid)
+
+    # Noting our own writes: each is called when EC2 has answered that the call was done
+
+    def note_created(self, interface: Interface) -> bool:
+        """Our Create was answered with this interface (perhaps one that an earlier try had made).
+
+        False if it is known to be gone: EC2 remembers a client token for longer than the interface lived,
+        and the next generation of the token is called for.
+        """
+        if interface.id in self._tombstones:
+            return False
+        if interface.id not in self._records:
+            self._add(interface.id, Record(interface, created_at=self._clock()))
+        return True
+
+    def note_adopted(self, interface: Interface, tags: dict[str, str]) -> None:
+        """Our CreateTags made an interface of somebody else's ours."""
+        record = Record(interface, created_at=self._clock())
+        record.tags_write(self._clock(), dict(tags))
+        self._add(interface.id, record)
+
+    def note_uncertain(self, uid: str) -> None:
+        """A Create for that NodeENI got no answer: for the time of the lag no read is sure to show it."""
+        self._uid_shown[uid] = max(self._uid_shown.get(uid, float("-inf")), self._clock() + self._lag)
+
+    def note_attaching(self, eni_id: str, attachment: Attachment) -> None:
+        self._attachment_reached(eni_id, Stage.ATTACHING, attachment)
+
+    def note_attached(self, eni_id: str) -> None:
+        """Evidence from outside, such as the node's report that the link is there."""
+        self._attachment_reached(eni_id, Stage.ATTACHED)
+
+    def note_detaching(self, eni_id: str) -> None:
+        self._attachment_reached(eni_id, Stage.DETACHING)
+
+    def note_detached(self, eni_id: str) -> None:
+        """EC2 said that there is no such attachment (any more)."""
+        self._attachment_reached(eni_id, Stage.DETACHED)
+
+    def note_deleted(self, eni_id: str) -> None:
+        """Our Delete was done; reads that lag do not bring the interface back."""
+        if eni_id in self._records:
+            self._remove(eni_id, until=self._clock() + self._lag)
+
+    def note_modified(
+        self,
+        eni_id: str,
+        *,
+        group_ids: Sequence[str] | None = None,
+        description: str | None = None,
+        source_dest_check: bool | None = None,
+        delete_on_termination: bool | None = None,
+        tags: dict[str, str | None] | None = None,
+    ) -> None:
+        """Attributes that we changed; a tag whose value is None was taken away."""
+        record = self._records.get(eni_id)
+        if record is None:
+            return
+        now, before = self._clock(), record.view
+        if group_ids is not None:
+            record.field_write("groups", GroupsWrite(now, tuple(group_ids)))
+        if description is not None:
+            record.field_write("description", DescriptionWrite(now, description))
+        if source_dest_check is not None:
+            record.field_write("source_dest_check", SourceDestCheckWrite(now, source_dest_check))
+        if delete_on_termination is not None and before.attachment is not None:
+            write = TerminationWrite(now, before.attachment.id, delete_on_termination)
+            record.field_write("delete_on_termination", write)
+        if tags:
+            record.tags_write(now, tags)
+        self._changed(before, record.view)
+
+    # Within
+
+    async def _pages(self, filters: Filters) -> AsyncIterator[list[Interface]]:
+        async for page in self._client.describe_interfaces(filters):
+            yield page
+
+    def _is_ours(self, interface: Interface) -> bool:
+        if interface.tags.get(TAG_CLUSTER) == self._cluster_id:
+            return True
+        record = self._records.get(interface.id)
+        return record is not None and record.has_tags_pending()
+
+    def _sighted(self, interface: Interface, began: float) -> None:
+        uid = interface.tags.get(TAG_UID)
+        if uid is not None:
+            self._uid_shown[uid] = max(self._uid_shown.get(uid, float("-inf")), began)
+        if began <= self._tombstones.get(interface.id, float("-inf")):
+            return
+        record = self._records.get(interface.id)
+        if record is None:
+            record = Record(interface)
+            record.read(interface, began, self._lag, self._gap)
+            self._add(interface.id, record)
+            return
+        before = record.view
+        record.read(interface, began, self._lag, self._gap)
+        self._changed(before, record.view)
+
+    def _missed(self, eni_id: str, began: float) -> None:
+        if self._records[eni_id].missing(began, self._lag, self._gap):
+            self._remove(eni_id, until=began)
+
+    def _attachment_reached(self, eni_id: str, stage: Stage, attachment: Attachment | None = None) -> None:
+        record = self._records.get(eni_id)
+        if record is None:
+            return
+        before = record.view
+        attachment = attachment or before.attachment
+        if attachment is None:
+            return
+        record.attachment_write(self._clock(), stage, attachment)
+        self._changed(before, record.view)
+
+    def _count_read(self, began: float, uid: str | None) -> None:
+        reads = self._full_reads if uid is None else self._uid_reads.setdefault(uid, [])
+        insort(reads, began)
+        del reads[:-_READS_KEPT]
+        if uid is None:
+            # Twice the lag: a read that began before the tombstone was set may still be under way.
+            self._tombstones = {
+                eni_id: until for eni_id, until in self._tombstones.items() if until > began - 2 * self._lag
+            }
+
+    def _add(self, eni_id: str, record: Record) -> None:
+        earlier = self._records.get(eni_id)
+        self._records[eni_id] = record
+        self._changed(earlier.view if earlier else None, record.view)
+
+    def _remove(self, eni_id: str, *, until: float) -> None:
+        self._tombstones[eni_id] = until
+        self._changed(self._records.pop(eni_id).view, None)
+
+    def _changed(self, before: Interface | None, after: Interface | None) -> None:
+        if before is after:
+            return
+        for index in (self._nodes, self._instances, self._nodeenis):
+            index.move(before, after)
+        for listener in self._listeners:
+            listener(before, after)

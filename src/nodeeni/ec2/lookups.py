@@ -1,0 +1,207 @@
+"""What the planner needs to know of EC2 besides interfaces: subnets, groups, instances, instance types.
+
+Callers ask for one thing; those who ask within a few milliseconds share one describe, and answers are
+kept for a stated time. The errors that prove an answer stale call the `invalidate_...` of it.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Generic, TypeVar
+
+import msgspec
+
+from nodeeni.ec2.client import MOST_FILTER_VALUES, EC2Client
+from nodeeni.ec2.types import Instance, InstanceType, SecurityGroup, Subnet
+
+_V = TypeVar("_V")
+Clock = Callable[[], float]
+
+
+class Ages(msgspec.Struct, frozen=True):
+    """For how many seconds an answer is good, and the consequence of its being old."""
+
+    instances: float = 300  # a slot taken since then shows as index-taken, which invalidates
+    subnets: float = 60  # free addresses: the fullest choice may be a minute old
+    groups: float = 300  # a group renamed since then is still found by its old name
+    types: float = float("inf")
+    negative: float = 30  # a subnet, group or instance that was made just now is found this late
+    window: float = 0.008  # for so long askers gather
+
+
+class _Batch(Generic[_V]):
+    """Answers by key: those who ask together share a describe, and nobody's cancellation hurts others."""
+
+    def __init__(
+        self,
+        fetch: Callable[[Sequence[str]], Awaitable[dict[str, _V]]],
+        age: float,
+        ages: Ages,
+        clock: Clock,
+    ) -> None:
+        self._fetch = fetch
+        self._age = age
+        self._ages = ages
+        self._clock = clock
+        self._kept: dict[str, tuple[_V | None, float]] = {}  # answer, good until
+        self._asked: dict[str, asyncio.Future[_V | None]] = {}
+        self._queue: list[str] = []
+        self._flights: set[asyncio.Task[None]] = set()
+
+    async def get(self, key: str) -> _V | None:
+        """The answer, None if EC2 knows no such thing. Raises EC2Error, which is not kept."""
+        kept = self._kept.get(key)
+        if kept is not None and self._clock() < kept[1]:
+            return kept[0]
+        return await asyncio.shield(self._asked.get(key) or self._ask(key))
+
+    async def get_all(self, keys: Iterable[str]) -> list[_V]:
+        found = await asyncio.gather(*(self.get(key) for key in dict.fromkeys(keys)))
+        return [value for value in found if value is not None]
+
+    def invalidate(self, stale: Callable[[str, _V | None], bool]) -> None:
+        """Forget the answers that are stale, and let no answer that is under way count as fresh."""
+        for key in [key for key, (value, _) in self._kept.items() if stale(key, value)]:
+            del self._kept[key]
+        for key in [key for key in self._asked if key not in self._queue and stale(key, None)]:
+            del self._asked[key]
+
+    async def close(self) -> None:
+        flights = list(self._flights)
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    def _ask(self, key: str) -> asyncio.Future[_V | None]:
+        asked: asyncio.Future[_V | None] = asyncio.get_running_loop().create_future()
+        self._asked[key] = asked
+        self._queue.append(key)
+        if len(self._queue) == 1:
+            flight = asyncio.create_task(self._fly())
+            self._flights.add(flight)
+            flight.add_done_callback(self._flights.discard)
+        return asked
+
+    async def _fly(self) -> None:
+        await asyncio.sleep(self._ages.window)
+        keys, self._queue = self._queue, []
+        asked = {key: self._asked[key] for key in keys}
+        try:
+            for start in range(0, len(keys), MOST_FILTER_VALUES):
+                await self._land(keys[start : start + MOST_FILTER_VALUES], asked)
+        finally:
+            for key, future in asked.items():
+                future.cancel()
+                self._forget(key, future)
+
+    async def _land(self, keys: Sequence[str], asked: dict[str, asyncio.Future[_V | None]]) -> None:
+        try:
+            found = await self._fetch(keys)
+        except Exception as error:  # whatever it is, those who asked are the ones to know
+            for key in keys:
+                asked[key].set_exception(error)
+                asked[key].exception()  # seen: all who asked may have been cancelled
+            return
+        now = self._clock()
+        for key in keys:
+            value = found.get(key)
+            if self._forget(key, asked[key]):
+                self._kept[key] = (value, now + (self._age if value is not None else self._ages.negative))
+            asked[key].set_result(value)
+
+    def _forget(self, key: str, asked: asyncio.Future[_V | None]) -> bool:
+        """True if that question was still the current one: it was not invalidated on the way."""
+        current = self._asked.get(key) is asked
+        if current:
+            del self._asked[key]
+        return current
+
+
+class Lookups:
+    """All methods raise EC2Error. `close` ends what is under way."""
+
+    def __init__(self, client: EC2Client, *, ages: Ages | None = None, clock: Clock = time.monotonic) -> None:
+        ages = ages or Ages()
+        self._client = client
+        self._instances = _Batch(self._fetch_instances, ages.instances, ages, clock)
+        self._types = _Batch(self._fetch_types, ages.types, ages, clock)
+        self._subnets = _Batch(self._fetch_subnets, ages.subnets, ages, clock)
+        self._named_subnets = _Batch(self._fetch_named_subnets, ages.subnets, ages, clock)
+        self._groups = _Batch(self._fetch_groups, ages.groups, ages, clock)
+        self._named_groups = _Batch(self._fetch_named_groups, ages.groups, ages, clock)
+
+    async def instance(self, instance_id: str) -> Instance | None:
+        return await self._instances.get(instance_id)
+
+    async def instance_type(self, name: str) -> InstanceType | None:
+        return await self._types.get(name)
+
+    async def subnets(self, ids: Sequence[str], names: Sequence[str]) -> list[Subnet]:
+        """Those that exist, by id and by tag `Name`, in whatever VPC: the planner takes the node's."""
+        by_id, by_name = await asyncio.gather(self._subnets.get_all(ids), self._named_subnets.get_all(names))
+        found = [*by_id, *(subnet for named in by_name for subnet in named)]
+        return list({subnet.id: subnet for subnet in found}.values())
+
+    async def groups(self, ids: Sequence[str], names: Sequence[str]) -> list[SecurityGroup]:
+        """Those that exist, by id, and by group name or tag `Name`, in whatever VPC."""
+        by_id, by_name = await asyncio.gather(self._groups.get_all(ids), self._named_groups.get_all(names))
+        found = [*by_id, *(group for named in by_name for group in named)]
+        return list({group.id: group for group in found}.values())
+
+    def invalidate_instance(self, instance_id: str) -> None:
+        self._instances.invalidate(lambda key, _: key == instance_id)
+
+    def invalidate_subnet(self, subnet_id: str) -> None:
+        """Also the names that lead to it."""
+        self._subnets.invalidate(lambda key, _: key == subnet_id)
+        self._named_subnets.invalidate(
+            lambda _, named: named is not None and any(subnet.id == subnet_id for subnet in named)
+        )
+
+    def invalidate_group(self, group_id: str) -> None:
+        """Also the names that lead to it."""
+        self._groups.invalidate(lambda key, _: key == group_id)
+        self._named_groups.invalidate(
+            lambda _, named: named is not None and any(group.id == group_id for group in named)
+        )
+
+    async def close(self) -> None:
+        for batch in (self._instances, self._types, self._subnets, self._groups):
+            await batch.close()
+        for named in (self._named_subnets, self._named_groups):
+            await named.close()
+
+    async def _fetch_instances(self, ids: Sequence[str]) -> dict[str, Instance]:
+        return {instance.id: instance for instance in await self._client.describe_instances(ids)}
+
+    async def _fetch_types(self, names: Sequence[str]) -> dict[str, InstanceType]:
+        return {found.name: found for found in await self._client.describe_instance_types(names)}
+
+    async def _fetch_subnets(self, ids: Sequence[str]) -> dict[str, Subnet]:
+        found = await self._client.describe_subnets({"subnet-id": ids})
+        return {subnet.id: subnet for subnet in found}
+
+    async def _fetch_named_subnets(self, names: Sequence[str]) -> dict[str, list[Subnet]]:
+        found = await self._client.describe_subnets({"tag:Name": names})
+        return _grouped(((subnet.name, subnet) for subnet in found), names)
+
+    async def _fetch_groups(self, ids: Sequence[str]) -> dict[str, SecurityGroup]:
+        found = await self._client.describe_security_groups({"group-id": ids})
+        return {group.id: group for group in found}
+
+    async def _fetch_named_groups(self, names: Sequence[str]) -> dict[str, list[SecurityGroup]]:
+        by_group_name, by_tag = await asyncio.gather(
+            self._client.describe_security_groups({"group-name": names}),
+            self._client.describe_security_groups({"tag:Name": names}),
+        )
+        pairs = [(group.group_name, group) for group in by_group_name]
+        return _grouped([*pairs, *((group.name, group) for group in by_tag)], names)
+
+
+def _grouped(pairs: Iterable[tuple[str, _V]], names: Sequence[str]) -> dict[str, list[_V]]:
+    """By name, without the names that nothing has."""
+    found: dict[str, list[_V]] = {}
+    for name, value in pairs:
+        if name in names:
+            found.setdefault(name, []).append(value)
+    return found

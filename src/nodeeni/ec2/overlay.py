@@ -1,0 +1,234 @@
+"""Reads lag writes: what one interface looks like while EC2 does not show our own writes yet.
+
+A `Record` keeps what EC2 last showed and lays over it the writes that EC2 has confirmed to us but not
+shown. A write leaves the overlay when a read begun after it shows it, or when it is older than the lag:
+then what EC2 shows is the truth, since somebody else must have changed it. Pure: times are handed in.
+"""
+
+from enum import IntEnum
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from nodeeni.ec2.types import Attachment, Interface
+
+
+class Stage(IntEnum):
+    """How far one attachment has come; it never goes back."""
+
+    BEFORE = 0
+    ATTACHING = 1
+    ATTACHED = 2
+    DETACHING = 3
+    DETACHED = 4
+
+
+_STAGES = {"attaching": Stage.ATTACHING, "attached": Stage.ATTACHED, "detaching": Stage.DETACHING}
+_STATUS = {
+    Stage.ATTACHING: ("attaching", "in-use"),
+    Stage.ATTACHED: ("attached", "in-use"),
+    Stage.DETACHING: ("detaching", "detaching"),
+}
+
+
+class Write(Protocol):
+    """One write of ours; `at` is when EC2 had answered it."""
+
+    at: float
+
+    def shown(self, read: Interface, began: float, lag: float) -> bool:
+        """Whether that read, begun at `began`, shows this write, or a later state."""
+
+    def apply(self, view: Interface) -> Interface:
+        """The interface with this write done."""
+
+
+class AttachmentWrite:
+    """That one attachment has reached a stage.
+
+    An interface that is not attached may be one that EC2 does not show as attached *yet*, or one that is
+    attached *no more*: the latter only once that attachment has been seen, or must have been.
+    """
+
+    def __init__(
+        self, at: float, stage: Stage, attachment: Attachment, seen: Interface, earlier: Write | None
+    ) -> None:
+        self.at = at
+        self._stage = stage
+        self._attachment = attachment
+        self._begun_at = at
+        shown = seen.attachment
+        self._was_shown = shown is not None and shown.id == attachment.id
+        self._replaced = shown.id if shown is not None and not self._was_shown else None
+        if isinstance(earlier, AttachmentWrite) and earlier._attachment.id == attachment.id:
+            self._begun_at = earlier._begun_at
+            self._was_shown = self._was_shown or earlier._was_shown
+            self._replaced = earlier._replaced
+
+    def shown(self, read: Interface, began: float, lag: float) -> bool:
+        same = read.attachment is not None and read.attachment.id == self._attachment.id
+        self._was_shown = self._was_shown or same or began > self._begun_at + lag
+        return self._stage_of(read) >= self._stage
+
+    def apply(self, view: Interface) -> Interface:
+        if self._stage_of(view) >= self._stage:
+            return view
+        if self._stage is Stage.DETACHED:
+            return replace(view, attachment=None, status="available")
+        base = view.attachment
+        if base is None or base.id != self._attachment.id:
+            base = self._attachment
+        attachment_status, status = _STATUS[self._stage]
+        return replace(view, status=status, attachment=replace(base, status=attachment_status))
+
+    def _stage_of(self, shown: Interface) -> Stage:
+        attachment = shown.attachment
+        if attachment is None:
+            return Stage.DETACHED if self._was_shown else Stage.BEFORE
+        if attachment.id == self._attachment.id:
+            return _STAGES.get(attachment.status, Stage.ATTACHED)
+        return Stage.BEFORE if attachment.id == self._replaced else Stage.DETACHED
+
+
+class TerminationWrite:
+    """DeleteOnTermination of one attachment."""
+
+    def __init__(self, at: float, attachment_id: str, value: bool) -> None:
+        self.at = at
+        self._attachment_id = attachment_id
+        self._value = value
+
+    def shown(self, read: Interface, began: float, lag: float) -> bool:
+        attachment = read.attachment
+        return (
+            attachment is not None
+            and attachment.id == self._attachment_id
+            and attachment.delete_on_termination == self._value
+        )
+
+    def apply(self, view: Interface) -> Interface:
+        attachment = view.attachment
+        if attachment is None or attachment.id != self._attachment_id:
+            return view
+        return replace(view, attachment=replace(attachment, delete_on_termination=self._value))
+
+
+class GroupsWrite:
+    def __init__(self, at: float, group_ids: tuple[str, ...]) -> None:
+        self.at = at
+        self._group_ids = group_ids
+
+    def shown(self, read: Interface, began: float, lag: float) -> bool:
+        return set(read.group_ids) == set(self._group_ids)
+
+    def apply(self, view: Interface) -> Interface:
+        return replace(view, group_ids=self._group_ids)
+
+
+class DescriptionWrite:
+    def __init__(self, at: float, description: str) -> None:
+        self.at = at
+        self._description = description
+
+    def shown(self, read: Interface, began: float, lag: float) -> bool:
+        return read.description == self._description
+
+    def apply(self, view: Interface) -> Interface:
+        return replace(view, description=self._description)
+
+
+class SourceDestCheckWrite:
+    def __init__(self, at: float, value: bool) -> None:
+        self.at = at
+        self._value = value
+
+    def shown(self, read: Interface, began: float, lag: float) -> bool:
+        return read.source_dest_check == self._value
+
+    def apply(self, view: Interface) -> Interface:
+        return replace(view, source_dest_check=self._value)
+
+
+class TagsWrite:
+    """Tags set, or taken away where the value is None; writes that are not shown yet add up."""
+
+    def __init__(self, at: float, tags: dict[str, str | None], earlier: Write | None = None) -> None:
+        self.at = at
+        self._tags: dict[str, str | None] = dict(tags)
+        if isinstance(earlier, TagsWrite):
+            self._tags = {**earlier._tags, **tags}
+
+    def shown(self, read: Interface, began: float, lag: float) -> bool:
+        return all(read.tags.get(key) == value for key, value in self._tags.items())
+
+    def apply(self, view: Interface) -> Interface:
+        merged = {**view.tags, **self._tags}
+        return replace(view, tags={key: value for key, value in merged.items() if value is not None})
+
+
+class Record:
+    """One interface: what EC2 last showed, our writes on top, and the two together as `view`."""
+
+    __slots__ = ("_read_at", "_seen", "_writes", "absent_at", "created_at", "sighted_at", "sightings", "view")
+
+    def __init__(self, seen: Interface, *, created_at: float | None = None) -> None:
+        self.view = seen
+        self.created_at = created_at  # when our own Create was answered
+        self.absent_at: float | None = None  # begin of the first covering read that lacked it
+        self.sightings = 0
+        self.sighted_at = float("-inf")
+        self._seen = seen
+        self._read_at = float("-inf")
+        self._writes: dict[str, Write] = {}
+
+    def read(self, shown: Interface, began: float, lag: float, gap: float) -> None:
+        """A read begun at `began` showed this interface; an older one than the last counts nothing."""
+        if began < self._read_at:
+            return
+        self._read_at = began
+        self.absent_at = None
+        if began >= self.sighted_at + gap:
+            self.sightings += 1
+            self.sighted_at = began
+        if shown != self._seen:
+            self._seen = shown
+        for field, write in list(self._writes.items()):
+            if began >= write.at and (write.shown(shown, began, lag) or began > write.at + lag):
+                del self._writes[field]
+        self._look()
+
+    def missing(self, began: float, lag: float, gap: float) -> bool:
+        """A covering read begun at `began` lacked this interface; true when that proves it gone.
+
+        Two such reads, `gap` seconds apart, are proof, and none that may be too early to show our Create.
+        """
+        if began < self._read_at or (self.created_at is not None and began < self.created_at + lag):
+            return False
+        self._read_at = began
+        if self.absent_at is None:
+            self.absent_at = began
+        return began >= self.absent_at + gap
+
+    def attachment_write(self, at: float, stage: Stage, attachment: Attachment) -> None:
+        earlier = self._writes.get("attachment")
+        self._write("attachment", AttachmentWrite(at, stage, attachment, self._seen, earlier))
+
+    def tags_write(self, at: float, tags: dict[str, str | None]) -> None:
+        self._write("tags", TagsWrite(at, tags, self._writes.get("tags")))
+
+    def field_write(self, field: str, write: Write) -> None:
+        self._write(field, write)
+
+    def has_tags_pending(self) -> bool:
+        return "tags" in self._writes
+
+    def _write(self, field: str, write: Write) -> None:
+        self._writes[field] = write
+        self._look()
+
+    def _look(self) -> None:
+        view = self._seen
+        for write in self._writes.values():
+            view = write.apply(view)
+        if view != self.view:
+            self.view = view
