@@ -5,6 +5,7 @@ the merging of several files that `KUBECONFIG` may list, paths relative to the f
 named by the file, and (in `exec_plugin.py`) version `v1` of exec plugins, which `aws eks` writes today.
 """
 
+import base64
 import ipaddress
 import os
 import ssl
@@ -46,6 +47,27 @@ class Connection(msgspec.Struct, frozen=True):
     use_proxy_env: bool = True
 
 
+class _Named(msgspec.Struct):
+    """An entry of one of a kubeconfig's three lists: its name, and one of the three."""
+
+    name: str
+    context: dict[str, Any] | None = None
+    cluster: dict[str, Any] | None = None
+    user: dict[str, Any] | None = None
+
+
+class _File(msgspec.Struct):
+    current_context: str = msgspec.field(default="", name="current-context")
+    contexts: list[_Named] | None = None
+    clusters: list[_Named] | None = None
+    users: list[_Named] | None = None
+
+    def members(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Contexts, clusters or users by name; of two with one name, the first."""
+        entries: list[_Named] = getattr(self, f"{kind}s") or []
+        return {entry.name: getattr(entry, kind) or {} for entry in reversed(entries)}
+
+
 def find(kubeconfig: str | None, *, service_account: str = SERVICE_ACCOUNT) -> Connection:
     """The connection that kubectl would make: the files given (one path or several, as in `KUBECONFIG`),
     else `KUBECONFIG`, else the pod's service account, else `~/.kube/config`.
@@ -79,15 +101,14 @@ def _in_cluster(service_account: str) -> Connection:
 
 def _from_files(given: str) -> Connection:
     merged = _merge(given)
-    context_name = merged.get("current-context")
+    context_name = merged.current_context
     if not context_name:
         raise ConfigError(f"{given} names no current-context; set one with `kubectl config use-context NAME`")
-    contexts = _by_name(merged, "contexts", "context")
-    if context_name not in contexts:
+    context = merged.members("context").get(context_name)
+    if context is None:
         raise ConfigError(f"{given} has no context {context_name!r}, its current-context")
-    context = contexts[context_name]
-    cluster = _member(merged, "cluster", context, given)
-    user = _member(merged, "user", context, given) if context.get("user") else {}
+    cluster = _named_by(context, "cluster", merged, given)
+    user = _named_by(context, "user", merged, given) if context.get("user") else {}
     try:
         config = KubeConfig.from_dict(
             {
@@ -110,6 +131,8 @@ def _connection(
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise ConfigError(f"{source}: cluster server {url!r} is no http or https URL")
     try:
+        _check_data(cluster)
+        _check_data(user)
         return Connection(
             url=url,
             tls=verify_cluster(config.cluster, config.user or User(), config.abs_file),
@@ -120,8 +143,17 @@ def _connection(
             server_name=cluster.get("tls-server-name"),
             use_proxy_env=not _is_near(url),
         )
-    except (LightkubeConfigError, OSError, ValueError, TypeError) as error:
+    except (ConfigError, LightkubeConfigError, OSError, ValueError, TypeError, KeyError) as error:
         raise ConfigError(f"{source}: credentials of context {config.context_name!r}: {error}") from error
+
+
+def _check_data(values: dict[str, Any]) -> None:
+    for key, value in values.items():
+        if key.endswith("-data"):
+            try:
+                base64.b64decode(value, validate=True)
+            except (ValueError, TypeError) as error:
+                raise ConfigError(f"{key} is not base64: {error}") from error
 
 
 def _is_near(url: str) -> bool:
@@ -135,36 +167,31 @@ def _is_near(url: str) -> bool:
         return False
 
 
-def _merge(given: str) -> dict[str, Any]:
+def _merge(given: str) -> _File:
     """The files of a `KUBECONFIG` list as one: what is named first stands, as in kubectl."""
     paths = [Path(part).expanduser() for part in given.split(os.pathsep) if part]
     present = [path for path in paths if path.is_file()]
     if not present:
         raise ConfigError(f"kubeconfig {given} does not exist; give an existing file with --kubeconfig")
-    merged: dict[str, Any] = {}
-    for path in present:
-        content = _read(path)
-        if content.get("current-context"):
-            merged.setdefault("current-context", content["current-context"])
-        for section in ("contexts", "clusters", "users"):
-            merged.setdefault(section, []).extend(content.get(section) or [])
-    return merged
+    files = [_read(path) for path in present]
+    return _File(
+        current_context=next((file.current_context for file in files if file.current_context), ""),
+        contexts=[entry for file in files for entry in file.contexts or ()],
+        clusters=[entry for file in files for entry in file.clusters or ()],
+        users=[entry for file in files for entry in file.users or ()],
+    )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> _File:
     try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = str(error).replace("\n", " ")
-        raise ConfigError(f"kubeconfig {path} cannot be read: {reason}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"kubeconfig {path} holds no configuration; write one with `aws eks update-kubeconfig`"
-        )
+        file = msgspec.convert(yaml.safe_load(path.read_text()), type=_File)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path} is not a kubeconfig that can be read: {reason}") from error
     for kind, keys in _PATHS.items():
-        for entry in content.get(f"{kind}s") or []:
-            _make_absolute(entry.get(kind) or {}, keys, path.parent)
-    return content
+        for values in file.members(kind).values():
+            _make_absolute(values, keys, path.parent)
+    return file
 
 
 def _make_absolute(values: dict[str, Any], keys: tuple[str, ...], folder: Path) -> None:
@@ -176,13 +203,9 @@ def _make_absolute(values: dict[str, Any], keys: tuple[str, ...], folder: Path) 
         plugin["command"] = str(folder / plugin["command"])
 
 
-def _by_name(merged: dict[str, Any], section: str, key: str) -> dict[str, dict[str, Any]]:
-    return {entry.get("name"): entry.get(key) or {} for entry in reversed(merged[section])}
-
-
-def _member(merged: dict[str, Any], kind: str, context: dict[str, Any], given: str) -> dict[str, Any]:
+def _named_by(context: dict[str, Any], kind: str, merged: _File, given: str) -> dict[str, Any]:
     name = context.get(kind)
-    members = _by_name(merged, f"{kind}s", kind)
-    if name not in members:
+    found = merged.members(kind).get(str(name))
+    if found is None:
         raise ConfigError(f"{given} has no {kind} {name!r}, which its current context names")
-    return members[name]
+    return found
