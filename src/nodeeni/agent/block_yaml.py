@@ -7,7 +7,8 @@ import json
 import re
 from typing import Any
 
-_KEY = re.compile(r"""(?P<key>"[^"]*"|'[^']*'|[^\s"'#:\[\]{}&*!|>%@`-][^:#]*?|[^\s"'#:]+?):(?:\s+|$)""")
+_QUOTED = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')"""
+_KEY = re.compile(rf"""(?P<key>{_QUOTED}|[^\s"'#\[\]{{}}&*!|>%@`](?:(?!\s\#).)*?):(?:\s+|$)""")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)")
 _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False, "{}": {}, "[]": []}
 
@@ -106,7 +107,7 @@ def _scalar(text: str, number: int, bare: bool = False) -> Any:
 
 def _quoted(text: str, number: int) -> str:
     quote = text[0]
-    body = re.match(r'"(?:[^"\\]|\\.)*"' if quote == '"' else r"'(?:[^']|'')*'", text)
+    body = re.match(_QUOTED, text)
     if body is None or not re.fullmatch(r"\s*(#.*)?", text[body.end() :]):
         raise YAMLError(f"line {number}: a quoted text that does not end on its line")
     if quote == "'":

@@ -83,7 +83,7 @@ def _access(config: Any, directory: str) -> Access:
         path=server.path.rstrip("/"),
         tls=server.scheme == "https",
         tls_name=cluster.get("tls-server-name"),
-        verify=not cluster.get("insecure-skip-tls-verify"),
+        verify=cluster.get("insecure-skip-tls-verify") is not True,
         authority_file=None if authority else _file(cluster, "certificate-authority", directory),
         authority=authority.decode("ascii", "replace") if authority else None,
         token_file=_file(user, "tokenFile", directory),

@@ -1,0 +1,60 @@
+"""What was done before decides what is tried again, and when."""
+
+from nodeeni.agent.attempts import Attempts
+from nodeeni.agent.link_plan import Aspect, Change
+from nodeeni.agent.netlink import Reply
+
+UP = Change(7, "eth1", up=True)
+DONE = Reply(0, "", [])
+BUSY = Reply(16, "", [])
+
+
+def test_setting_up_once_is_no_correction_and_again_is_one() -> None:
+    attempts = Attempts()
+    assert [attempts.record(UP, [DONE], now) for now in (0.0, 1.0, 2.0)] == [0, 1, 1]
+    assert attempts.holds(3.0) == {}
+
+
+def test_the_sixth_correction_within_a_minute_waits_until_the_first_is_a_minute_old() -> None:
+    attempts = Attempts()
+    for now in range(6):
+        assert attempts.holds(now) == {}
+        attempts.record(UP, [DONE], now)
+    reason = "something else keeps changing its being up: put right 5 times a minute"
+    assert attempts.holds(6.0) == {(7, Aspect.UP, "up"): reason}
+    assert attempts.next_release(6.0) == 61.0
+    assert attempts.holds(61.0) == {}
+    attempts.record(UP, [DONE], 61.0)
+    assert attempts.next_release(61.0) == 62.0
+
+
+def test_a_failed_change_is_tried_again_after_doubling_pauses() -> None:
+    attempts = Attempts()
+    now = 0.0
+    pauses = []
+    for _ in range(10):
+        attempts.record(UP, [BUSY], now)
+        release = attempts.next_release(now)
+        assert release is not None
+        pauses.append(release - now)
+        assert attempts.holds(now) == {(7, Aspect.UP, "up"): "setting it up failed: EBUSY"}
+        now = release
+    assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]
+    attempts.record(UP, [DONE], now)
+    assert (attempts.holds(now), attempts.next_release(now)) == ({}, None)
+
+
+def test_one_failing_part_holds_back_that_value_alone() -> None:
+    attempts = Attempts()
+    change = Change(7, "eth1", 9001, "multus", True)
+    attempts.record(change, [Reply(22, "mtu greater than device maximum", []), DONE, DONE], 0.0)
+    reason = "mtu 9001 failed: mtu greater than device maximum"
+    assert attempts.holds(0.5) == {(7, Aspect.MTU, "9001"): reason}
+
+
+def test_a_link_that_went_is_forgotten() -> None:
+    attempts = Attempts()
+    attempts.record(UP, [BUSY], 0.0)
+    attempts.forget(7)
+    assert attempts.holds(0.0) == {}
+    assert attempts.record(UP, [DONE], 1.0) == 0
