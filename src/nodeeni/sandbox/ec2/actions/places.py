@@ -1,4 +1,4 @@
-"""What interfaces and instances stand in: VPCs, subnets, groups, zones, regions, instance types, the account."""
+"""What interfaces and instances stand in: VPCs, subnets, groups, zones, instance types, the account."""
 
 from collections.abc import Mapping
 
