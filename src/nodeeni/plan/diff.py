@@ -78,12 +78,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Diff(msgspec.Struct, frozen=True):
-    """`waiting` are interfaces in a transition of EC2's, worth looking at until it ends."""
+    """`vanishing` are interfaces that an ending instance takes along: looked at until they are gone."""
 
     actions: tuple[Action, ...] = ()
     rows: tuple[Row, ...] = ()
     refusals: tuple[Refusal, ...] = ()
-    waiting: tuple[str, ...] = ()
+    vanishing: tuple[str, ...] = ()
 
 
 def diff(desired: Desired, observed: Observed) -> Diff:
@@ -98,7 +98,7 @@ class _Differ:
         self.actions: list[Action] = []
         self.rows: list[Row] = []
         self.refusals: list[Refusal] = list(desired.refusals)
-        self.waiting: list[str] = []
+        self.vanishing: list[str] = []
         self.left = {interface.id: interface for interface in observed.interfaces}
         self.under_way = {action.key: action for action in observed.in_flight}
         self.slots = self._slots()
@@ -113,7 +113,7 @@ class _Differ:
             self._refused(refusal)
         for interface in list(self.left.values()):
             self._unwanted(interface)
-        return Diff(tuple(self.actions), tuple(self.rows), tuple(self.refusals), tuple(self.waiting))
+        return Diff(tuple(self.actions), tuple(self.rows), tuple(self.refusals), tuple(self.vanishing))
 
     def _uid(self, interface: Interface) -> str:
         """Uid of the NodeENI that owns it; by name where the uid's tag was taken off by hand."""
@@ -152,9 +152,9 @@ class _Differ:
         elif interface.attachment.instance_id != wanted.instance_id:
             self._elsewhere(wanted, interface)
         elif interface.attachment.status == "detaching":
-            self._wait(wanted, interface, State.DETACHING)
+            self._row(wanted, interface, State.DETACHING)
         elif interface.attachment.status == "attaching":
-            self._wait(wanted, interface, State.ATTACHING)
+            self._row(wanted, interface, State.ATTACHING)
         elif self._to_be_replaced(wanted, interface):
             self._remove(interface, Cause.REPLACED, wanted)
         else:
@@ -233,7 +233,7 @@ class _Differ:
 
     def _available(self, wanted: DesiredInterface, interface: Interface) -> None:
         if interface.status not in ("available", "pending"):
-            self._wait(wanted, interface, State.ATTACHING)
+            self._row(wanted, interface, State.ATTACHING)
             return
         if interface.subnet_id not in {s.id for s in wanted.subnets}:
             self._remove(interface, Cause.REPLACED, wanted)
@@ -414,13 +414,12 @@ class _Differ:
         if attachment is None:
             self._delete(interface, cause)
         elif self._ends(attachment):
-            self.waiting.append(interface.id)  # DeleteOnTermination does the work; the waiter sees it done
+            self.vanishing.append(interface.id)  # DeleteOnTermination does the work
         elif attachment.status == "attached":
             self._detach(interface, attachment, cause)
             if cause is Cause.NODE_GONE:
                 state = State.ATTACHED  # and working, until the node's grace is over
         else:
-            self.waiting.append(interface.id)
             hangs = self.observed.ages.get(interface.id, 0.0) > self.observed.force_detach_after
             if attachment.status == "detaching" and hangs:
                 self._detach(interface, attachment, cause, force=True)
@@ -440,8 +439,6 @@ class _Differ:
                     cause=cause,
                 )
             )
-        else:
-            self.waiting.append(interface.id)
 
     def _detach(
         self, interface: Interface, attachment: Attachment, cause: Cause, *, force: bool = False
@@ -465,10 +462,6 @@ class _Differ:
         """A call that has begun is not asked for again with other words: its answer comes first."""
         begun = self.under_way.get(action.key)
         return begun if begun is not None else action
-
-    def _wait(self, wanted: DesiredInterface, interface: Interface, state: State) -> None:
-        self.waiting.append(interface.id)
-        self._row(wanted, interface, state)
 
     def _refuse(self, wanted: DesiredInterface, reason: str, message: str, retry_after: float) -> None:
         self.refusals.append(

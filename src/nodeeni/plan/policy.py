@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from nodeeni.plan.actions import Action, Attach, Cause, Create, Delete, Detach
+from nodeeni.plan.actions import Action, Cause, Create, Delete, Detach
 
 UNSEEN_FINALIZER_RETRY = 5.0  # seconds; the finalizer's own event comes first as a rule
 TURN_RETRY = 15.0  # seconds; the end of the other node's replacement comes first as a rule
@@ -141,11 +141,3 @@ RULES: tuple[Callable[[Action, Circumstances], Refused | None], ...] = (
     _held,
     _dry_run,
 )
-
-
-def order(action: Action, missing: int) -> tuple[int, int]:
-    """The place in a bucket's queue, lowest first: removal and repair, then nodes that are nearly complete.
-
-    `missing` is how many interfaces the node still lacks.
-    """
-    return (1, missing) if isinstance(action, Create | Attach) else (0, 0)

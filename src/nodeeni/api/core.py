@@ -1,0 +1,43 @@
+"""Kubernetes' own Node, as far as this program reads it: labels, taints, providerID, deletion."""
+
+import re
+from typing import Annotated
+
+import msgspec
+
+from nodeeni.api.meta import ObjectMeta
+
+OUT_OF_SERVICE_TAINT = "node.kubernetes.io/out-of-service"
+REGION_LABEL = "topology.kubernetes.io/region"
+
+# aws:///us-west-2a/i-0123456789abcdef0; Fargate nodes carry a path of another shape, and no instance.
+_PROVIDER_ID = re.compile(r"aws://.*/(i-[0-9a-f]{8,17})")
+
+
+class Taint(msgspec.Struct, frozen=True):
+    key: str
+    effect: str = ""
+
+
+class NodeSpec(msgspec.Struct, frozen=True):
+    provider_id: Annotated[str, "EC2 instance"] = msgspec.field(default="", name="providerID")
+    taints: tuple[Taint, ...] = ()
+
+
+class Node(msgspec.Struct, kw_only=True):
+    metadata: ObjectMeta
+    spec: NodeSpec = NodeSpec()
+
+    @property
+    def instance_id(self) -> str:
+        """The EC2 instance behind the node; empty while the providerID is not set, or names none."""
+        found = _PROVIDER_ID.fullmatch(self.spec.provider_id)
+        return found.group(1) if found else ""
+
+    @property
+    def out_of_service(self) -> bool:
+        return any(taint.key == OUT_OF_SERVICE_TAINT for taint in self.spec.taints)
+
+
+class Namespace(msgspec.Struct, kw_only=True):
+    metadata: ObjectMeta

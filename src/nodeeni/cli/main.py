@@ -1,0 +1,67 @@
+"""`nodeeni COMMAND`: finds the command, loads nothing else, and turns usage errors into one line.
+
+Each command is one module with `main(arguments) -> exit status`; it is imported only when it is asked for,
+so that the ENI manager of a node never loads the controller.
+"""
+
+import importlib
+import os
+import sys
+
+from nodeeni.settings import UsageError
+
+# Command → module, and what `nodeeni --help` says of it.
+COMMANDS = {
+    "controller": ("nodeeni.cli.controller", "run the controller: one for each cluster"),
+    "manager": ("nodeeni.agent.app", "run the ENI manager: one on each node"),
+    "demo": ("nodeeni.cli.demo", "see it work in a minute, without AWS and without a cluster"),
+    "sandbox": ("nodeeni.cli.sandbox", "keep a local API server and EC2 running, to play with"),
+    "status": ("nodeeni.cli.status", "show what each node has and what is wrong"),
+    "plan": ("nodeeni.cli.plan", "show what the controller would do, without doing it"),
+    "doctor": ("nodeeni.cli.doctor", "check credentials, permissions and leftovers"),
+}
+
+
+def main() -> int:
+    """The console script `nodeeni`, and as `kubectl-nodeeni` the command `kubectl nodeeni`."""
+    arguments = sys.argv[1:]
+    component = os.environ.get("COMPONENT")
+    if component and (not arguments or arguments[0] not in COMMANDS):  # the image of v1.x
+        arguments = ["manager" if component == "eni-manager" else "controller", *arguments]
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if arguments else 2
+    command, rest = arguments[0], arguments[1:]
+    if command == "--version":
+        print(version())
+        return 0
+    if command not in COMMANDS:
+        print(f"nodeeni: unknown command {command!r}; see nodeeni --help", file=sys.stderr)
+        return 2
+    module, _ = COMMANDS[command]
+    try:
+        status: int = importlib.import_module(module).main(rest)
+    except UsageError as error:
+        print(f"nodeeni {command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def version() -> str:
+    from importlib import metadata
+
+    return f"nodeeni {metadata.version('nodeeni')}"
+
+
+def usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        ["usage: nodeeni COMMAND [FLAGS]", "", *lines, "", "nodeeni COMMAND --help tells the flags."]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

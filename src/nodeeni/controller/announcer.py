@@ -1,0 +1,125 @@
+"""People are told here: every event that this program writes about a NodeENI is built on this page.
+
+What EC2 did is read off the inventory's changes, so that it is told once, whoever did it; what it refused
+comes from the executor, and what a plan refused from the reconciler, told when it changes.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from nodeeni.api import names
+from nodeeni.controller.cluster import Cluster
+from nodeeni.ec2.errors import EC2Error
+from nodeeni.ec2.types import Interface
+from nodeeni.kube.events import EventRecorder, ObjectRef
+from nodeeni.plan.actions import Action, Attach, Create, Delete, Detach
+from nodeeni.plan.desired import Refusal
+from nodeeni.plan.policy import Hold
+
+
+class Announcer:
+    def __init__(
+        self, recorder: EventRecorder, cluster: Cluster, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._recorder = recorder
+        self._cluster = cluster
+        self._clock = clock
+        self._refused: dict[str, dict[str, str]] = {}  # node → NodeENI uid → what was told last
+        self._since: dict[str, tuple[str, float]] = {}  # interface → its state, seen first at
+
+    # -- what happened to interfaces -----------------------------------------------------------------
+
+    def interface_changed(self, before: Interface | None, after: Interface | None) -> None:
+        """A listener of the inventory."""
+        self._take_time(before, after)
+        was, now = _stage(before), _stage(after)
+        if before is None or was == now:
+            return  # what was there when we came is no news
+        if now == "attached" and after is not None and after.attachment is not None:
+            where = f"{after.attachment.instance_id} at device index {after.attachment.device_index}"
+            self._tell(after, "ENIAttached", f"{after.id} is attached to {where} (node {_node(after)})")
+        elif now == "available" and was in ("attached", "detaching") and after is not None:
+            self._tell(after, "ENIDetached", f"{after.id} is detached from node {_node(after)}")
+        elif after is None:
+            if was in ("attached", "detaching"):
+                self._tell(before, "ENIDetached", f"{before.id} is detached from node {_node(before)}")
+            self._tell(before, "ENIDeleted", f"{before.id} of node {_node(before)} is deleted")
+
+    def age(self, eni_id: str) -> float:
+        """Seconds since the interface was first seen in its present state."""
+        _, since = self._since.get(eni_id, ("", self._clock()))
+        return self._clock() - since
+
+    def _take_time(self, before: Interface | None, after: Interface | None) -> None:
+        if after is None:
+            if before is not None:
+                self._since.pop(before.id, None)
+            return
+        stage = _stage(after)
+        if self._since.get(after.id, ("", 0.0))[0] != stage:
+            self._since[after.id] = (stage, self._clock())
+
+    def _tell(self, interface: Interface, reason: str, message: str) -> None:
+        ref = self._ref(interface.tags.get(names.TAG_UID, ""))
+        if ref is not None:
+            self._recorder.event(ref, "Normal", reason, message)
+
+    # -- what was refused ----------------------------------------------------------------------------
+
+    def call_failed(self, action: Action, error: EC2Error, hold: Hold) -> None:
+        """EC2 refused a call, in a way that people should know of."""
+        ref = self._ref(action.uid)
+        if ref is not None and hold.reported:
+            self._recorder.event(ref, "Warning", _failure(action), f"{action.node}: {hold.message}")
+
+    def refusals(self, node: str, refusals: Sequence[Refusal]) -> None:
+        """A plan could not be made for these NodeENIs on this node."""
+        told = self._refused.get(node, {})
+        for refusal in refusals:
+            ref = self._ref(refusal.uid)
+            if ref is not None and told.get(refusal.uid) != refusal.message:
+                self._recorder.event(
+                    ref, "Warning", "ENICreationFailed", f"{node}: {refusal.reason}: {refusal.message}"
+                )
+        if refusals:
+            self._refused[node] = {refusal.uid: refusal.message for refusal in refusals}
+        else:
+            self._refused.pop(node, None)
+
+    def orphan_swept(self, interface: Interface) -> None:
+        """There is no NodeENI to tell it of, so the namespace of the controller hears it."""
+        ref = ObjectRef(kind="Namespace", api_version="v1", name=names.NAMESPACE, uid="")
+        name = interface.tags.get(names.TAG_NODEENI, "?")
+        self._recorder.event(
+            ref, "Normal", "ENIOrphanSwept", f"{interface.id} is deleted: its NodeENI {name} is gone"
+        )
+
+    def _ref(self, uid: str) -> ObjectRef | None:
+        nodeeni = self._cluster.by_uid(uid)
+        if nodeeni is None:
+            return None
+        return ObjectRef(kind="NodeENI", api_version=names.API_VERSION, name=nodeeni.metadata.name, uid=uid)
+
+
+def _failure(action: Action) -> str:
+    match action:
+        case Create():
+            return "ENICreationFailed"
+        case Attach():
+            return "ENIAttachmentFailed"
+        case Detach():
+            return "ENIDetachmentFailed"
+        case Delete():
+            return "ENIDeletionFailed"
+        case _:
+            return "ENIUpdateFailed"
+
+
+def _stage(interface: Interface | None) -> str:
+    if interface is None:
+        return "gone"
+    return interface.attachment.status if interface.attachment else "available"
+
+
+def _node(interface: Interface) -> str:
+    return interface.tags.get(names.TAG_NODE, "?")

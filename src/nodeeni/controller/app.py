@@ -1,0 +1,349 @@
+"""The controller process: this page builds every object, starts every task, and ends them in order.
+
+start   serve health → find cluster, region → take the lease → list Kubernetes, read EC2 → work
+stop    drop what waits → let begun calls end → write the last status and events → give the lease back
+"""
+
+import asyncio
+import logging
+import os
+import random
+import secrets
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from nodeeni import metrics
+from nodeeni.api import names
+from nodeeni.api.core import REGION_LABEL, Namespace
+from nodeeni.api.v1alpha1 import Condition
+from nodeeni.controller import health
+from nodeeni.controller.adoption import Adoption
+from nodeeni.controller.announcer import Announcer
+from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.eninodes import ENINodeWriter
+from nodeeni.controller.executor import Executor, observe_call
+from nodeeni.controller.finalizers import Finalizers
+from nodeeni.controller.memory import Memory
+from nodeeni.controller.reconciler import Reconciler
+from nodeeni.controller.reporter import Reporter, paused_note
+from nodeeni.controller.sweeper import Sweeper
+from nodeeni.controller.triggers import Triggers
+from nodeeni.controller.workqueue import WorkQueue
+from nodeeni.ec2.buckets import Buckets
+from nodeeni.ec2.client import EC2Client
+from nodeeni.ec2.errors import EC2Error
+from nodeeni.ec2.inventory import Inventory
+from nodeeni.ec2.lookups import Lookups
+from nodeeni.ec2.region import resolve_region
+from nodeeni.ec2.types import Action
+from nodeeni.ec2.waiter import Waiter
+from nodeeni.kube.client import KubeClient
+from nodeeni.kube.errors import KubeError, LeaseLost
+from nodeeni.kube.events import EventRecorder
+from nodeeni.kube.lease import LeaderElection
+from nodeeni.kube.resources import NAMESPACES
+from nodeeni.settings import Settings
+
+log = logging.getLogger(__name__)
+
+WORKERS = 16  # reconciles under way at once: they wait for look-ups alone, never for EC2's work
+STOP_TIMEOUT = 8.0  # seconds for calls that have begun; the pod is killed after 30
+INVENTORY_GAP = 2.0  # seconds between two reads that both count
+QUIET = 90.0  # seconds without a word from the API server; its watches end and begin anew every 60
+RETRY = 5.0  # seconds
+DEFAULT_REGION = "us-west-2"  # v1.1.0's
+
+
+class Stopped(Exception):
+    """A signal asked the process to end."""
+
+
+async def run(settings: Settings, environment: Mapping[str, str] = os.environ) -> int:
+    """Run until a signal, and return the exit status: 0, or 1 when the lease was lost.
+
+    Raises ConfigError when there is no usable kubeconfig and OSError when the metrics address is taken.
+    """
+    client = KubeClient.connect(settings.kubeconfig)
+    controller = _Controller(settings, client, environment)
+    try:
+        async with health.serve(settings.metrics_addr, controller.checks, controller.on_scrape):
+            return await controller.run()
+    finally:
+        await client.close()
+
+
+class _Controller:
+    def __init__(self, settings: Settings, client: KubeClient, environment: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._client = client
+        self._environment = environment
+        self._cluster = Cluster(client)
+        self._queue = WorkQueue()
+        self._recorder = EventRecorder(client)
+        self._announcer = Announcer(self._recorder, self._cluster)
+        self._memory = Memory(settings.read_lag)
+        self._reporter = Reporter(client, self._cluster)
+        self._eninodes = ENINodeWriter(client, self._cluster)
+        self._buckets = Buckets()
+        self._lease = self._make_lease() if settings.enable_leader_election else None
+        self._inventory: Inventory | None = None
+        self._executor: Executor | None = None
+        self._leading = False
+        self._failures: dict[str, int] = {}
+
+    def _make_lease(self) -> LeaderElection:
+        duration = self._settings.lease_duration
+        return LeaderElection(
+            self._client,
+            self._namespace(),
+            names.LEASE,
+            f"{socket.gethostname()}_{secrets.token_hex(4)}",
+            duration=max(1, round(duration)),
+            deadline=duration * 2 / 3,
+            retry=duration * 2 / 15,
+        )
+
+    def _namespace(self) -> str:
+        if self._settings.leader_election_namespace:
+            return self._settings.leader_election_namespace
+        mounted = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+        return mounted.read_text().strip() if mounted.exists() else names.NAMESPACE
+
+    async def run(self) -> int:
+        status = 0
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._until_signal())
+                group.create_task(self._lead(group))
+        except* Stopped:
+            log.info("stopped")
+        except* LeaseLost as lost:
+            log.error("ending: %s", lost.exceptions[0])
+            status = 1
+        return status
+
+    async def _until_signal(self) -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await stop.wait()
+        raise Stopped
+
+    async def _lead(self, group: asyncio.TaskGroup) -> None:
+        """Take the lease, then work until cancelled."""
+        for informer in self._cluster.informers:
+            group.create_task(informer.run())
+        settled_at = await self._take_lease()
+        if self._lease is not None:
+            group.create_task(self._lease.run())
+        cluster_id = await self._cluster_id()
+        await self._cluster.synced()
+        region = await self._region()
+        async with EC2Client.connect(
+            region, pool=self._settings.max_concurrent_nodes, on_call=observe_call
+        ) as ec2:
+            await self._work(ec2, cluster_id, region, settled_at)
+
+    async def _take_lease(self) -> float:
+        """Returns the moment from which EC2's reads show everything that a predecessor may have made."""
+        clean = False
+        if self._lease is not None:
+            clean = (await self._lease.acquire()).clean
+        self._leading = True
+        metrics.LEADER.set(1)
+        return time.monotonic() + (0.0 if clean else self._settings.read_lag)
+
+    async def _cluster_id(self) -> str:
+        if self._settings.cluster_id:
+            return self._settings.cluster_id
+        while True:
+            try:
+                return (await self._client.get(NAMESPACES, "kube-system", Namespace)).metadata.uid
+            except KubeError as error:
+                log.warning("cannot read the cluster's id: %s", error)
+                await asyncio.sleep(max(RETRY, error.delay))
+
+    async def _region(self) -> str:
+        region = await resolve_region(self._settings.aws_region, self._environment)
+        if region is None:
+            labels = (n.metadata.labels.get(REGION_LABEL) for n in self._cluster.nodes.store.values())
+            region = next(filter(None, labels), None)
+        if region is None:
+            log.warning("no region in flags, environment, metadata or Nodes: using %s", DEFAULT_REGION)
+        return region or DEFAULT_REGION
+
+    async def _work(self, ec2: EC2Client, cluster_id: str, region: str, settled_at: float) -> None:
+        settings = self._settings
+        inventory = Inventory(ec2, cluster_id, lag=settings.read_lag, gap=INVENTORY_GAP)
+        lookups = Lookups(ec2)
+        waiter = Waiter(inventory)
+        adoption = Adoption(ec2, self._cluster, inventory)
+        executor = Executor(
+            ec2=ec2,
+            buckets=self._buckets,
+            inventory=inventory,
+            lookups=lookups,
+            memory=self._memory,
+            adoption=adoption,
+            fence=self._may_act,
+            again=self._queue.add,
+            on_failure=self._announcer.call_failed,
+            concurrency=settings.max_concurrent_nodes,
+        )
+        sweeper = Sweeper(
+            client=self._client,
+            cluster=self._cluster,
+            inventory=inventory,
+            adoption=adoption,
+            announcer=self._announcer,
+            again=self._queue.add,
+            resync_period=settings.resync_period,
+            grace=settings.orphan_grace_period,
+        )
+        reconciler = Reconciler(
+            settings=settings,
+            cluster_id=cluster_id,
+            cluster=self._cluster,
+            inventory=inventory,
+            lookups=lookups,
+            memory=self._memory,
+            executor=executor,
+            adoption=adoption,
+            sweeper=sweeper,
+            reporter=self._reporter,
+            eninodes=self._eninodes,
+            announcer=self._announcer,
+            queue=self._queue,
+        )
+        finalizers = Finalizers(self._client, self._cluster, inventory, executor, lambda: settled_at)
+        triggers = Triggers(self._queue, self._cluster, inventory, lookups, self._memory)
+        self._inventory, self._executor = inventory, executor
+        self._reporter.notes = self._notes
+
+        await self._first_resync(sweeper)
+        inventory.add_listener(self._announcer.interface_changed)
+        self._cluster.nodeenis.add_listener(self._reporter.nodeeni_changed)
+        self._cluster.eninodes.add_listener(self._reporter.eninode_changed)
+        self._cluster.eninodes.add_listener(self._eninodes.changed)
+        triggers.listen()
+        log.info(
+            "working on %d nodes and %d interfaces in %s",
+            len(self._cluster.nodes.store),
+            len(inventory.all()),
+            region,
+            extra={"cluster": cluster_id, "region": region},
+        )
+        async with self._ending(executor, lookups), asyncio.TaskGroup() as group:
+            for _ in range(WORKERS):
+                group.create_task(self._worker(reconciler))
+            group.create_task(waiter.run())
+            group.create_task(sweeper.run())
+            if not settings.dry_run:
+                self._cluster.nodeenis.add_listener(finalizers.nodeeni_changed)
+                group.create_task(finalizers.run())
+                group.create_task(self._reporter.run())
+                group.create_task(self._eninodes.run())
+            await self._queue.drained()
+            self._reporter.ready.set()
+
+    async def _first_resync(self, sweeper: Sweeper) -> None:
+        attempt = 0
+        while True:
+            try:
+                await sweeper.resync()
+                return
+            except EC2Error as error:
+                log.warning("cannot read EC2: %s", error)
+                await asyncio.sleep(error.delay(attempt, random.random()))
+                attempt += 1
+
+    async def _worker(self, reconciler: Reconciler) -> None:
+        while True:
+            name = await self._queue.get()
+            try:
+                await reconciler.reconcile(name)
+                self._failures.pop(name, None)
+                metrics.RECONCILES.labels("ok").inc()
+            except EC2Error as error:
+                attempt = self._failures.get(name, 0)
+                self._failures[name] = attempt + 1
+                self._queue.add_after(name, error.delay(attempt, random.random()))
+                metrics.RECONCILES.labels(error.error_class.value).inc()
+            except Exception:
+                # One node that cannot be planned must not stop the others; a bug here is seen in the log.
+                log.exception("cannot reconcile", extra={"node": name})
+                self._queue.add_after(name, RETRY)
+                metrics.RECONCILES.labels("fault").inc()
+            finally:
+                self._queue.done(name)
+
+    @asynccontextmanager
+    async def _ending(self, executor: Executor, lookups: Lookups) -> AsyncIterator[None]:
+        """What has to happen in order when the tasks of the block have ended, whatever ended them."""
+        recorder = asyncio.create_task(self._recorder.run())
+        try:
+            yield
+        finally:
+            self._queue.close()
+            await executor.close(STOP_TIMEOUT if self._may_act() else 0.0)
+            if self._may_act() and not self._settings.dry_run:
+                await self._reporter.flush()
+            await self._recorder.drain()
+            recorder.cancel()
+            await asyncio.gather(recorder, return_exceptions=True)
+            await lookups.close()
+            self._buckets.close()
+            if self._lease is not None and self._may_act() and not executor.abandoned:
+                await self._lease.release()
+            self._leading = False
+
+    def _may_act(self) -> bool:
+        return self._leading and (self._lease is None or self._lease.held())
+
+    def _notes(self) -> list[Condition]:
+        if self._memory.creates_paused_until > time.monotonic():
+            return [
+                paused_note("creating ENIs is paused: a quota of this region is used up; ask AWS to raise it")
+            ]
+        return []
+
+    # -- health --------------------------------------------------------------------------------------
+
+    def checks(self) -> dict[str, str | None]:
+        """For `/readyz`: what is wrong, by check."""
+        now = time.monotonic()
+        heard = [informer.last_contact for informer in self._cluster.informers]
+        silent = [now - at for at in heard if at is not None]
+        kubernetes = None
+        if None in heard:
+            kubernetes = "not yet listed"
+        elif max(silent) > QUIET:
+            kubernetes = f"nothing heard for {max(silent):.0f} s"
+        if not self._leading:
+            return {"kubernetes": kubernetes, "lease": None}  # a standby is ready to take over
+        ec2: str | None = "not yet read"
+        if self._inventory is not None and self._inventory.last_refresh is not None:
+            age = now - self._inventory.last_refresh
+            ec2 = f"last read {age:.0f} s ago" if age > 3 * self._settings.resync_period else None
+        lease = None if self._may_act() else "lost"
+        return {"kubernetes": kubernetes, "ec2": ec2, "lease": lease}
+
+    def on_scrape(self) -> None:
+        """Bring the gauges up to date."""
+        for action in Action:
+            metrics.EC2_TOKENS.labels(action.value).set(self._buckets.tokens(action))
+            metrics.EC2_WAITING.labels(action.value).set(self._buckets.waiting(action))
+        if self._inventory is None:
+            return
+        if self._inventory.last_refresh is not None:
+            metrics.INVENTORY_AGE.set(time.monotonic() - self._inventory.last_refresh)
+        counts: dict[str, int] = dict.fromkeys(("available", "attaching", "in-use", "detaching"), 0)
+        for interface in self._inventory.all():
+            counts[interface.status] = counts.get(interface.status, 0) + 1
+        for status, count in counts.items():
+            metrics.INTERFACES.labels(status).set(count)

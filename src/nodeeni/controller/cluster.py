@@ -1,0 +1,68 @@
+"""The Kubernetes objects that reconciling reads: informers of Node, NodeENI, ENINode, and views of them."""
+
+from nodeeni.api.core import Node
+from nodeeni.api.meta import ObjectMeta
+from nodeeni.api.v1alpha1 import ENINode, NodeENI
+from nodeeni.kube.client import KubeClient
+from nodeeni.kube.informer import Informer
+from nodeeni.kube.resources import ENINODES, NODEENIS, NODES
+from nodeeni.plan.observed import NodeView, Owner
+
+
+class Cluster:
+    """The local copies; each informer's `run` is a task of the app."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self.nodes: Informer[Node] = Informer(client, NODES, Node, changed=node_changed)
+        self.nodeenis: Informer[NodeENI] = Informer(client, NODEENIS, NodeENI, changed=nodeeni_changed)
+        self.eninodes: Informer[ENINode] = Informer(client, ENINODES, ENINode)
+
+    @property
+    def informers(self) -> tuple[Informer[Node], Informer[NodeENI], Informer[ENINode]]:
+        return (self.nodes, self.nodeenis, self.eninodes)
+
+    async def synced(self) -> None:
+        for informer in self.informers:
+            await informer.synced.wait()
+
+    def node(self, name: str) -> NodeView | None:
+        node = self.nodes.store.get(name)
+        if node is None:
+            return None
+        return NodeView(
+            name=name,
+            uid=node.metadata.uid,
+            labels=node.metadata.labels,
+            instance_id=node.instance_id,
+            deleting=node.metadata.deleting,
+            out_of_service=node.out_of_service,
+        )
+
+    def owners(self) -> dict[str, Owner]:
+        """By uid, the NodeENIs that exist."""
+        return {
+            nodeeni.metadata.uid: Owner(name, nodeeni.metadata.deleting)
+            for name, nodeeni in self.nodeenis.store.items()
+        }
+
+    def by_uid(self, uid: str) -> NodeENI | None:
+        return next((n for n in self.nodeenis.store.values() if n.metadata.uid == uid), None)
+
+
+def node_changed(old: Node, new: Node) -> bool:
+    """Whether an update of a Node matters: kubelet's heartbeats do not."""
+    return (
+        old.metadata.labels != new.metadata.labels
+        or old.metadata.deleting != new.metadata.deleting
+        or old.metadata.uid != new.metadata.uid
+        or old.spec != new.spec
+    )
+
+
+def nodeeni_changed(old: NodeENI, new: NodeENI) -> bool:
+    """Whether an update of a NodeENI matters: our own status patches do not."""
+    return _shape(old.metadata) != _shape(new.metadata)
+
+
+def _shape(metadata: ObjectMeta) -> tuple[str, int, bool, tuple[str, ...]]:
+    return (metadata.uid, metadata.generation, metadata.deleting, tuple(metadata.finalizers))

@@ -1,0 +1,328 @@
+"""Acting: the only place that changes anything in EC2.
+
+A reconcile hands over what its plan asks for; `sync` starts what is new, leaves what is under way and drops
+what is no longer asked for while it still waits for its turn. Each action waits for a token of its bucket,
+asks the fence (the lease) once more, makes one call, and notes the outcome: in the inventory what EC2 did, in
+the memory why it refused. Either way the node is reconciled again, which is what continues the work.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from nodeeni import metrics
+from nodeeni.controller.adoption import Adoption
+from nodeeni.controller.memory import Memory
+from nodeeni.ec2.buckets import Buckets, Urgency
+from nodeeni.ec2.client import EC2Client
+from nodeeni.ec2.errors import EC2Error, ErrorClass
+from nodeeni.ec2.inventory import Inventory
+from nodeeni.ec2.lookups import Lookups
+from nodeeni.ec2.types import Attachment
+from nodeeni.plan.actions import (
+    Action,
+    Attach,
+    Create,
+    Delete,
+    Detach,
+    RemoveTags,
+    SetDeleteOnTermination,
+    SetDescription,
+    SetGroups,
+    SetSourceDestCheck,
+    SetTags,
+)
+from nodeeni.plan.policy import Hold
+
+log = logging.getLogger(__name__)
+
+FENCED_RETRY = 2.0  # seconds: without the lease nothing is done; the process ends or gets it back
+
+OnFailure = Callable[[Action, EC2Error, Hold], None]
+
+
+class _Work:
+    """One action under way. `begun`: the call may have reached EC2, so it is not dropped any more."""
+
+    def __init__(self, action: Action) -> None:
+        self.action = action
+        self.begun = False
+        self.task: asyncio.Task[None] | None = None
+
+
+class Executor:
+    """`fence()` says whether this process may act; `again(node)` has the node reconciled."""
+
+    def __init__(
+        self,
+        *,
+        ec2: EC2Client,
+        buckets: Buckets,
+        inventory: Inventory,
+        lookups: Lookups,
+        memory: Memory,
+        adoption: Adoption,
+        fence: Callable[[], bool],
+        again: Callable[[str], None],
+        on_failure: OnFailure,
+        concurrency: int,
+    ) -> None:
+        self._ec2 = ec2
+        self._buckets = buckets
+        self._inventory = inventory
+        self._lookups = lookups
+        self._memory = memory
+        self._adoption = adoption
+        self._fence = fence
+        self._again = again
+        self._on_failure = on_failure
+        self._calls = asyncio.Semaphore(concurrency)
+        self._work: dict[str, dict[tuple[str, str], _Work]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self.abandoned = 0
+
+    def under_way(self, node: str) -> tuple[Action, ...]:
+        """The actions of a node whose calls have begun."""
+        return tuple(work.action for work in self._work.get(node, {}).values() if work.begun)
+
+    def works_for(self, uid: str) -> bool:
+        """Whether a call for the NodeENI has begun on any node."""
+        return any(
+            work.begun and work.action.uid == uid for works in self._work.values() for work in works.values()
+        )
+
+    def sync(self, node: str, actions: Iterable[Action]) -> None:
+        """Make the node's work what the plan asks for, and no more."""
+        if self._closed:
+            return
+        wanted = {action.key: action for action in actions}
+        works = self._work.setdefault(node, {})
+        for key, work in list(works.items()):
+            if work.begun:
+                continue
+            if key in wanted:
+                work.action = wanted[key]  # keeps its place in the bucket's queue
+            elif work.task is not None:
+                work.task.cancel()
+                del works[key]
+        missing = sum(isinstance(action, Create | Attach) for action in wanted.values())
+        for key, action in wanted.items():
+            if key not in works:
+                self._start(works, _Work(action), missing)
+        if not works:
+            del self._work[node]
+
+    def _start(self, works: dict[tuple[str, str], _Work], work: _Work, missing: int) -> None:
+        works[work.action.key] = work
+        work.task = asyncio.create_task(self._run(work, missing), name=f"{work.action.text}")
+        self._tasks.add(work.task)
+        work.task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, work: _Work, missing: int) -> None:
+        node, key = work.action.node, work.action.key
+        try:
+            await self._buckets.spend(work.action.CALL, _priority(work.action, missing))
+            async with self._calls:
+                if not self._fence():
+                    await asyncio.sleep(FENCED_RETRY)
+                    return
+                work.begun = True
+                await self._call(work.action)
+        finally:
+            works = self._work.get(node, {})
+            if works.get(key) is work:
+                del works[key]
+                if not works:
+                    del self._work[node]
+                self._again(node)
+
+    async def _call(self, action: Action) -> None:
+        try:
+            await self._do(action)
+        except EC2Error as error:
+            await self._failed(action, error)
+        else:
+            self._memory.succeeded(action)
+            log.info("did: %s", action.text, extra={"node": action.node, "nodeeni": action.nodeeni})
+
+    async def _do(self, action: Action) -> None:
+        match action:
+            case Create():
+                await self._create(action)
+            case Attach():
+                await self._attach(action)
+            case Detach():
+                await self._ec2.detach(action.attachment_id, force=action.force)
+                self._inventory.note_detaching(action.eni_id)
+            case Delete():
+                await self._ec2.delete(action.eni_id)
+                self._inventory.note_deleted(action.eni_id)
+            case SetDeleteOnTermination():
+                await self._ec2.set_delete_on_termination(action.eni_id, action.attachment_id, action.value)
+                self._inventory.note_modified(action.eni_id, delete_on_termination=action.value)
+            case SetGroups():
+                await self._ec2.set_groups(action.eni_id, action.group_ids)
+                self._inventory.note_modified(action.eni_id, group_ids=action.group_ids)
+            case SetDescription():
+                await self._ec2.set_description(action.eni_id, action.description)
+                self._inventory.note_modified(action.eni_id, description=action.description)
+            case SetSourceDestCheck():
+                await self._ec2.set_source_dest_check(action.eni_id, action.value)
+                self._inventory.note_modified(action.eni_id, source_dest_check=action.value)
+            case SetTags():
+                await self._ec2.create_tags([action.eni_id], action.tags)
+                self._note_tags(action)
+            case RemoveTags():
+                await self._ec2.delete_tags([action.eni_id], action.keys)
+                self._inventory.note_modified(action.eni_id, tags=dict.fromkeys(action.keys))
+
+    async def _create(self, action: Create) -> None:
+        self._memory.probe_quota()
+        interface = await self._ec2.create_interface(action.request)
+        self._memory.quota_is_free()
+        if self._inventory.removed(interface.id):
+            # EC2 remembers the token, but the interface that it made is gone.
+            self._memory.next_generation(action.uid, action.instance_id)
+            return
+        self._inventory.note_created(interface)
+
+    async def _attach(self, action: Attach) -> None:
+        attachment_id = await self._ec2.attach(
+            action.eni_id, action.instance_id, action.device_index, action.network_card_index
+        )
+        self._inventory.note_attaching(
+            action.eni_id,
+            Attachment(
+                id=attachment_id,
+                instance_id=action.instance_id,
+                device_index=action.device_index,
+                network_card_index=action.network_card_index,
+                status="attaching",
+            ),
+        )
+
+    def _note_tags(self, action: SetTags) -> None:
+        older = self._adoption.get(action.eni_id)
+        if older is not None and self._inventory.get(action.eni_id) is None:
+            self._inventory.note_adopted(older, action.tags)
+        else:
+            self._inventory.note_modified(action.eni_id, tags=dict(action.tags))
+
+    # -- refusals ------------------------------------------------------------------------------------
+
+    async def _failed(self, action: Action, error: EC2Error) -> None:
+        """Learn what the refusal says, and look again where it says that we did not know how things stand."""
+        if await self._is_success(action, error):
+            self._memory.succeeded(action)
+            return
+        hold = self._memory.failed(action, error)
+        self._learn(action, error)
+        self._on_failure(action, error, hold)
+        if error.error_class is ErrorClass.TOKEN_MISMATCH and isinstance(action, Create):
+            await self._find_by_tag(action)
+        elif error.error_class in _LOOK_AGAIN and not isinstance(action, Create):
+            await self._look_at(action.target)
+
+    async def _is_success(self, action: Action, error: EC2Error) -> bool:
+        """Some refusals say that the work is done already."""
+        gone = error.error_class is ErrorClass.GONE
+        if isinstance(action, Delete) and gone:
+            self._inventory.note_deleted(action.eni_id)
+            return True
+        if isinstance(action, Detach) and gone:
+            self._inventory.note_detached(action.eni_id)
+            return True
+        if isinstance(action, Attach) and error.error_class in (ErrorClass.IN_USE, ErrorClass.INDEX_TAKEN):
+            await self._look_at(action.eni_id)
+            interface = self._inventory.get(action.eni_id)
+            attachment = interface.attachment if interface else None
+            return attachment is not None and attachment.instance_id == action.instance_id
+        return False
+
+    def _learn(self, action: Action, error: EC2Error) -> None:
+        match error.error_class:
+            case ErrorClass.THROTTLED:
+                self._buckets.throttled(action.CALL)
+            case ErrorClass.NO_ADDRESSES if isinstance(action, Create):
+                self._memory.subnet_is_full(action.request.subnet_id)
+                self._lookups.invalidate_subnet(action.request.subnet_id)
+            case ErrorClass.INDEX_TAKEN if isinstance(action, Attach):
+                self._memory.index_is_taken(
+                    action.instance_id, action.network_card_index, action.device_index
+                )
+                self._lookups.invalidate_instance(action.instance_id)
+            case ErrorClass.FULL if isinstance(action, Attach):
+                self._memory.instance_is_full(action.instance_id)
+            case ErrorClass.QUOTA:
+                self._memory.quota_is_used_up()
+            case ErrorClass.BAD_REFERENCE if isinstance(action, Create):
+                self._forget_references(action.request.group_ids, action.request.subnet_id)
+            case ErrorClass.BAD_REFERENCE if isinstance(action, SetGroups):
+                self._forget_references(action.group_ids)
+            case ErrorClass.NOT_READY | ErrorClass.GONE if isinstance(action, Attach | Detach):
+                self._lookups.invalidate_instance(action.instance_id)
+            case ErrorClass.UNKNOWN_OUTCOME if isinstance(action, Create):
+                self._inventory.note_uncertain(action.uid)
+
+    def _forget_references(self, group_ids: Iterable[str], subnet_id: str | None = None) -> None:
+        for group_id in group_ids:
+            self._lookups.invalidate_group(group_id)
+        if subnet_id is not None:
+            self._lookups.invalidate_subnet(subnet_id)
+
+    async def _find_by_tag(self, action: Create) -> None:
+        """The token made an interface with other parameters: find it by its tags. Only when EC2's reads have
+        had time to show it, and show none, was it deleted since; then the next token makes a new one.
+        """
+        try:
+            await self._inventory.refresh(uid=action.uid)
+        except EC2Error as error:
+            log.info("cannot look for the interfaces of %s: %s", action.nodeeni, error)
+            return
+        found = any(
+            interface.id in {known.id for known in self._inventory.of_nodeeni(action.uid)}
+            for interface in self._inventory.of_instance(action.instance_id)
+        )
+        if self._memory.mismatch_is_old(action, found=found):
+            self._memory.next_generation(action.uid, action.instance_id)
+
+    async def _look_at(self, eni_id: str) -> None:
+        try:
+            await self._inventory.refresh_ids([eni_id])
+        except EC2Error as error:
+            log.info("cannot look at %s: %s", eni_id, error)
+
+    # -- the end -------------------------------------------------------------------------------------
+
+    async def close(self, timeout: float) -> None:
+        """Drop what waits, and give what has begun `timeout` seconds; `abandoned` counts what is left."""
+        self._closed = True
+        begun = {work.task for works in self._work.values() for work in works.values() if work.begun}
+        for task in list(self._tasks):
+            if task not in begun:
+                task.cancel()
+        if self._tasks:
+            _, left = await asyncio.wait(set(self._tasks), timeout=timeout)
+            self.abandoned = len(left)
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+
+_LOOK_AGAIN = frozenset(
+    {ErrorClass.GONE, ErrorClass.IN_USE, ErrorClass.UNKNOWN_OUTCOME, ErrorClass.NOT_READY}
+)
+
+
+def _priority(action: Action, missing: int) -> tuple[float, ...]:
+    """The place in a bucket's queue, lowest first: repair, removal, then nodes that are nearly complete."""
+    if isinstance(action, Create | Attach):
+        return (Urgency.ATTACH, missing)
+    return (Urgency.REMOVAL,) if action.REMOVES else (Urgency.REPAIR,)
+
+
+def observe_call(action: str, seconds: float, error: EC2Error | None) -> None:
+    """Count one EC2 call; handed to the client."""
+    metrics.EC2_CALLS.labels(action, error.error_class.value if error else "ok").inc()
+    metrics.EC2_SECONDS.labels(action).observe(seconds)

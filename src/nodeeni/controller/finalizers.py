@@ -1,0 +1,108 @@
+"""The finalizer: set before anything is made for a NodeENI, taken off when it is proved that nothing is left.
+
+Proof is two reads of EC2, some time apart, both without an interface of the object, and both begun when no
+Create can be hidden any more: not one of ours without an answer, and not one of a predecessor that died.
+Nothing times it out.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from nodeeni import metrics
+from nodeeni.api.names import FINALIZER
+from nodeeni.api.v1alpha1 import NodeENI
+from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.executor import Executor
+from nodeeni.ec2.errors import EC2Error
+from nodeeni.ec2.inventory import Inventory
+from nodeeni.kube.client import KubeClient
+from nodeeni.kube.errors import Conflict, KubeError, NotFound
+from nodeeni.kube.resources import NODEENIS
+
+log = logging.getLogger(__name__)
+
+LOOK = 1.0  # seconds between looks at a NodeENI that is being deleted
+PROOFS = 2  # reads
+
+
+class Finalizers:
+    """`settled_at`: the moment (monotonic) from which reads show all that a predecessor may have made."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        cluster: Cluster,
+        inventory: Inventory,
+        executor: Executor,
+        settled_at: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._cluster = cluster
+        self._inventory = inventory
+        self._executor = executor
+        self._settled_at = settled_at
+        self._clock = clock
+        self._woken = asyncio.Event()
+        self._empty_since: dict[str, float] = {}
+
+    def nodeeni_changed(self, old: NodeENI | None, new: NodeENI | None) -> None:
+        """A listener of the informer."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Set and take off until cancelled."""
+        while True:
+            self._woken.clear()
+            busy = await self._pass()
+            try:
+                async with asyncio.timeout(LOOK if busy else None):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
+
+    async def _pass(self) -> bool:
+        """Whether something is left to look after."""
+        busy = False
+        for nodeeni in list(self._cluster.nodeenis.store.values()):
+            has = FINALIZER in nodeeni.metadata.finalizers
+            if nodeeni.metadata.deleting == has:  # set where it is missing, looked after where it holds
+                busy = True
+                try:
+                    await (self._take_off(nodeeni) if has else self._set(nodeeni))
+                except (Conflict, NotFound):
+                    pass  # the informer brings the newer object
+                except (KubeError, EC2Error) as error:
+                    log.warning("the finalizer of %s has to wait: %s", nodeeni.metadata.name, error)
+        return busy
+
+    async def _set(self, nodeeni: NodeENI) -> None:
+        await self._write(nodeeni, [*nodeeni.metadata.finalizers, FINALIZER])
+
+    async def _take_off(self, nodeeni: NodeENI) -> None:
+        uid = nodeeni.metadata.uid
+        if self._inventory.of_nodeeni(uid) or self._executor.works_for(uid):
+            self._empty_since.pop(uid, None)
+            return
+        since = max(self._empty_since.setdefault(uid, self._clock()), self._settled_at())
+        if self._clock() < since:
+            return
+        if self._inventory.confirmed_empty(uid, since) < PROOFS:
+            await self._inventory.refresh(uid=uid)
+        if self._inventory.confirmed_empty(uid, since) < PROOFS or self._executor.works_for(uid):
+            return
+        await self._write(nodeeni, [name for name in nodeeni.metadata.finalizers if name != FINALIZER])
+        self._empty_since.pop(uid, None)
+        log.info("nothing is left of NodeENI %s", nodeeni.metadata.name)
+
+    async def _write(self, nodeeni: NodeENI, finalizers: list[str]) -> None:
+        body = {
+            "metadata": {
+                "finalizers": finalizers,
+                "resourceVersion": nodeeni.metadata.resource_version,
+            }
+        }
+        await self._client.patch(NODEENIS, nodeeni.metadata.name, body)
+        metrics.KUBE_WRITES.labels("nodeenis").inc()

@@ -1,0 +1,184 @@
+"""What EC2's refusals taught this process, and for how long each lesson holds.
+
+None of it is a record: a restart forgets it all and learns it again from EC2, at the price of a refused
+call. Times are seconds on the monotonic clock.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from nodeeni.api.names import TAG_INSTANCE, TAG_UID
+from nodeeni.ec2.errors import EC2Error, ErrorClass
+from nodeeni.ec2.types import Interface
+from nodeeni.plan.actions import Action, Create
+from nodeeni.plan.policy import Hold
+
+SUBNET_AVOIDED = 60.0  # seconds: addresses come back one by one
+INDEX_TAKEN = 60.0  # seconds: longer than EC2's listing of the instance lags
+INSTANCE_FULL = 300.0  # seconds
+QUOTA_PROBE = 60.0  # seconds between the single creates that probe a used-up quota
+
+# Failures that people can do something about. The others pass by themselves, and are shown when they do
+# not: after so many attempts.
+_REPORTED = frozenset(
+    {
+        ErrorClass.DENIED,
+        ErrorClass.QUOTA,
+        ErrorClass.BAD_REFERENCE,
+        ErrorClass.REFUSED,
+        ErrorClass.FULL,
+        ErrorClass.NO_ADDRESSES,
+        ErrorClass.INDEX_TAKEN,
+    }
+)
+_REPORTED_AFTER = 4
+
+_REASONS = {
+    ErrorClass.DENIED: "NotAuthorized",
+    ErrorClass.QUOTA: "QuotaExceeded",
+    ErrorClass.BAD_REFERENCE: "InvalidReference",
+    ErrorClass.REFUSED: "NotPermitted",
+    ErrorClass.FULL: "InstanceFull",
+    ErrorClass.NO_ADDRESSES: "SubnetFull",
+    ErrorClass.INDEX_TAKEN: "DeviceIndexTaken",
+    ErrorClass.THROTTLED: "Throttled",
+}
+
+_Key = TypeVar("_Key")
+
+
+class Memory:
+    def __init__(self, read_lag: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._read_lag = read_lag
+        self._clock = clock
+        self._mismatches: dict[tuple[str, str], float] = {}
+        self._holds: dict[str, dict[tuple[str, str], Hold]] = {}
+        self._generations: dict[tuple[str, str], int] = {}
+        self._avoided_subnets: dict[str, float] = {}
+        self._taken: dict[tuple[str, int, int], float] = {}
+        self._full: dict[str, float] = {}
+        self.creates_paused_until = 0.0
+
+    # -- holds ---------------------------------------------------------------------------------------
+
+    def holds(self, node: str) -> dict[tuple[str, str], Hold]:
+        return self._holds.get(node, {})
+
+    def failed(self, action: Action, error: EC2Error) -> Hold:
+        """Remember a failed call by the retry rule of its class; the hold says when and what to report."""
+        before = self.holds(action.node).get(action.key)
+        attempts = before.attempts + 1 if before is not None and before.action == action else 1
+        delay = error.delay(attempts - 1, random.random())
+        hold = Hold(
+            action=action,
+            until=self._clock() + delay,
+            attempts=attempts,
+            reason=_REASONS.get(error.error_class, "EC2Error"),
+            message=explain(error),
+            reported=error.error_class in _REPORTED or attempts >= _REPORTED_AFTER,
+        )
+        self._holds.setdefault(action.node, {})[action.key] = hold
+        return hold
+
+    def succeeded(self, action: Action) -> None:
+        held = self._holds.get(action.node)
+        if held is not None:
+            held.pop(action.key, None)
+            if not held:
+                del self._holds[action.node]
+
+    def keep_holds(self, node: str, asked: Iterable[Action]) -> None:
+        """Forget the failures of calls that are no longer asked for as they were."""
+        held = self._holds.get(node)
+        if held is None:
+            return
+        wanted = {action.key: action for action in asked}
+        kept = {key: hold for key, hold in held.items() if wanted.get(key) == hold.action}
+        if kept:
+            self._holds[node] = kept
+        else:
+            del self._holds[node]
+
+    # -- client tokens -------------------------------------------------------------------------------
+
+    def generations(self, instance_id: str) -> dict[str, int]:
+        """Generation of the client token by NodeENI uid, for one instance."""
+        return {uid: number for (uid, where), number in self._generations.items() if where == instance_id}
+
+    def next_generation(self, uid: str, instance_id: str) -> None:
+        """The interface that the present token made is proved gone: the next Create makes a new one."""
+        key = (uid, instance_id)
+        self._generations[key] = self._generations.get(key, 0) + 1
+
+    def mismatch_is_old(self, action: Create, *, found: bool) -> bool:
+        """Whether EC2 has refused the token for longer than its reads lag, and shows nothing made by it."""
+        key = (action.uid, action.instance_id)
+        if found:
+            self._mismatches.pop(key, None)
+            return False
+        since = self._mismatches.setdefault(key, self._clock())
+        if self._clock() - since < self._read_lag:
+            return False
+        del self._mismatches[key]
+        return True
+
+    def forget_interface(self, interface: Interface) -> None:
+        """It is proved gone: the token that made it is spent."""
+        uid, instance_id = interface.tags.get(TAG_UID), interface.tags.get(TAG_INSTANCE)
+        if uid and instance_id:
+            self.next_generation(uid, instance_id)
+
+    # -- lessons -------------------------------------------------------------------------------------
+
+    def subnet_is_full(self, subnet_id: str) -> None:
+        self._avoided_subnets[subnet_id] = self._clock() + SUBNET_AVOIDED
+
+    def index_is_taken(self, instance_id: str, card: int, index: int) -> None:
+        self._taken[instance_id, card, index] = self._clock() + INDEX_TAKEN
+
+    def instance_is_full(self, instance_id: str) -> None:
+        self._full[instance_id] = self._clock() + INSTANCE_FULL
+
+    def quota_is_used_up(self) -> None:
+        self.creates_paused_until = self._clock() + QUOTA_PROBE
+
+    def probe_quota(self) -> None:
+        """One Create is let through after a pause; the others wait for its outcome."""
+        if self.creates_paused_until:
+            self.creates_paused_until = self._clock() + QUOTA_PROBE
+
+    def quota_is_free(self) -> None:
+        self.creates_paused_until = 0.0
+
+    @property
+    def avoided_subnets(self) -> frozenset[str]:
+        self._avoided_subnets = self._current(self._avoided_subnets)
+        return frozenset(self._avoided_subnets)
+
+    def taken_indexes(self, instance_id: str) -> frozenset[tuple[int, int]]:
+        self._taken = self._current(self._taken)
+        return frozenset((card, index) for where, card, index in self._taken if where == instance_id)
+
+    def is_full(self, instance_id: str) -> bool:
+        return self._full.get(instance_id, 0.0) > self._clock()
+
+    def _current(self, lessons: dict[_Key, float]) -> dict[_Key, float]:
+        now = self._clock()
+        return {key: until for key, until in lessons.items() if until > now}
+
+
+def explain(error: EC2Error) -> str:
+    """What went wrong with one call, in plain words with the way out."""
+    if error.permission is not None:
+        return f"IAM refuses: grant {error.permission} to the controller's role"
+    ways_out = {
+        ErrorClass.DENIED: "check the controller's AWS credentials",
+        ErrorClass.QUOTA: "ask AWS for a higher quota of network interfaces in this region",
+        ErrorClass.BAD_REFERENCE: "correct what the NodeENI names",
+        ErrorClass.REFUSED: "EC2 does not permit it on this instance (a primary interface, or EKS Auto Mode)",
+    }
+    what = f"{error.action} failed with {error.code}: {error.message}".rstrip(": ")
+    way_out = ways_out.get(error.error_class)
+    return f"{what}; {way_out}" if way_out else what

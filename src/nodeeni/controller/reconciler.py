@@ -1,0 +1,281 @@
+"""One node at a time: observe, decide, act, report. Everything else in this folder serves this page.
+
+A reconcile never waits for a change in EC2. It hands its actions to the executor and ends; what they bring
+about, like everything else that happens, has the node reconciled again.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from nodeeni import metrics
+from nodeeni.api import names
+from nodeeni.api.v1alpha1 import NodeENI
+from nodeeni.controller.adoption import Adoption
+from nodeeni.controller.announcer import Announcer
+from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.eninodes import ENINodeWriter
+from nodeeni.controller.executor import Executor
+from nodeeni.controller.memory import Memory
+from nodeeni.controller.reporter import Reporter
+from nodeeni.controller.sweeper import Sweeper
+from nodeeni.controller.workqueue import WorkQueue
+from nodeeni.ec2.inventory import Inventory
+from nodeeni.ec2.lookups import Lookups
+from nodeeni.ec2.types import Instance, Interface
+from nodeeni.plan import report
+from nodeeni.plan.actions import Cause, Detach
+from nodeeni.plan.desired import Desired, Network, desired_interfaces, selecting
+from nodeeni.plan.diff import INSTANCE_NOT_RUNNING, Diff, Row, State, diff
+from nodeeni.plan.observed import NodeView, Observed
+from nodeeni.plan.policy import Circumstances, Decision, decide
+from nodeeni.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """One decision about one node, printable as it is."""
+
+    observed: Observed
+    desired: Desired
+    diff: Diff
+    decision: Decision
+
+
+class Reconciler:
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        cluster_id: str,
+        cluster: Cluster,
+        inventory: Inventory,
+        lookups: Lookups,
+        memory: Memory,
+        executor: Executor,
+        adoption: Adoption,
+        sweeper: Sweeper,
+        reporter: Reporter,
+        eninodes: ENINodeWriter,
+        announcer: Announcer,
+        queue: WorkQueue,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._cluster_id = cluster_id
+        self._cluster = cluster
+        self._inventory = inventory
+        self._lookups = lookups
+        self._memory = memory
+        self._executor = executor
+        self._adoption = adoption
+        self._sweeper = sweeper
+        self._reporter = reporter
+        self._eninodes = eninodes
+        self._announcer = announcer
+        self._queue = queue
+        self._clock = clock
+        self._absent_since: dict[str, float] = {}
+        self._turns: dict[str, str] = {}  # NodeENI uid → the node that is being replaced
+        self._first_needed: dict[tuple[str, str], float] = {}
+
+    async def reconcile(self, name: str) -> None:
+        """Bring one node nearer to what is desired. Raises EC2Error where EC2 cannot be asked."""
+        node = self._cluster.node(name)
+        instances = await self._instances(name, node)
+        desired, observed = await self._observe(name, node, instances)
+        plan = self._decide(desired, observed)
+        self._act(plan)
+        self._report(plan)
+        self._come_back(plan)
+
+    async def plan(self, name: str) -> Plan:
+        """What would be decided now, without doing it: for `--dry-run` and for people."""
+        node = self._cluster.node(name)
+        desired, observed = await self._observe(name, node, await self._instances(name, node))
+        return self._decide(desired, observed)
+
+    # -- observe -------------------------------------------------------------------------------------
+
+    def _interfaces(self, name: str, node: NodeView | None) -> tuple[Interface, ...]:
+        """Ours of this node: by its name, and by its instance where the name's tag was taken off."""
+        found = {interface.id: interface for interface in self._inventory.of_node(name)}
+        if node is not None and node.instance_id:
+            for interface in self._inventory.of_instance(node.instance_id):
+                if interface.tags.get(names.TAG_NODE, name) == name:
+                    found[interface.id] = interface
+        return tuple(found[eni_id] for eni_id in sorted(found))
+
+    async def _instances(self, name: str, node: NodeView | None) -> dict[str, Instance]:
+        """The node's instance, and those that its interfaces hang on."""
+        wanted = {i.attachment.instance_id for i in self._interfaces(name, node) if i.attachment}
+        if node is None:
+            for instance_id in wanted:
+                self._lookups.invalidate_instance(instance_id)  # it may well have been terminated
+        elif node.instance_id:
+            wanted.add(node.instance_id)
+        found = {}
+        for instance_id in sorted(wanted):
+            instance = await self._lookups.instance(instance_id)
+            if instance is not None:
+                found[instance_id] = instance
+        return found
+
+    async def _observe(
+        self, name: str, node: NodeView | None, instances: dict[str, Instance]
+    ) -> tuple[Desired, Observed]:
+        instance = instances.get(node.instance_id) if node else None
+        selected = selecting(node, self._cluster.nodeenis.store.values()) if node else []
+        network = await self._network(selected)
+        instance_type = await self._lookups.instance_type(instance.type) if instance and selected else None
+        # From here on nothing is awaited: what is decided is decided on one moment's view.
+        interfaces = self._interfaces(name, node)
+        observed = Observed(
+            name=name,
+            node=node,
+            instance=instance,
+            instance_type=instance_type,
+            instance_states={key: value.state for key, value in instances.items()},
+            interfaces=interfaces,
+            adoptable=self._adoption.of(name, instance.id) if instance else (),
+            owners=self._cluster.owners(),
+            in_flight=self._executor.under_way(name),
+            generations=self._memory.generations(instance.id) if instance else {},
+            avoided_subnets=self._memory.avoided_subnets,
+            taken_indexes=self._memory.taken_indexes(instance.id) if instance else frozenset(),
+            full=bool(instance and self._memory.is_full(instance.id)),
+            gone=self._gone(instance),
+            ages={i.id: self._announcer.age(i.id) for i in interfaces},
+            force_detach_after=self._settings.force_detach_after,
+        )
+        desired = (
+            desired_interfaces(node, instance, selected, network, self._cluster_id) if node else Desired()
+        )
+        return desired, observed
+
+    async def _network(self, nodeenis: list[NodeENI]) -> Network:
+        """What EC2 has of the subnets and groups that these NodeENIs name."""
+        subnets = {
+            subnet.id: subnet
+            for n in nodeenis
+            for subnet in await self._lookups.subnets(n.spec.all_subnet_ids, n.spec.all_subnet_names)
+        }
+        groups = {
+            group.id: group
+            for n in nodeenis
+            for group in await self._lookups.groups(n.spec.security_group_ids, n.spec.security_group_names)
+        }
+        return Network(tuple(subnets.values()), tuple(groups.values()))
+
+    def _gone(self, instance: Instance | None) -> frozenset[str]:
+        if instance is None:
+            return frozenset()
+        return frozenset(slot.eni_id for slot in instance.slots if self._inventory.removed(slot.eni_id))
+
+    # -- decide --------------------------------------------------------------------------------------
+
+    def _decide(self, desired: Desired, observed: Observed) -> Plan:
+        plan = diff(desired, observed)
+        return Plan(observed, desired, plan, decide(plan.actions, self._circumstances(observed)))
+
+    def _circumstances(self, observed: Observed) -> Circumstances:
+        now = self._clock()
+        absent_since = self._absent_since.setdefault(observed.name, now) if observed.node is None else now
+        if observed.node is not None:
+            self._absent_since.pop(observed.name, None)
+        return Circumstances(
+            now=now,
+            dry_run=self._settings.dry_run,
+            holds=self._memory.holds(observed.name),
+            creates_paused_until=self._memory.creates_paused_until,
+            turns=self._turns,
+            finalized=frozenset(
+                n.metadata.uid
+                for n in self._cluster.nodeenis.store.values()
+                if names.FINALIZER in n.metadata.finalizers or self._settings.dry_run
+            ),
+            node_present=observed.node is not None,
+            node_absent_for=now - absent_since,
+            node_grace=self._settings.node_grace_period,
+            confirmed_orphans=self._sweeper.confirmed,
+        )
+
+    # -- act -----------------------------------------------------------------------------------------
+
+    def _act(self, plan: Plan) -> None:
+        name = plan.observed.name
+        self._memory.keep_holds(name, plan.diff.actions)
+        self._take_turns(plan)
+        self._sweeper.expect_gone(plan.diff.vanishing)
+        if self._settings.dry_run:
+            for action in plan.diff.actions:
+                log.info("would: %s", action.text, extra={"node": name, "nodeeni": action.nodeeni})
+            return
+        self._executor.sync(name, plan.decision.allowed)
+
+    def _take_turns(self, plan: Plan) -> None:
+        """A replacement that begins holds its NodeENI's turn until the node has its new interface."""
+        name = plan.observed.name
+        for action in plan.decision.allowed:
+            if isinstance(action, Detach) and action.cause is Cause.REPLACED:
+                self._turns[action.uid] = name
+        replaced = {a.uid for a in plan.diff.actions if isinstance(a, Detach) and a.cause is Cause.REPLACED}
+        moving = {
+            row.uid
+            for row in plan.diff.rows
+            if row.wanted and row.state not in (State.ATTACHED, State.FAILED)
+        }
+        for uid in [uid for uid, node in self._turns.items() if node == name]:
+            if uid not in replaced and uid not in moving:
+                del self._turns[uid]
+                self._wake_matching(uid)
+
+    def _wake_matching(self, uid: str) -> None:
+        """The turn is free: whoever waits for it may come."""
+        for interface in self._inventory.of_nodeeni(uid):
+            self._queue.add(interface.tags.get(names.TAG_NODE, ""))
+
+    # -- report --------------------------------------------------------------------------------------
+
+    def _report(self, plan: Plan) -> None:
+        if self._settings.dry_run:
+            return
+        observed = plan.observed
+        rows = report.with_failures(plan.diff.rows, self._memory.holds(observed.name).values())
+        self._reporter.report(observed.name, rows)
+        self._announcer.refusals(observed.name, plan.diff.refusals)
+        self._time_attachments(rows)
+        instance_id = observed.node.instance_id if observed.node else ""
+        self._eninodes.want(observed.name, observed.node, report.eninode_spec(instance_id, rows))
+
+    def _time_attachments(self, rows: list[Row]) -> None:
+        for row in rows:
+            key = (row.node, row.uid)
+            if row.state in (State.CREATING, State.ATTACHING):
+                self._first_needed.setdefault(key, self._clock())
+            elif key in self._first_needed:
+                since = self._first_needed.pop(key)
+                if row.state is State.ATTACHED:
+                    metrics.ATTACH_SECONDS.observe(self._clock() - since)
+
+    # -- come back -----------------------------------------------------------------------------------
+
+    def _come_back(self, plan: Plan) -> None:
+        """When to look at the node again if nothing happens before."""
+        delays = [refused.retry_after for refused in plan.decision.refused]
+        delays += [refusal.retry_after for refusal in plan.diff.refusals]
+        delays += [
+            self._settings.force_detach_after
+            for row in plan.diff.rows
+            if row.state is State.DETACHING and row.interface is not None
+        ]
+        instance = plan.observed.instance
+        if instance and any(r.reason == INSTANCE_NOT_RUNNING for r in plan.diff.refusals):
+            self._lookups.invalidate_instance(instance.id)
+        soonest = min(delays, default=math.inf)
+        if math.isfinite(soonest):
+            self._queue.add_after(plan.observed.name, max(soonest, 0.05))

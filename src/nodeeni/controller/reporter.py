@@ -1,0 +1,156 @@
+"""Status of NodeENIs: one coalesced patch per object, and none without a difference.
+
+The reconcilers leave their rows here; one task per window turns what changed into patches. The status in
+the API server is never read as a record, only compared with.
+"""
+
+import asyncio
+import datetime
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from nodeeni import metrics
+from nodeeni.api.conditions import DEGRADED, condition
+from nodeeni.api.v1alpha1 import Condition, ENINode, NodeENI, NodeENIStatus
+from nodeeni.controller.cluster import Cluster
+from nodeeni.kube.client import KubeClient
+from nodeeni.kube.errors import KubeError, NotFound
+from nodeeni.kube.resources import NODEENIS
+from nodeeni.plan.diff import Row
+from nodeeni.plan.report import nodeeni_status
+
+log = logging.getLogger(__name__)
+
+WINDOW = 1.0  # seconds in which all changes of one NodeENI go into one patch
+FIRST_WINDOW = 0.05  # seconds; a change after a quiet time is shown at once
+RETRY = 2.0  # seconds
+
+
+class Reporter:
+    """`ready` is set once every node has been reconciled: before that a status would be half a report."""
+
+    def __init__(self, client: KubeClient, cluster: Cluster) -> None:
+        self._client = client
+        self._cluster = cluster
+        self._rows: dict[str, dict[str, Row]] = {}  # NodeENI uid → node → row
+        self._uids: dict[str, set[str]] = {}  # node → NodeENI uids with a row of it
+        self._written: dict[str, NodeENIStatus] = {}  # by uid, as last patched or read
+        self._dirty: set[str] = set()
+        self._changed = asyncio.Event()
+        self.ready = asyncio.Event()
+        self.notes: Callable[[], list[Condition]] = list
+
+    def report(self, node: str, rows: Iterable[Row]) -> None:
+        """The rows of one node, all of them: those that it had before and has no more are dropped."""
+        now: dict[str, Row] = {}
+        for row in rows:
+            known = now.get(row.uid)
+            if known is None or (row.wanted and not known.wanted):
+                now[row.uid] = row
+        for uid in self._uids.get(node, set()) - now.keys():
+            self._rows[uid].pop(node, None)
+            self.mark(uid)
+        for uid, row in now.items():
+            of_uid = self._rows.setdefault(uid, {})
+            if of_uid.get(node) != row:
+                of_uid[node] = row
+                self.mark(uid)
+        if now:
+            self._uids[node] = set(now)
+        else:
+            self._uids.pop(node, None)
+
+    def mark(self, uid: str) -> None:
+        """Look at this NodeENI's status again."""
+        self._dirty.add(uid)
+        self._changed.set()
+
+    def nodeeni_changed(self, old: NodeENI | None, new: NodeENI | None) -> None:
+        """A listener of the informer."""
+        if new is not None:
+            self.mark(new.metadata.uid)
+        elif old is not None:
+            self._rows.pop(old.metadata.uid, None)
+            self._written.pop(old.metadata.uid, None)
+            self._dirty.discard(old.metadata.uid)
+
+    def eninode_changed(self, old: ENINode | None, new: ENINode | None) -> None:
+        """A listener of the informer: what ENI managers report is counted in `linksUp`."""
+        if old is not None and new is not None and old.status == new.status:
+            return
+        node = new or old
+        for uid in self._uids.get(node.metadata.name, set()) if node else set():
+            self.mark(uid)
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        await self.ready.wait()
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(FIRST_WINDOW)
+            self._changed.clear()
+            await self._write_all()
+            await asyncio.sleep(WINDOW - FIRST_WINDOW)
+
+    async def flush(self) -> None:
+        """Write what is due, for a process that is about to end."""
+        if self.ready.is_set():
+            await self._write_all()
+
+    async def _write_all(self) -> None:
+        dirty, self._dirty = self._dirty, set()
+        for uid in sorted(dirty):
+            nodeeni = self._cluster.by_uid(uid)
+            if nodeeni is None:
+                continue
+            try:
+                await self._write(nodeeni)
+            except NotFound:
+                pass  # deleted; its informer tells soon
+            except KubeError as error:
+                log.warning("the status of %s is not written: %s", nodeeni.metadata.name, error)
+                asyncio.get_running_loop().call_later(max(RETRY, error.delay), self.mark, uid)
+
+    async def _write(self, nodeeni: NodeENI) -> None:
+        uid = nodeeni.metadata.uid
+        written = self._written.get(uid, nodeeni.status)
+        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        rows = self._rows.get(uid, {})
+        base = NodeENI(metadata=nodeeni.metadata, spec=nodeeni.spec, status=written)
+        status = nodeeni_status(base, rows, self._links_up(rows), self.notes(), now)
+        if status == written:
+            return
+        await self._client.patch(
+            NODEENIS, nodeeni.metadata.name, {"status": _patch(status)}, subresource="status"
+        )
+        metrics.KUBE_WRITES.labels("nodeenis/status").inc()
+        self._written[uid] = status
+
+    def _links_up(self, rows: dict[str, Row]) -> int | None:
+        """How many of these interfaces are up on their nodes; None where no ENI manager reports."""
+        up, reported = 0, False
+        for node, row in rows.items():
+            eninode = self._cluster.eninodes.store.get(node)
+            if eninode is None or row.interface is None:
+                continue
+            for link in eninode.status.interfaces:
+                if link.mac_address == row.interface.mac:
+                    reported = True
+                    up += link.state == "Up"
+        return up if reported else None
+
+
+def _patch(status: NodeENIStatus) -> dict[str, Any]:
+    """A merge patch keeps what it does not name, so a field that is not set is named with null."""
+    given = msgspec.to_builtins(status)
+    return {
+        field.encode_name: given.get(field.encode_name) for field in msgspec.structs.fields(NodeENIStatus)
+    }
+
+
+def paused_note(message: str) -> Condition:
+    """What every NodeENI's Degraded condition says while creating is paused in the whole cluster."""
+    return condition(DEGRADED, True, "QuotaExceeded", message)

@@ -1,0 +1,137 @@
+"""The inventory's keeper: reads EC2 anew each resync period, and finds what nobody owns any more.
+
+An orphan is an interface with our cluster tag whose NodeENI does not exist. It is taken only when it was
+seen without an owner twice, is older than the grace time, and the API server itself, asked last, knows no
+such NodeENI. Interfaces on dying instances are looked at here until they are gone with them.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable
+
+from nodeeni import metrics
+from nodeeni.api import names
+from nodeeni.api.v1alpha1 import NodeENI
+from nodeeni.controller.adoption import Adoption
+from nodeeni.controller.announcer import Announcer
+from nodeeni.controller.cluster import Cluster
+from nodeeni.ec2.errors import EC2Error
+from nodeeni.ec2.inventory import Inventory
+from nodeeni.ec2.types import Interface
+from nodeeni.kube.client import KubeClient
+from nodeeni.kube.errors import KubeError, NotFound
+from nodeeni.kube.resources import NODEENIS
+
+log = logging.getLogger(__name__)
+
+SIGHTINGS = 2
+MOST_A_PASS = 50  # orphans: a mistake of ours must not take down a cluster's interfaces in one go
+DYING_LOOK = 3.0  # seconds between looks at the interfaces of dying instances
+
+
+class Sweeper:
+    def __init__(
+        self,
+        *,
+        client: KubeClient,
+        cluster: Cluster,
+        inventory: Inventory,
+        adoption: Adoption,
+        announcer: Announcer,
+        again: Callable[[str], None],
+        resync_period: float,
+        grace: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._cluster = cluster
+        self._inventory = inventory
+        self._adoption = adoption
+        self._announcer = announcer
+        self._again = again
+        self._resync_period = resync_period
+        self._grace = grace
+        self._clock = clock
+        self._unowned: dict[str, tuple[int, float]] = {}  # interface → sightings, the first at
+        self._dying: set[str] = set()
+        self.confirmed: frozenset[str] = frozenset()
+
+    def expect_gone(self, eni_ids: Iterable[str]) -> None:
+        """These interfaces hang on instances that end: look until they are gone with them."""
+        self._dying.update(eni_ids)
+
+    async def run(self) -> None:
+        """Resync and sweep until cancelled. EC2's refusals delay the next resync and end nothing."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._resync_forever())
+            group.create_task(self._watch_dying())
+
+    async def _resync_forever(self) -> None:
+        failures = 0
+        while True:
+            await asyncio.sleep(self._resync_period if not failures else 0)
+            try:
+                await self.resync()
+                failures = 0
+            except EC2Error as error:
+                log.warning("the inventory is not refreshed: %s", error)
+                await asyncio.sleep(error.delay(failures, random.random()))
+                failures += 1
+
+    async def resync(self) -> None:
+        """One reading of all our interfaces, and one look for orphans. Raises EC2Error."""
+        await self._inventory.refresh()
+        await self._adoption.look()
+        await self._sweep()
+
+    async def _sweep(self) -> None:
+        owners = self._cluster.owners()
+        now = self._clock()
+        unowned = [i for i in self._inventory.all() if i.tags.get(names.TAG_UID, "") not in owners]
+        self._unowned = {
+            i.id: (count + 1, first) for i in unowned for count, first in [self._unowned.get(i.id, (0, now))]
+        }
+        ripe = [
+            i
+            for i in unowned
+            if self._unowned[i.id][0] >= SIGHTINGS and now - self._unowned[i.id][1] >= self._grace
+        ]
+        confirmed = [i for i in ripe[:MOST_A_PASS] if await self._is_orphan(i)]
+        for interface in confirmed:
+            if interface.id not in self.confirmed:
+                metrics.ORPHANS.inc()
+                self._announcer.orphan_swept(interface)
+        self.confirmed = frozenset(interface.id for interface in confirmed)
+        for interface in confirmed:
+            self._again(interface.tags.get(names.TAG_NODE, ""))
+
+    async def _is_orphan(self, interface: Interface) -> bool:
+        """Ask the API server itself, last of all: the informer could be behind."""
+        name = interface.tags.get(names.TAG_NODEENI, "")
+        try:
+            owner = await self._client.get(NODEENIS, name, NodeENI) if name else None
+        except NotFound:
+            return True
+        except KubeError as error:
+            log.warning("cannot ask for the owner of %s: %s", interface.id, error)
+            return False
+        # Without the uid's tag the name alone has to do: an owner of that name keeps it.
+        uid = interface.tags.get(names.TAG_UID)
+        return owner is None or (uid is not None and owner.metadata.uid != uid)
+
+    async def _watch_dying(self) -> None:
+        while True:
+            await asyncio.sleep(DYING_LOOK * random.uniform(0.9, 1.1))
+            self._dying = {eni_id for eni_id in self._dying if self._hangs(eni_id)}
+            if not self._dying:
+                continue
+            try:
+                await self._inventory.refresh_ids(sorted(self._dying))
+            except EC2Error as error:
+                log.info("cannot look at the interfaces of dying instances: %s", error)
+
+    def _hangs(self, eni_id: str) -> bool:
+        interface = self._inventory.get(eni_id)
+        return interface is not None and interface.attachment is not None

@@ -1,0 +1,76 @@
+"""What has a node reconciled: each change of a Node, a NodeENI, an ENINode or an interface; nothing else."""
+
+from nodeeni.api import names
+from nodeeni.api.core import Node
+from nodeeni.api.v1alpha1 import ENINode, NodeENI
+from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.memory import Memory
+from nodeeni.controller.workqueue import WorkQueue
+from nodeeni.ec2.inventory import Inventory
+from nodeeni.ec2.lookups import Lookups
+from nodeeni.ec2.types import Interface
+from nodeeni.plan.desired import matches
+
+
+class Triggers:
+    def __init__(
+        self, queue: WorkQueue, cluster: Cluster, inventory: Inventory, lookups: Lookups, memory: Memory
+    ) -> None:
+        self._queue = queue
+        self._cluster = cluster
+        self._inventory = inventory
+        self._lookups = lookups
+        self._memory = memory
+
+    def listen(self) -> None:
+        """Begin; everything that is there already is told as new, which reconciles every node once."""
+        self._inventory.add_listener(self.interface_changed)
+        self._cluster.nodes.add_listener(self.node_changed)
+        self._cluster.nodeenis.add_listener(self.nodeeni_changed)
+        self._cluster.eninodes.add_listener(self.eninode_changed)
+        for interface in self._inventory.all():
+            self._queue.add(interface.tags.get(names.TAG_NODE, ""))
+
+    def node_changed(self, old: Node | None, new: Node | None) -> None:
+        node = new or old
+        assert node is not None
+        if old is not None and (new is None or new.metadata.deleting or new.out_of_service):
+            self._lookups.invalidate_instance(old.instance_id)  # its state is about to matter
+        self._queue.add(node.metadata.name)
+
+    def nodeeni_changed(self, old: NodeENI | None, new: NodeENI | None) -> None:
+        """The nodes that it selected or selects, and those that have an interface of it."""
+        specs = [n.spec for n in (old, new) if n is not None]
+        for name, node in self._cluster.nodes.store.items():
+            if any(matches(spec, node.metadata.labels) for spec in specs):
+                self._queue.add(name)
+        owner = new or old
+        for interface in self._inventory.of_nodeeni(owner.metadata.uid) if owner else ():
+            self._queue.add(interface.tags.get(names.TAG_NODE, ""))
+
+    def eninode_changed(self, old: ENINode | None, new: ENINode | None) -> None:
+        """A link that is up on its node is attached: that ends the wait for EC2 to say so."""
+        for link in new.status.interfaces if new is not None else ():
+            if link.state != "Missing":
+                self._note_link(new, link.mac_address)
+
+    def _note_link(self, eninode: ENINode | None, mac: str) -> None:
+        assert eninode is not None
+        for entry in eninode.spec.interfaces:
+            interface = self._inventory.get(entry.eni_id)
+            if entry.mac_address != mac or interface is None or interface.attachment is None:
+                continue
+            attachment = interface.attachment
+            if attachment.status == "attaching" and attachment.instance_id == eninode.spec.instance_id:
+                self._inventory.note_attached(entry.eni_id)
+
+    def interface_changed(self, before: Interface | None, after: Interface | None) -> None:
+        if after is None and before is not None:
+            self._memory.forget_interface(before)
+        if before is not None and before.attachment is not None:
+            left = after is None or after.attachment is None
+            if left:
+                self._lookups.invalidate_instance(before.attachment.instance_id)
+        for interface in (before, after):
+            if interface is not None:
+                self._queue.add(interface.tags.get(names.TAG_NODE, ""))

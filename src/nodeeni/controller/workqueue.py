@@ -1,0 +1,74 @@
+"""The work queue: names of nodes to reconcile, each at most once in the queue and once at work.
+
+A key that is added while it is being worked on is queued again afterwards, so that nothing seen in between
+is missed and no node is ever worked on twice at a time.
+"""
+
+import asyncio
+from collections import deque
+
+from nodeeni import metrics
+
+
+class WorkQueue:
+    def __init__(self) -> None:
+        self._waiting: deque[str] = deque()
+        self._queued: set[str] = set()
+        self._at_work: set[str] = set()
+        self._again: set[str] = set()
+        self._later: dict[str, asyncio.TimerHandle] = {}
+        self._wake = asyncio.Event()
+        self._drained = asyncio.Event()
+
+    def add(self, key: str) -> None:
+        """Reconcile this node as soon as a worker is free."""
+        timer = self._later.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        if key in self._at_work:
+            self._again.add(key)
+        elif key not in self._queued:
+            self._queued.add(key)
+            self._waiting.append(key)
+            metrics.QUEUE_DEPTH.set(len(self._waiting))
+            self._wake.set()
+
+    def add_after(self, key: str, delay: float) -> None:
+        """Reconcile this node in `delay` seconds, or earlier if something asks for it earlier."""
+        loop = asyncio.get_running_loop()
+        timer = self._later.get(key)
+        if timer is not None:
+            if timer.when() <= loop.time() + delay:
+                return
+            timer.cancel()
+        self._later[key] = loop.call_later(delay, self.add, key)
+
+    async def get(self) -> str:
+        """The next key; `done` must follow."""
+        while not self._waiting:
+            self._wake.clear()
+            await self._wake.wait()
+        key = self._waiting.popleft()
+        self._queued.discard(key)
+        self._at_work.add(key)
+        metrics.QUEUE_DEPTH.set(len(self._waiting))
+        return key
+
+    def done(self, key: str) -> None:
+        self._at_work.discard(key)
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
+        if not self._waiting and not self._at_work:
+            self._drained.set()
+
+    async def drained(self) -> None:
+        """Wait until nothing waits and nothing is at work; what is due later does not count."""
+        while self._waiting or self._at_work:
+            self._drained.clear()
+            await self._drained.wait()
+
+    def close(self) -> None:
+        for timer in self._later.values():
+            timer.cancel()
+        self._later.clear()
