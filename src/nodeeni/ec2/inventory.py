@@ -122,6 +122,10 @@ class Inventory:
         record = self._records.get(eni_id)
         return record is not None and record.absent_at is not None
 
+    def removed(self, eni_id: str) -> bool:
+        """Whether it was ours and is proved gone, lately enough that EC2 may still show it somewhere."""
+        return eni_id in self._tombstones and eni_id not in self._records
+
     def confirmed_empty(self, uid: str, since: float) -> int:
         """How many reads begun after `since`, `gap` apart, showed that no interface of that NodeENI is left.
 
@@ -130,10 +134,11 @@ class Inventory:
         """
         if self.of_nodeeni(uid):
             return 0
-        counted, last = 0, max(since, self._uid_shown.get(uid, float("-inf")))
+        since = max(since, self._uid_shown.get(uid, float("-inf")))
+        counted, again = 0, float("-inf")
         for began in sorted([*self._full_reads, *self._uid_reads.get(uid, ())]):
-            if began > last:
-                counted, last = counted + 1, began + self._gap
+            if began > since and began >= again:
+                counted, again = counted + 1, began + self._gap
         return counted
 
     def add_listener(self, listener: Listener) -> None:

@@ -59,11 +59,15 @@ class AttachmentWrite:
         self._begun_at = at
         shown = seen.attachment
         self._was_shown = shown is not None and shown.id == attachment.id
-        self._replaced = shown.id if shown is not None and not self._was_shown else None
-        if isinstance(earlier, AttachmentWrite) and earlier._attachment.id == attachment.id:
+        self._past = frozenset({shown.id} - {attachment.id}) if shown is not None else frozenset()
+        if not isinstance(earlier, AttachmentWrite):
+            return
+        self._past |= earlier._past
+        if earlier._attachment.id == attachment.id:
             self._begun_at = earlier._begun_at
             self._was_shown = self._was_shown or earlier._was_shown
-            self._replaced = earlier._replaced
+        else:
+            self._past |= {earlier._attachment.id}
 
     def shown(self, read: Interface, began: float, lag: float) -> bool:
         same = read.attachment is not None and read.attachment.id == self._attachment.id
@@ -87,7 +91,7 @@ class AttachmentWrite:
             return Stage.DETACHED if self._was_shown else Stage.BEFORE
         if attachment.id == self._attachment.id:
             return _STAGES.get(attachment.status, Stage.ATTACHED)
-        return Stage.BEFORE if attachment.id == self._replaced else Stage.DETACHED
+        return Stage.BEFORE if attachment.id in self._past else Stage.DETACHED
 
 
 class TerminationWrite:
