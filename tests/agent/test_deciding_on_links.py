@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodeeni.agent.link_plan import Aspect, Change, Plan, Policy, Report, State, Surroundings, plan_links
-from nodeeni.agent.links import Link
+from nodeeni.agent.links import Link, LinkTable
 from nodeeni.agent.spec import NodeSpec, WantedInterface
 
 MAC = "02:00:00:00:00:07"
@@ -20,7 +20,7 @@ PHYSICAL = Policy()
 
 
 def planned(*links: Link, wanted: WantedInterface = WANTED, policy: Policy = PHYSICAL, **around: Any) -> Plan:
-    surroundings = Surroundings({link.ifindex: link for link in (PRIMARY, *links)}, frozenset({2}))
+    surroundings = Surroundings(LinkTable((PRIMARY, *links)), frozenset({2}))
     return plan_links(NodeSpec(1, (wanted,)), surroundings._replace(**around), policy)
 
 
@@ -160,7 +160,7 @@ def test_whatever_is_there_no_primary_and_no_stranger_is_touched_and_each_wish_i
     links: list[Link], wishes: list[WantedInterface], primary: frozenset[int] | None
 ) -> None:
     by_index = {link.ifindex: link for link in links}
-    plan = plan_links(NodeSpec(1, tuple(wishes)), Surroundings(by_index, primary), Policy())
+    plan = plan_links(NodeSpec(1, tuple(wishes)), Surroundings(LinkTable(links), primary), Policy())
     assert [report.mac for report in plan.reports] == [wish.mac for wish in wishes]
     touched = [change.ifindex for change in plan.changes]
     assert len(set(touched)) == len(touched)
@@ -181,11 +181,11 @@ def test_whatever_is_there_no_primary_and_no_stranger_is_touched_and_each_wish_i
 def test_a_change_once_made_is_not_asked_for_again(links: list[Link], wish: WantedInterface) -> None:
     by_index = {link.ifindex: link for link in links}
     spec = NodeSpec(1, (wish,))
-    for change in plan_links(spec, Surroundings(by_index, frozenset()), Policy()).changes:
+    for change in plan_links(spec, Surroundings(LinkTable(by_index.values()), frozenset()), Policy()).changes:
         link = by_index[change.ifindex]
         by_index[change.ifindex] = link._replace(
             up=True,
             mtu=change.mtu or link.mtu,
             altnames=(*link.altnames, change.altname) if change.altname else link.altnames,
         )
-    assert plan_links(spec, Surroundings(by_index, frozenset()), Policy()).changes == ()
+    assert plan_links(spec, Surroundings(LinkTable(by_index.values()), frozenset()), Policy()).changes == ()

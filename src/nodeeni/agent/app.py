@@ -13,10 +13,12 @@ from collections.abc import Callable
 from nodeeni.agent.api import ENINodeApi
 from nodeeni.agent.counters import Counters
 from nodeeni.agent.health import Health, listen
-from nodeeni.agent.kernel import LinkLoop, Mailbox, Rules
+from nodeeni.agent.kernel import LinkLoop, Rules
 from nodeeni.agent.kubeconfig import Access, KubeconfigError, in_cluster, read_kubeconfig
 from nodeeni.agent.link_plan import Policy, Report
 from nodeeni.agent.links import Links
+from nodeeni.agent.mailbox import Mailbox
+from nodeeni.agent.primary import Primary
 from nodeeni.agent.reporter import Reporter
 from nodeeni.agent.settings import AgentSettings, UsageError, agent_settings
 from nodeeni.agent.spec import JSON, NOTHING_WANTED, NodeSpec, read_spec
@@ -65,10 +67,11 @@ def _run(settings: AgentSettings, access: Access | None) -> int:
     rules = Rules(
         Policy(settings.physical, settings.eni_pattern, settings.ignore_interfaces),
         settings.check_interval,
-        settings.primary_interface,
     )
     log.info("the ENI manager has started", extra={"node": settings.node_name})
-    LinkLoop(rules, Links(settings.sysfs), mailbox, counters, report).run()
+    LinkLoop(
+        rules, Links(settings.sysfs), Primary(settings.primary_interface), mailbox, counters, report
+    ).run()
     stop.set()
     log.info("the ENI manager has stopped")
     return 0

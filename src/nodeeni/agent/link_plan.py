@@ -7,9 +7,10 @@ No system call, clock or log. What must not be tried now (it failed, or someone 
 import enum
 import re
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from nodeeni.agent.links import Link
+from nodeeni.agent.links import Link, LinkTable
 from nodeeni.agent.spec import NodeSpec, WantedInterface
 
 
@@ -89,7 +90,7 @@ class Policy(NamedTuple):
 class Surroundings(NamedTuple):
     """All that a decision looks at besides the spec. `primary` None: not known yet, so nothing is touched."""
 
-    links: Mapping[int, Link]
+    links: LinkTable
     primary: frozenset[int] | None
     departed: Mapping[str, str] = {}
     holds: Mapping[tuple[int, Aspect, str], str] = {}
@@ -100,26 +101,26 @@ class Surroundings(NamedTuple):
 _ENI_KINDS = frozenset(("", "veth"))
 
 
-def plan_links(spec: NodeSpec, around: Surroundings, policy: Policy) -> Plan:
-    by_mac: dict[str, list[Link]] = {}
-    owners: dict[str, Link] = {}
-    for link in around.links.values():
-        by_mac.setdefault(link.identity, []).append(link)
-        owners.update(dict.fromkeys(link.names, link))
+def plan_links(
+    spec: NodeSpec, around: Surroundings, policy: Policy, only: AbstractSet[str] | None = None
+) -> Plan:
+    """`only`: MAC addresses to look at, for an event that concerns a few links out of many; None: all."""
     changes, reports = [], []
     for wanted in spec.interfaces:
-        change, report = _listed(wanted, by_mac.get(wanted.mac, []), owners, around)
-        reports.append(report)
-        if change is not None:
-            changes.append(change)
+        if only is None or wanted.mac in only:
+            change, report = _listed(wanted, around)
+            reports.append(report)
+            if change is not None:
+                changes.append(change)
     listed = {wanted.mac for wanted in spec.interfaces}
-    changes += _unlisted((link for mac in by_mac.keys() - listed for link in by_mac[mac]), around, policy)
+    by_mac = around.links.by_mac
+    others = (by_mac.keys() if only is None else only) - listed
+    changes += _unlisted((link for mac in others for link in by_mac.get(mac, ())), around, policy)
     return Plan(tuple(changes), tuple(reports))
 
 
-def _listed(
-    wanted: WantedInterface, same_mac: list[Link], owners: Mapping[str, Link], around: Surroundings
-) -> tuple[Change | None, Report]:
+def _listed(wanted: WantedInterface, around: Surroundings) -> tuple[Change | None, Report]:
+    same_mac = around.links.by_mac.get(wanted.mac, [])
     found = [link for link in same_mac if link.kind in _ENI_KINDS and not link.loopback]
     found = [link for link in found if link.permanent_address] or found
     if not found:
@@ -134,7 +135,7 @@ def _listed(
         return None, _report(wanted, link, ["not touched: no default route yet, so the primary is not known"])
     if link.ifindex in around.primary:
         return None, _report(wanted, link, ["not touched: this is the node's primary interface"])
-    return _configure(wanted, link, owners, around)
+    return _configure(wanted, link, around)
 
 
 def _missing(wanted: WantedInterface, same_mac: list[Link], around: Surroundings) -> str:
@@ -144,17 +145,15 @@ def _missing(wanted: WantedInterface, same_mac: list[Link], around: Surroundings
     return around.departed.get(wanted.mac, "no link with this MAC address yet")
 
 
-def _configure(
-    wanted: WantedInterface, link: Link, owners: Mapping[str, Link], around: Surroundings
-) -> tuple[Change | None, Report]:
+def _configure(wanted: WantedInterface, link: Link, around: Surroundings) -> tuple[Change | None, Report]:
     messages = []
     mtu = wanted.mtu if wanted.mtu != link.mtu else None
     if mtu is not None and (refusal := _mtu_refusal(mtu, link)):
         messages.append(refusal)
         mtu = None
     altname = wanted.interface_name if wanted.interface_name not in ("", *link.names) else None
-    if altname is not None and altname in owners:
-        messages.append(f"interfaceName {altname} is a name of link {owners[altname].name}: choose another")
+    if altname is not None and (owner := around.links.by_name.get(altname)):
+        messages.append(f"interfaceName {altname} is a name of link {owner.name}: choose another")
         altname = None
     wish = Change(link.ifindex, link.name, mtu, altname, not link.up)
     change, held = _without_held(wish, around.holds)

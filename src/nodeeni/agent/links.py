@@ -59,11 +59,41 @@ class Link(NamedTuple):
         return (self.name, *self.altnames)
 
 
-class Links:
-    """The table of links by index. `departed` tells how a MAC address that was here went away."""
+class LinkTable:
+    """Links by index, by MAC address (`identity`) and by any of their names: what plans look things up in."""
+
+    def __init__(self, links: Iterable[Link] = ()) -> None:
+        self.by_index: dict[int, Link] = {}
+        self.by_mac: dict[str, list[Link]] = {}
+        self.by_name: dict[str, Link] = {}
+        for link in links:
+            self.put(link)
+
+    def put(self, link: Link) -> None:
+        self.remove(link.ifindex)
+        self.by_index[link.ifindex] = link
+        self.by_mac.setdefault(link.identity, []).append(link)
+        self.by_name.update(dict.fromkeys(link.names, link))
+
+    def remove(self, ifindex: int) -> Link | None:
+        link = self.by_index.pop(ifindex, None)
+        if link is None:
+            return None
+        same_mac = self.by_mac[link.identity]
+        same_mac.remove(link)
+        if not same_mac:
+            del self.by_mac[link.identity]
+        for name in link.names:
+            if self.by_name.get(name) is link:  # else another link took the name over
+                del self.by_name[name]
+        return link
+
+
+class Links(LinkTable):
+    """This namespace's links. `departed` tells how a MAC address that was here went away."""
 
     def __init__(self, sysfs: str = "/sys") -> None:
-        self.by_index: dict[int, Link] = {}
+        super().__init__()
         self.departed: dict[str, str] = {}
         self._sysfs = sysfs
 
@@ -75,7 +105,7 @@ class Links:
             changed |= self.apply((message,))
             found.add(_INFO.unpack_from(message.data, message.start)[2])
         for index in self.by_index.keys() - found:
-            self._remove(index, "the link is gone")
+            self._depart(index, "the link is gone")
             changed.add(index)
         return changed
 
@@ -87,23 +117,23 @@ class Links:
                 link = self._decode(message)
             elif message.kind == RTM_DELLINK and not message.data[message.start]:
                 index = _INFO.unpack_from(message.data, message.start)[2]
-                if self._remove(index, _departure(message)):
+                if self._depart(index, _departure(message)):
                     changed.add(index)
                 continue
             else:
                 continue
             if link is not None and self.by_index.get(link.ifindex) != link:
-                self.by_index[link.ifindex] = link
+                self.put(link)
                 self.departed.pop(link.identity, None)
                 changed.add(link.ifindex)
         return changed
 
     def forget(self, index: int) -> None:
         """The kernel said ENODEV: the link went before its event was read."""
-        self._remove(index, "the link is gone")
+        self._depart(index, "the link is gone")
 
-    def _remove(self, index: int, departure: str) -> bool:
-        link = self.by_index.pop(index, None)
+    def _depart(self, index: int, departure: str) -> bool:
+        link = self.remove(index)
         if link is not None and link.identity:
             self.departed[link.identity] = departure
             while len(self.departed) > 256:  # pods come and go by the thousand

@@ -27,7 +27,7 @@ _ERROR_MESSAGE = 1  # NLMSGERR_ATTR_MSG
 # Room for a storm of some thousand events while the loop is busy; memory is used only when it fills.
 _RECEIVE_BUFFER = 8 << 20
 _DATAGRAM = 1 << 16
-_DATAGRAMS_A_DRAIN = 512
+_DATAGRAMS_A_DRAIN = 64
 
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")

@@ -59,11 +59,16 @@ def default_link_names_by_command() -> set[str]:
     return names - {"lo"}
 
 
+def is_layered(link: Link) -> bool:
+    """Whether the link lies on another one."""
+    return link.kind in _LAYERED
+
+
 def with_layers(primary: Iterable[int], links: Mapping[int, Link]) -> frozenset[int]:
     """`primary` and what lies below: the parent of a vlan, the ports of a bond or bridge."""
     found = set(primary)
     while True:
-        below = {links[i].lower for i in found if i in links and links[i].kind in _LAYERED and links[i].lower}
+        below = {links[i].lower for i in found if i in links and is_layered(links[i]) and links[i].lower}
         below |= {link.ifindex for link in links.values() if link.master in found}
         if below <= found:
             return frozenset(found)
