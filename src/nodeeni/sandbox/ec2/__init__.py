@@ -4,6 +4,7 @@ from .buckets import Rival
 from .calls import Call, Calls
 from .errors import EC2Error
 from .faults import Fault, Faults
+from .imds import Imds
 from .lifecycle import NodeKernels
 from .model import Attachment, Instance, Interface, SecurityGroup, Subnet, Vpc
 from .server import EC2Server
@@ -20,6 +21,7 @@ __all__ = [
     "EC2Settings",
     "Fault",
     "Faults",
+    "Imds",
     "Instance",
     "Interface",
     "NodeKernels",

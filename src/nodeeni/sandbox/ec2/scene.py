@@ -7,6 +7,7 @@ import msgspec
 
 from .account import Account
 from .actions.instances import launch
+from .imds import Imds
 from .lifecycle import Lifecycle
 from .model import AddressPool, Attachment, Instance, Interface, SecurityGroup, Subnet, Vpc
 
@@ -153,6 +154,10 @@ class Scene:
             instance=instance,
             device_index=device_index,
         )
+
+    def imds(self, instance_id: str) -> Imds:
+        """The metadata service of the instance, to be started by the caller."""
+        return Imds(self.account, instance_id)
 
     # Looking
 
