@@ -4,14 +4,8 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
-from typing import Any
 
-
-async def until(condition: Callable[[], Any], timeout: float = 10.0) -> None:
-    """Wait until `condition()` is true; TimeoutError after `timeout` seconds."""
-    async with asyncio.timeout(timeout):
-        while not condition():  # noqa: ASYNC110  what is awaited lies behind a socket
-            await asyncio.sleep(0.005)
+from tests.kube.waiting import until
 
 
 class Wire:

@@ -1,0 +1,313 @@
+"""The informer's copy stays right, and every change is told once, whatever the connection does."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from tests.kube.waiting import Background, until
+from tests.kube.wire import Wire
+
+from nodeeni.api.meta import ObjectMeta
+from nodeeni.kube.backoff import Backoff
+from nodeeni.kube.client import KubeClient
+from nodeeni.kube.informer import Informer
+from nodeeni.kube.resources import NODES
+from nodeeni.sandbox.kube import KubeServer
+
+
+class Node(msgspec.Struct):
+    metadata: ObjectMeta
+
+
+class StrictSpec(msgspec.Struct):
+    unschedulable: bool = False
+
+
+class StrictNode(Node):
+    spec: StrictSpec = msgspec.field(default_factory=StrictSpec)
+
+
+def node(name: str, **labels: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
+
+
+class Told:
+    """What a listener hears, checked as it comes: each `old` is what was told last for that name."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, str]] = []
+        self.state: dict[str, tuple[str, str]] = {}
+
+    def __call__(self, old: Node | None, new: Node | None) -> None:
+        known = old or new
+        assert known is not None
+        name = known.metadata.name
+        before, after = self._version(old), self._version(new)
+        assert self.state.get(name) == before, f"{name}: {before} was never told, or no longer stands"
+        assert before != after, f"{name}: {after} is told twice"
+        if after is None:
+            del self.state[name]
+        else:
+            assert before is None or before[0] == after[0], f"{name}: another object under the old name"
+            self.state[name] = after
+        self.steps.append((name, "new" if old is None else "gone" if new is None else "changed"))
+
+    @staticmethod
+    def _version(obj: Node | None) -> tuple[str, str] | None:
+        return None if obj is None else (obj.metadata.uid, obj.metadata.resource_version)
+
+
+def truth(server: KubeServer) -> dict[str, tuple[str, str]]:
+    metadata = [obj["metadata"] for obj in server.objects("", "nodes")]
+    return {item["name"]: (item["uid"], item["resourceVersion"]) for item in metadata}
+
+
+class Started:
+    """An informer that has synced and watches."""
+
+    def __init__(self, informer: Informer[Node], told: Told) -> None:
+        self.informer = informer
+        self.told = told
+
+
+async def start(client: KubeClient, server: KubeServer, background: Background, **options: Any) -> Started:
+    options.setdefault("backoff", Backoff(0.02, 0.5))
+    informer: Informer[Node] = Informer(client, NODES, Node, **options)
+    told = Told()
+    informer.add_listener(told)
+    background.start(informer.run())
+    async with asyncio.timeout(10):
+        await informer.synced.wait()
+    await until(lambda: server.requests["watch", "nodes"])
+    return Started(informer, told)
+
+
+async def test_pages_are_listed_then_changes_watched(
+    server: KubeServer, client: KubeClient, background: Background
+) -> None:
+    for number in range(5):
+        server.create(node(f"n{number}"))
+    started = await start(client, server, background, page_limit=2)
+    assert server.requests["list", "nodes"] == 3
+    assert sorted(started.told.steps) == [(f"n{number}", "new") for number in range(5)]
+
+    started.told.steps.clear()
+    server.patch("", "nodes", "n1", {"metadata": {"labels": {"ng": "multi-eni"}}})
+    server.delete("", "nodes", "n2")
+    server.create(node("n2"))
+    await until(lambda: len(started.told.steps) == 3)
+    assert started.told.steps == [("n1", "changed"), ("n2", "gone"), ("n2", "new")]
+    assert started.told.state == truth(server)
+
+
+def reset(server: KubeServer, wire: Wire) -> None:
+    wire.reset()
+
+
+def refuse_for_a_while(server: KubeServer, wire: Wire) -> None:
+    wire.refuse()
+    asyncio.get_running_loop().call_later(0.3, lambda: asyncio.ensure_future(wire.listen()))
+
+
+def half_open(server: KubeServer, wire: Wire) -> None:
+    wire.freeze()
+
+
+def truncated_line(server: KubeServer, wire: Wire) -> None:
+    wire.cut_inside(b'"MODIFIED","object"')
+
+
+def spoiled_line(server: KubeServer, wire: Wire) -> None:
+    wire.replace(b'"MODIFIED"', b'"MODIFI\x01D"')
+
+
+def gone_in_stream(server: KubeServer, wire: Wire) -> None:
+    server.faults.break_watches("gone", resource="nodes")
+
+
+def ended_early(server: KubeServer, wire: Wire) -> None:
+    server.faults.break_watches("end", resource="nodes")
+
+
+def answered(status: int, verb: str = "watch", **options: Any) -> Callable[[KubeServer, Wire], None]:
+    def fault(server: KubeServer, wire: Wire) -> None:
+        server.faults.fail(status, verb=verb, resource="nodes", **options)
+        wire.reset()
+
+    fault.__name__ = f"answered_{status}"
+    return fault
+
+
+def gone_then_list_fails(server: KubeServer, wire: Wire) -> None:
+    server.faults.fail(500, verb="list", resource="nodes", times=2)
+    answered(410)(server, wire)
+
+
+RESUMED = [
+    reset,
+    refuse_for_a_while,
+    half_open,
+    truncated_line,
+    ended_early,
+    answered(401, times=2),
+    answered(403),
+    answered(429, retry_after=1),
+    answered(500, times=3),
+]
+LISTED_AGAIN = [gone_in_stream, answered(410), spoiled_line, gone_then_list_fails]
+
+
+@pytest.mark.parametrize(
+    ("fault", "relists"),
+    [(fault, 0) for fault in RESUMED] + [(fault, 1) for fault in LISTED_AGAIN],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+async def test_broken_watch(
+    server: KubeServer,
+    wire: Wire,
+    client: KubeClient,
+    background: Background,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Callable[[KubeServer, Wire], None],
+    relists: int,
+) -> None:
+    monkeypatch.setattr("nodeeni.kube.errors.Unauthorized.delay", 0.1)
+    monkeypatch.setattr("nodeeni.kube.errors.Forbidden.delay", 0.1)
+    for number in range(4):
+        server.create(node(f"n{number}"))
+    started = await start(client, server, background, silence=0.5)
+    server.patch("", "nodes", "n3", {"metadata": {"labels": {"seen": "before"}}})
+    await until(lambda: started.told.state == truth(server))
+
+    fault(server, wire)
+    server.patch("", "nodes", "n0", {"metadata": {"labels": {"ng": "multi-eni"}}})
+    server.delete("", "nodes", "n1")
+    server.delete("", "nodes", "n2")
+    server.create(node("n2", born="again"))
+    server.create(node("n4"))
+    await until(lambda: started.told.state == truth(server))
+    server.patch("", "nodes", "n3", {"metadata": {"labels": {"seen": "after"}}})
+    await until(lambda: started.told.state == truth(server))
+
+    assert sorted(started.told.steps) == sorted(
+        [(f"n{number}", "new") for number in range(4)]
+        + [("n3", "changed"), ("n0", "changed"), ("n1", "gone"), ("n2", "gone"), ("n2", "new")]
+        + [("n4", "new"), ("n3", "changed")]
+    )
+    assert {
+        name: (obj.metadata.uid, obj.metadata.resource_version)
+        for name, obj in started.informer.store.items()
+    } == truth(server)
+    assert started.informer.relists == relists
+
+
+async def test_server_is_away_at_the_start(
+    server: KubeServer, wire: Wire, client: KubeClient, background: Background
+) -> None:
+    wire.refuse()
+    informer = Informer(client, NODES, Node, backoff=Backoff(0.02, 0.1))
+    background.start(informer.run())
+    await asyncio.sleep(0.1)
+    assert not informer.synced.is_set()
+    server.create(node("n0"))
+    await wire.listen()
+    await until(informer.synced.is_set)
+    assert list(informer.store) == ["n0"]
+
+
+async def test_quiet_watch_is_renewed_without_a_word(
+    server: KubeServer, client: KubeClient, background: Background, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.create(node("n0"))
+    started = await start(client, server, background, watch_timeout=1.0)
+    await until(lambda: server.requests["watch", "nodes"] >= 3)
+    assert started.told.steps == [("n0", "new")]
+    assert started.informer.relists == 0
+    assert started.informer.last_contact is not None
+    assert time.monotonic() - started.informer.last_contact < 2
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_bookmarks_keep_a_quiet_kind_from_growing_too_old(
+    server: KubeServer, client: KubeClient, background: Background
+) -> None:
+    server.create(node("n0", watched="yes"))
+    started = await start(client, server, background, watch_timeout=1.0, label_selector="watched=yes")
+    for number in range(20):
+        server.create(node(f"other{number}"))
+    opened = server.requests["watch", "nodes"]
+    await until(lambda: server.requests["watch", "nodes"] == opened + 1)
+    server.store.compact()
+    await until(lambda: server.requests["watch", "nodes"] == opened + 2)
+    assert started.informer.relists == 0
+    assert list(started.informer.store) == ["n0"]
+
+
+async def test_heartbeat_is_stored_but_not_told(
+    server: KubeServer, client: KubeClient, background: Background
+) -> None:
+    server.create(node("n0"))
+    started = await start(
+        client, server, background, changed=lambda old, new: old.metadata.labels != new.metadata.labels
+    )
+    server.patch("", "nodes", "n0", {"metadata": {"annotations": {"beat": "1"}}})
+    await until(lambda: started.informer.store["n0"].metadata.annotations == {"beat": "1"})
+    assert started.told.steps == [("n0", "new")]
+
+
+async def test_object_that_cannot_be_read_spoils_no_other(
+    server: KubeServer, client: KubeClient, background: Background, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.create(node("good"))
+    server.create({**node("bad"), "spec": {"unschedulable": "maybe"}})
+    informer = Informer(client, NODES, StrictNode)
+    background.start(informer.run())
+    await until(informer.synced.is_set)
+    assert list(informer.store) == ["good"]
+
+    server.patch("", "nodes", "bad", {"metadata": {"labels": {"still": "bad"}}})
+    server.create(node("later"))
+    await until(lambda: "later" in informer.store)
+    assert informer.undecodable == 2
+    assert len([r for r in caplog.records if "cannot be read" in r.getMessage()]) == 1
+
+    server.patch("", "nodes", "bad", {"spec": {"unschedulable": True}})
+    await until(lambda: "bad" in informer.store)
+    server.patch("", "nodes", "bad", {"spec": {"unschedulable": "again"}})
+    server.create(node("last"))
+    await until(lambda: "last" in informer.store)
+    assert informer.store["bad"].spec.unschedulable, "the last good one stands"
+    server.delete("", "nodes", "bad")
+    await until(lambda: "bad" not in informer.store)
+
+
+async def test_listener_that_fails_harms_nobody_else(
+    server: KubeServer, client: KubeClient, background: Background, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(old: Node | None, new: Node | None) -> None:
+        raise RuntimeError("a bug")
+
+    informer = Informer(client, NODES, Node)
+    informer.add_listener(broken)
+    told = Told()
+    informer.add_listener(told)
+    server.create(node("n0"))
+    background.start(informer.run())
+    await until(informer.synced.is_set)
+    server.create(node("n1"))
+    await until(lambda: told.state == truth(server))
+    assert caplog.text.count("a listener of nodes failed") == 2
+
+
+async def test_listener_that_comes_late_hears_what_stands(
+    server: KubeServer, client: KubeClient, background: Background
+) -> None:
+    server.create(node("n0"))
+    started = await start(client, server, background)
+    late = Told()
+    started.informer.add_listener(late)
+    assert late.steps == [("n0", "new")]
