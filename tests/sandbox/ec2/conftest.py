@@ -24,10 +24,15 @@ class Refusal:
 
 
 class Boto:
-    """boto3 against one server, in threads, without retries."""
+    """boto3 against one server, in threads, without retries and without checks of its own."""
 
     def __init__(self, url: str) -> None:
-        config = Config(retries={"total_max_attempts": 1}, read_timeout=5, max_pool_connections=50)
+        config = Config(
+            retries={"total_max_attempts": 1},
+            read_timeout=5,
+            max_pool_connections=50,
+            parameter_validation=False,
+        )
         self.client = SESSION.client("ec2", endpoint_url=url, config=config)
         self.url = url
 
