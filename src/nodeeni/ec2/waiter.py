@@ -14,7 +14,7 @@ import msgspec
 
 from nodeeni.ec2.buckets import Bucket, BucketSize
 from nodeeni.ec2.client import MOST_FILTER_VALUES
-from nodeeni.ec2.errors import EC2Error
+from nodeeni.ec2.errors import EC2Error, RetryRule
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.types import Interface
 
@@ -35,6 +35,9 @@ class Pace(msgspec.Struct, frozen=True):
     slower: tuple[tuple[float, float], ...] = ((2, 0.25), (5, 0.5), (10, 2), (60, 5))
     # Describes: attaching 1,000 at EC2's pace takes 192 s, so this stays below 400 in all.
     allowance: BucketSize = BucketSize(capacity=40, refill=1.7)
+    # After a look that EC2 refused, whatever the reason: those who wait must not wait for 5 minutes because
+    # a permission was missing for one.
+    refused: RetryRule = RetryRule(first=1, factor=2, most=30)
 
 
 class _Watch:
@@ -86,8 +89,8 @@ class Waiter:
             try:
                 await self._look()
                 failures = 0
-            except EC2Error as error:
-                await asyncio.sleep(error.delay(failures, random.random()))
+            except EC2Error:
+                await asyncio.sleep(self._pace.refused.delay(failures, random.random()))
                 failures += 1
 
     async def _until_due(self) -> None:

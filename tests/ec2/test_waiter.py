@@ -1,0 +1,168 @@
+"""Attachments in progress are noticed together, soon, and with few describes."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from nodeeni.ec2.buckets import BucketSize
+from nodeeni.ec2.errors import RetryRule
+from nodeeni.ec2.inventory import Inventory
+from nodeeni.ec2.types import Attachment, Interface
+from nodeeni.ec2.waiter import Pace, Waiter
+from nodeeni.sandbox.ec2 import Delay
+
+from .conftest import CLUSTER, OpenSite, Site, eventually
+
+DESCRIBE = "DescribeNetworkInterfaces"
+BRISK = Pace(first_attaching=0.05, first_detaching=0.05, quick=0.02, stream=0.05, stream_gap=0.1)
+
+
+class Attacher:
+    """Attaches interfaces as the executor does, and notes when the inventory says `attached`."""
+
+    def __init__(self, site: Site, inventory: Inventory) -> None:
+        self.site = site
+        self.inventory = inventory
+        self.begun: dict[str, float] = {}
+        self.attached: dict[str, float] = {}
+        inventory.add_listener(self._note)
+
+    def _note(self, before: Interface | None, after: Interface | None) -> None:
+        if after is not None and after.attachment is not None and after.attachment.status == "attached":
+            self.attached.setdefault(after.id, time.monotonic())
+
+    async def attach(self, number: int) -> str:
+        instance = self.site.ec2.add_instance(self.site.subnet, "m5.large")
+        request = self.site.request(f"token-{number}", node=f"node-{number}")
+        made = await self.site.client.create_interface(request)
+        self.inventory.note_created(made)
+        attachment_id = await self.site.client.attach(made.id, instance.id, 1)
+        self.begun[made.id] = time.monotonic()
+        self.inventory.note_attaching(made.id, Attachment(attachment_id, instance.id, 1, 0, "attaching"))
+        return made.id
+
+
+@asynccontextmanager
+async def waiting(site: Site, pace: Pace) -> AsyncIterator[tuple[Attacher, Waiter]]:
+    inventory = Inventory(site.client, CLUSTER, gap=0.01)
+    waiter = Waiter(inventory, pace=pace)
+    task = asyncio.create_task(waiter.run())
+    yield Attacher(site, inventory), waiter
+    assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_fifty_attached_at_once_cost_a_few_describes(open_site: OpenSite) -> None:
+    site = await open_site(attaching=Delay(0.3))
+    async with waiting(site, BRISK) as (attacher, waiter):
+        await asyncio.gather(*(attacher.attach(number) for number in range(50)))
+        assert waiter.watching() == 50
+        await eventually(lambda: len(attacher.attached) == 50)
+        assert waiter.watching() == 0
+        late = [attacher.attached[eni] - begun - 0.3 for eni, begun in attacher.begun.items()]
+        assert max(late) < 0.25
+        assert site.count(DESCRIBE) <= 25
+        described = site.count(DESCRIBE)
+        await asyncio.sleep(0.1)
+        assert site.count(DESCRIBE) == described  # nothing is polled when nothing is in transition
+
+
+async def test_evidence_from_the_node_ends_the_wait_without_a_describe(open_site: OpenSite) -> None:
+    site = await open_site(attaching=Delay(5))
+    async with waiting(site, Pace(first_attaching=1)) as (attacher, waiter):
+        eni_id = await attacher.attach(1)
+        attacher.inventory.note_attached(eni_id)
+        assert waiter.watching() == 0
+    assert site.count(DESCRIBE) == 0
+
+
+async def test_a_detach_is_noticed(site: Site) -> None:
+    async with waiting(site, BRISK) as (attacher, waiter):
+        eni_id = await attacher.attach(1)
+        await eventually(lambda: eni_id in attacher.attached)
+        attached = attacher.inventory.get(eni_id)
+        assert attached is not None
+        assert attached.attachment is not None
+        await site.client.detach(attached.attachment.id)
+        attacher.inventory.note_detaching(eni_id)
+        assert waiter.watching() == 1
+        await eventually(lambda: waiter.watching() == 0)
+        detached = attacher.inventory.get(eni_id)
+        assert detached is not None
+        assert (detached.status, detached.attachment) == ("available", None)
+
+
+async def test_what_was_in_transition_before_the_start_is_watched(open_site: OpenSite) -> None:
+    site = await open_site(attaching=Delay(0.3))
+    async with waiting(site, BRISK) as (attacher, _):
+        eni_id = await attacher.attach(1)
+    async with waiting(site, BRISK) as (successor, waiter):
+        await successor.inventory.refresh()
+        assert waiter.watching() == 1
+        await eventually(lambda: eni_id in successor.attached)
+
+
+async def test_a_straggler_is_looked_at_less_often_and_never_given_up(site: Site) -> None:
+    pace = Pace(
+        first_attaching=0.02,
+        quick=0.02,
+        stream=0.02,
+        stream_gap=0,
+        slower=((0.2, 0.1), (0.4, 0.3)),
+        allowance=BucketSize(100, 100),
+    )
+    site.ec2.faults.stick("AttachNetworkInterface")
+    looks: list[float] = []  # by age
+    async with waiting(site, pace) as (attacher, waiter):
+        eni_id = await attacher.attach(1)
+        begun = attacher.begun[eni_id]
+
+        def age_of_last_look() -> float:
+            looks[:] = [call.time - begun for call in site.ec2.calls.of(DESCRIBE)]
+            return looks[-1] if looks else 0
+
+        await eventually(lambda: age_of_last_look() >= 1.2)
+        assert waiter.watching() == 1
+        attacher.inventory.note_deleted(eni_id)
+        assert waiter.watching() == 0
+    gaps = [(age, later - age) for age, later in itertools.pairwise(looks)]
+    assert all(gap >= 0.09 for age, gap in gaps if age > 0.21)
+    assert all(gap >= 0.29 for age, gap in gaps if age > 0.41)
+    assert len(gaps) >= 5
+
+
+async def test_describes_stay_within_the_allowance(site: Site) -> None:
+    pace = Pace(first_attaching=0, quick=0.001, stream=0.001, slower=(), allowance=BucketSize(10, 20))
+    site.ec2.faults.stick("AttachNetworkInterface")
+    async with waiting(site, pace) as (attacher, _):
+        await attacher.attach(1)
+        started = time.monotonic()
+        await eventually(lambda: site.count(DESCRIBE) >= 16)
+        seconds = time.monotonic() - started
+    assert site.count(DESCRIBE) <= 10 + 20 * seconds + 1
+    assert seconds >= 0.2
+
+
+async def test_a_refused_describe_delays_and_loses_nobody(site: Site) -> None:
+    site.ec2.faults.error(DESCRIBE, "IncorrectState")
+    refused_after = Pace(first_attaching=0.05, quick=0.02, refused=RetryRule(first=0.2, factor=1, most=0.2))
+    async with waiting(site, refused_after) as (attacher, waiter):
+        eni_id = await attacher.attach(1)
+        await eventually(lambda: eni_id in attacher.attached)
+        assert waiter.watching() == 0
+        assert attacher.attached[eni_id] - attacher.begun[eni_id] >= 0.2
+    assert [error.code if error else None for action, error in site.reported if action == DESCRIBE] == [
+        "IncorrectState",
+        None,
+    ]
+
+
+async def test_more_than_one_filter_of_stragglers_are_all_seen(open_site: OpenSite) -> None:
+    site = await open_site(attaching=Delay(0.2))
+    async with waiting(site, BRISK) as (attacher, waiter):
+        await asyncio.gather(*(attacher.attach(number) for number in range(230)))
+        await eventually(lambda: len(attacher.attached) == 230)
+        assert waiter.watching() == 0
