@@ -1,0 +1,110 @@
+"""Good NodeENIs are stored as they were written, with defaults; older versions' objects apply unchanged."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from nodeeni.api.names import API_VERSION
+from nodeeni.api.v1alpha1 import NodeENI, NodeENISpec
+from nodeeni.kube.client import KubeClient
+from nodeeni.kube.resources import NODEENIS
+
+DATA = Path(__file__).parent / "data"
+DEFAULTS = {
+    "deviceIndex": 1,
+    "deviceIndexPolicy": "Exact",
+    "networkCardIndex": 0,
+    "deleteOnTermination": True,
+    "sourceDestCheck": True,
+    "enableDPDK": False,
+}
+LEAST: dict[str, Any] = {
+    "nodeSelector": {"ng": "multi-eni"},
+    "subnetName": "my-subnet-name",
+    "securityGroupNames": ["my-group"],
+}
+
+
+def nodeeni(spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": API_VERSION, "kind": "NodeENI", "metadata": {"name": "multus"}, "spec": spec}
+
+
+async def stored_spec(cluster: KubeClient, spec: dict[str, Any]) -> Any:
+    return json.loads(await cluster.create(NODEENIS, nodeeni(spec)))["spec"]
+
+
+async def test_defaults_are_filled_in(cluster: KubeClient) -> None:
+    assert await stored_spec(cluster, LEAST) == {**DEFAULTS, **LEAST}
+
+
+async def test_the_defaults_of_the_crd_are_those_of_the_type(cluster: KubeClient) -> None:
+    stored = msgspec.convert(await stored_spec(cluster, LEAST), NodeENISpec)
+    assert stored == msgspec.convert(LEAST, NodeENISpec)
+
+
+async def test_every_field_at_its_limit(cluster: KubeClient) -> None:
+    spec = {
+        "nodeSelector": {},
+        "matchExpressions": [
+            {"key": "a", "operator": "In", "values": ["x"]},
+            {"key": "b", "operator": "NotIn", "values": ["y", "z"]},
+            {"key": "c", "operator": "Exists"},
+            {"key": "d", "operator": "DoesNotExist"},
+        ],
+        "subnetIDs": ["subnet-01234567", "subnet-0123456789abcdef0"],
+        "subnetNames": ["n" * 255],
+        "securityGroupIDs": [f"sg-{number:08x}" for number in range(8)],
+        "securityGroupNames": [f"group {number}" for number in range(8)],
+        "deviceIndex": 63,
+        "deviceIndexPolicy": "NextFree",
+        "networkCardIndex": 31,
+        "deleteOnTermination": False,
+        "description": "d" * 255,
+        "mtu": 9001,
+        "interfaceName": "n" * 127,
+        "tags": {f"key-{number}": "v" * 256 for number in range(40)},
+        "sourceDestCheck": False,
+        "enableDPDK": True,
+        "dpdkDriver": "vfio-pci",
+        "dpdkResourceName": "intel.com/sriov",
+        "dpdkPCIAddress": "0000:00:05.0",
+    }
+    assert await stored_spec(cluster, spec) == spec
+
+
+async def test_an_explicit_false_survives_writes_of_others(cluster: KubeClient) -> None:
+    await cluster.create(NODEENIS, nodeeni({**LEAST, "deleteOnTermination": False}))
+    await cluster.patch(NODEENIS, "multus", {"metadata": {"finalizers": ["example.org/other"]}})
+    await cluster.patch(NODEENIS, "multus", {"status": {"desired": 1}}, subresource="status")
+    kept = await cluster.get(NODEENIS, "multus", NodeENI)
+    assert kept.spec.delete_on_termination is False
+
+
+@pytest.mark.parametrize("version", ["v1.1.0", "v1.3.8"])
+async def test_an_object_of_an_older_version_applies_unchanged(cluster: KubeClient, version: str) -> None:
+    old = json.loads((DATA / f"nodeeni-{version}.json").read_text())
+    body = {**old, "metadata": {"name": old["metadata"]["name"], "finalizers": old["metadata"]["finalizers"]}}
+    await cluster.create(NODEENIS, {key: value for key, value in body.items() if key != "status"})
+    stored = json.loads(
+        await cluster.patch(NODEENIS, "multus-eni-config", {"status": old["status"]}, subresource="status")
+    )
+    assert stored["spec"] == {**DEFAULTS, **old["spec"]}
+    assert stored["status"] == old["status"]
+    read = msgspec.convert(stored, NodeENI, strict=False)
+    assert [entry.eni_id for entry in read.status.attachments] == [
+        entry["eniID"] for entry in old["status"]["attachments"]
+    ]
+
+
+def test_candidates_are_united_without_duplicates() -> None:
+    spec = NodeENISpec(
+        node_selector={"a": "b"},
+        subnet_id="subnet-1",
+        subnet_ids=["subnet-2", "subnet-1", "subnet-2"],
+        subnet_name="x",
+        subnet_names=["y", "x"],
+    )
+    assert (spec.all_subnet_ids, spec.all_subnet_names) == (("subnet-1", "subnet-2"), ("x", "y"))

@@ -1,0 +1,109 @@
+"""Bad NodeENIs are refused by the API server, in a message that names the field."""
+
+from typing import Any
+
+import pytest
+
+from nodeeni.api.names import API_VERSION
+from nodeeni.api.v1alpha1 import NodeENI
+from nodeeni.kube.client import KubeClient
+from nodeeni.kube.errors import Invalid
+from nodeeni.kube.resources import NODEENIS
+
+GOOD: dict[str, Any] = {
+    "nodeSelector": {"ng": "multi-eni"},
+    "subnetID": "subnet-0f59b4f14737be9ad",
+    "securityGroupIDs": ["sg-05da196f3314d4af8"],
+}
+
+
+def nodeeni(**changes: Any) -> dict[str, Any]:
+    """A good NodeENI with some fields of its spec changed; None takes a field out."""
+    spec = {key: value for key, value in {**GOOD, **changes}.items() if value is not None}
+    return {"apiVersion": API_VERSION, "kind": "NodeENI", "metadata": {"name": "multus"}, "spec": spec}
+
+
+def groups(count: int) -> list[str]:
+    return [f"sg-{number:017x}" for number in range(count)]
+
+
+REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    ({"nodeSelector": {}}, "spec.nodeSelector", "an empty selector would seize every node"),
+    ({"nodeSelector": None}, "spec.nodeSelector", "Required value"),
+    ({"nodeSelector": {}, "matchExpressions": []}, "spec.nodeSelector", "an empty selector"),
+    ({"nodeSelector": {"a": "v" * 64}}, "spec.nodeSelector.a", "Too long"),
+    ({"subnetID": None}, "spec.subnetID", "at least one subnet is needed"),
+    ({"subnetID": None, "subnetIDs": [], "subnetNames": []}, "spec.subnetID", "at least one subnet"),
+    ({"subnetID": "subnet-xyz"}, "spec.subnetID", "should match"),
+    ({"subnetID": "subnet-0F59B4F14737BE9AD"}, "spec.subnetID", "should match"),
+    ({"subnetIDs": ["subnet-1"]}, "spec.subnetIDs[0]", "should match"),
+    ({"subnetName": ""}, "spec.subnetName", "at least 1 chars"),
+    ({"subnetNames": ["n" * 256]}, "spec.subnetNames[0]", "Too long"),
+    ({"securityGroupIDs": None}, "spec.securityGroupIDs", "at least one security group is needed"),
+    ({"securityGroupIDs": [], "securityGroupNames": []}, "spec.securityGroupIDs", "at least one security"),
+    ({"securityGroupIDs": ["sg-zz"]}, "spec.securityGroupIDs[0]", "should match"),
+    ({"securityGroupIDs": groups(17)}, "spec.securityGroupIDs", "Too many"),
+    ({"securityGroupIDs": groups(16), "securityGroupNames": ["x"]}, "spec.securityGroupIDs", "at most 16"),
+    ({"deviceIndex": 0}, "spec.deviceIndex", "greater than or equal to 1"),
+    ({"deviceIndex": 64}, "spec.deviceIndex", "less than or equal to 63"),
+    ({"deviceIndex": "2"}, "spec.deviceIndex", "integer"),
+    ({"deviceIndexPolicy": "Any"}, "spec.deviceIndexPolicy", '"Exact", "NextFree"'),
+    ({"networkCardIndex": 32}, "spec.networkCardIndex", "less than or equal to 31"),
+    ({"networkCardIndex": -1}, "spec.networkCardIndex", "greater than or equal to 0"),
+    ({"mtu": 1279}, "spec.mtu", "greater than or equal to 1280"),
+    ({"mtu": 9002}, "spec.mtu", "less than or equal to 9001"),
+    ({"description": "d" * 256}, "spec.description", "Too long"),
+    ({"interfaceName": "a b"}, "spec.interfaceName", "should match"),
+    ({"interfaceName": "a/b"}, "spec.interfaceName", "should match"),
+    ({"interfaceName": ""}, "spec.interfaceName", "at least 1 chars"),
+    ({"interfaceName": "n" * 128}, "spec.interfaceName", "Too long"),
+    ({"tags": {"aws:mine": "x"}}, "spec.tags", "keys that begin with aws:"),
+    ({"tags": {"NodeENI": "x"}}, "spec.tags", "the controller's own keys"),
+    ({"tags": {"nodeeni.networking.k8s.aws/cluster": "x"}}, "spec.tags", "the controller's own keys"),
+    ({"tags": {"a": "v" * 257}}, "spec.tags.a", "Too long"),
+    ({"tags": {f"k{number}": "v" for number in range(41)}}, "spec.tags", "Too many"),
+    ({"matchExpressions": [{"key": "a", "operator": "In"}]}, "matchExpressions[0].values", "at least one"),
+    (
+        {"matchExpressions": [{"key": "a", "operator": "NotIn", "values": []}]},
+        "spec.matchExpressions[0].values",
+        "In and NotIn need at least one value",
+    ),
+    (
+        {"matchExpressions": [{"key": "a", "operator": "Exists", "values": ["x"]}]},
+        "spec.matchExpressions[0].values",
+        "Exists and DoesNotExist take none",
+    ),
+    ({"matchExpressions": [{"key": "a", "operator": "Gt"}]}, "matchExpressions[0].operator", "Unsupported"),
+    ({"matchExpressions": [{"operator": "Exists"}]}, "spec.matchExpressions[0].key", "Required value"),
+    ({"dpdkPCIAddress": "00:05.0"}, "spec.dpdkPCIAddress", "should match"),
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "says"), REFUSED, ids=[f"{number}-{row[1]}" for number, row in enumerate(REFUSED)]
+)
+async def test_a_bad_nodeeni_is_refused_with_the_field_named(
+    cluster: KubeClient, changes: dict[str, Any], field: str, says: str
+) -> None:
+    with pytest.raises(Invalid) as refusal:
+        await cluster.create(NODEENIS, nodeeni(**changes))
+    assert refusal.value.status == 422
+    assert field in str(refusal.value)
+    assert says in str(refusal.value)
+    stored, _ = await cluster.list(NODEENIS, NodeENI)
+    assert stored == []
+
+
+async def test_an_object_without_a_spec_is_refused(cluster: KubeClient) -> None:
+    body = nodeeni()
+    del body["spec"]
+    with pytest.raises(Invalid, match="spec: Required value"):
+        await cluster.create(NODEENIS, body)
+
+
+async def test_an_edit_is_judged_like_a_new_object(cluster: KubeClient) -> None:
+    await cluster.create(NODEENIS, nodeeni())
+    with pytest.raises(Invalid, match=r"spec\.mtu"):
+        await cluster.patch(NODEENIS, "multus", {"spec": {"mtu": 68}})
+    with pytest.raises(Invalid, match="at least one subnet"):
+        await cluster.patch(NODEENIS, "multus", {"spec": {"subnetID": None}})
