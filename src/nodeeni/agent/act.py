@@ -20,11 +20,11 @@ class Outcome(NamedTuple):
 
 
 def act(change: Change, requests: RequestSocket, links: Links) -> Outcome | None:
-    """Make the change and take the result into `links`. None: the link has gone, and is forgotten."""
+    """Make the change and take the result into `links`. None: the link has gone, as its event will say."""
     batch = [_REQUESTS[aspect](change.ifindex, value) for aspect, value in change.aspects()]
     *replies, seen = requests.batch([*batch, look(change.ifindex)])
     if seen.error == errno.ENODEV:
-        links.forget(change.ifindex)
+        links.remove(change.ifindex)
         return None
     links.apply(seen.messages)
     return Outcome(change, replies)

@@ -29,6 +29,7 @@ _NEW_NETNSID, _MIN_MTU, _MAX_MTU, _PROP_LIST, _ALT_IFNAME, _PERM_ADDRESS = 45, 5
 _PARENT_DEV_BUS_NAME = 57
 _INFO_KIND = 1
 _NESTED = 0x8000
+_DEPARTED_KEPT = 256  # pods' links come and go by the thousand
 _SKIP_STATISTICS = attribute(_EXT_MASK, _U32.pack(1 << 3))  # RTEXT_FILTER_SKIP_STATS
 
 
@@ -99,46 +100,39 @@ class Links(LinkTable):
 
     def load(self, requests: RequestSocket) -> set[int]:
         """Replace the table by a dump; returns the indices of links that changed, came or went."""
-        found = set()
-        changed = set()
-        for message in requests.dump(RTM_GETLINK, _INFO.pack(0, 0, 0, 0, 0) + _SKIP_STATISTICS):
-            changed |= self.apply((message,))
-            found.add(_INFO.unpack_from(message.data, message.start)[2])
-        for index in self.by_index.keys() - found:
-            self._depart(index, "the link is gone")
-            changed.add(index)
+        dumped = requests.dump(RTM_GETLINK, _INFO.pack(0, 0, 0, 0, 0) + _SKIP_STATISTICS)
+        changed = self.apply(dumped)
+        found = {_INFO.unpack_from(message.data, message.start)[2] for message in dumped}
+        for ifindex in self.by_index.keys() - found:
+            self._depart(self.by_index[ifindex], "the link is gone")
+            changed.add(ifindex)
         return changed
 
     def apply(self, messages: Iterable[Message]) -> set[int]:
         """Take in link messages; returns the indices of links that changed, came or went."""
         changed = set()
         for message in messages:
-            if message.kind == RTM_NEWLINK:
-                link = self._decode(message)
-            elif message.kind == RTM_DELLINK and not message.data[message.start]:
-                index = _INFO.unpack_from(message.data, message.start)[2]
-                if self._depart(index, _departure(message)):
-                    changed.add(index)
+            if message.kind not in (RTM_NEWLINK, RTM_DELLINK):
+                continue
+            link = self._decode(message)
+            if link is None:
+                continue
+            if message.kind == RTM_DELLINK:
+                self._depart(link, _departure(message))
+            elif self.by_index.get(link.ifindex) == link:
                 continue
             else:
-                continue
-            if link is not None and self.by_index.get(link.ifindex) != link:
                 self.put(link)
                 self.departed.pop(link.identity, None)
-                changed.add(link.ifindex)
+            changed.add(link.ifindex)
         return changed
 
-    def forget(self, index: int) -> None:
-        """The kernel said ENODEV: the link went before its event was read."""
-        self._depart(index, "the link is gone")
-
-    def _depart(self, index: int, departure: str) -> bool:
-        link = self.remove(index)
-        if link is not None and link.identity:
-            self.departed[link.identity] = departure
-            while len(self.departed) > 256:  # pods come and go by the thousand
-                del self.departed[next(iter(self.departed))]
-        return link is not None
+    def _depart(self, link: Link, departure: str) -> None:
+        """Told of links that the table no longer has too: a request may have met ENODEV before the event."""
+        self.remove(link.ifindex)
+        self.departed[link.identity] = departure
+        while len(self.departed) > _DEPARTED_KEPT:
+            del self.departed[next(iter(self.departed))]
 
     def _decode(self, message: Message) -> Link | None:
         data, start, end = message.data, message.start, message.end

@@ -1,0 +1,167 @@
+"""The API server away, its watch broken in every way, its token renewed: links are served meanwhile."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.agent.situation import GROUP, NODE, PLURAL, Kernel, Node, until
+
+from nodeeni.sandbox.kube import KubeServer
+
+MAC = "02:00:00:00:00:01"
+WISH = {"macAddress": MAC, "mtu": 9001, "interfaceName": "multus"}
+UP = {"macAddress": MAC, "linkName": "eth1", "state": "Up", "mtu": 9001}
+
+
+async def watching(node: Node) -> None:
+    await until(lambda: node.kube.faults.watches)
+
+
+async def test_links_come_up_while_the_api_server_is_away(node: Node) -> None:
+    node.list_links(WISH)
+    agent = await node.start_agent()
+    await until(lambda: len(node.reported()) == 1)
+    await node.relay.cut()
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    await until(lambda: node.kernel.state("eth1") == (True, 9001, ["multus"]))
+    await until(lambda: agent.said("the API server does not answer, links are served meanwhile"))
+    assert node.reported()[0]["state"] == "Missing"
+    await node.relay.open()
+    await node.until_reported(UP)
+    assert len(agent.said("the API server does not answer, links are served meanwhile")) == 1
+
+
+@pytest.mark.parametrize("how", ["end", "reset", "gone"])
+async def test_a_watch_that_breaks_is_taken_up_again(node: Node, how: str) -> None:
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    node.list_links()
+    await node.start_agent()
+    await watching(node)
+    lists = node.kube.requests["list", PLURAL]
+    assert node.kube.faults.break_watches(how, PLURAL) == 1  # type: ignore[arg-type]
+    node.list_links(WISH)
+    await node.until_reported(UP)
+    assert node.kube.requests["list", PLURAL] == lists + (how == "gone")
+
+
+@pytest.mark.parametrize("status", [401, 410, 429, 500, 503])
+async def test_an_error_at_the_start_is_tried_again(node: Node, status: int) -> None:
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    node.list_links(WISH)
+    node.kube.faults.fail(status, resource=PLURAL, times=2)
+    node.kube.faults.fail(status, verb="patch", times=1)
+    await node.start_agent()
+    await node.until_reported(UP)
+
+
+async def test_a_lost_answer_to_a_patch(node: Node) -> None:
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    node.kube.faults.drop("after", verb="patch")
+    node.list_links(WISH)
+    await node.start_agent()
+    await node.until_reported(UP)
+    node.kernel.ip("link del eth1")
+    await node.until_reported({"macAddress": MAC, "state": "Missing", "message": "the link is gone"})
+
+
+async def test_the_crd_comes_later(bare_node: Node) -> None:
+    node = bare_node
+    node.kernel.add_primary()
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    agent = await node.start_agent()
+    await until(lambda: agent.said("the cluster knows no ENINodes: is the CRD applied?"))
+    node.apply_crds()
+    node.list_links(WISH)
+    await node.until_reported(UP)
+
+
+async def test_after_a_reboot_the_kept_spec_serves_until_the_api_server_answers(node: Node) -> None:
+    kept = node.directory / "spec.json"
+    node.list_links(WISH)
+    first = await node.start_agent("--spec-file", str(kept))
+    await until(kept.exists)
+    await first.stop()
+    await node.relay.cut()
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    await node.start_agent("--spec-file", str(kept))
+    await until(lambda: node.kernel.state("eth1") == (True, 9001, ["multus"]))
+    node.list_links({**WISH, "mtu": 8000})
+    await node.relay.open()
+    await node.until_reported({**UP, "mtu": 8000})
+
+
+async def test_a_kept_spec_that_is_broken_is_no_obstacle(node: Node) -> None:
+    kept = node.directory / "spec.json"
+    kept.write_text('{"spec": [')
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    node.list_links(WISH)
+    agent = await node.start_agent("--spec-file", str(kept))
+    await node.until_reported(UP)
+    assert agent.said("the spec kept on disk cannot be read")
+
+
+async def test_another_nodes_object_is_not_watched(node: Node) -> None:
+    other = {"apiVersion": f"{GROUP}/v1alpha1", "kind": "ENINode", "metadata": {"name": "node-2"}}
+    entry = {"nodeENI": "m", "eniID": "eni-2", "deviceIndex": 2, "networkCardIndex": 0, **WISH}
+    node.kube.create({**other, "spec": {"interfaces": [entry]}})
+    node.list_links()
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    agent = await node.start_agent()
+    await until(lambda: node.status().get("observedGeneration") == 1)
+    await agent.stop()
+    assert node.kernel.state("eth1") == (False, 1500, [])
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[str, str]:
+    paths = str(tmp_path / "server.crt"), str(tmp_path / "server.key")
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=api"
+    )
+    alternative = ["-addext", "subjectAltName=IP:127.0.0.1", "-out", paths[0], "-keyout", paths[1]]
+    subprocess.run([*command.split(), *alternative], check=True, capture_output=True)
+    return paths
+
+
+async def test_over_tls_with_a_token_that_is_renewed(
+    namespaces: None, tmp_path: Path, certificate: tuple[str, str]
+) -> None:
+    """And with the memory that the agent may take: 26 MB, of which 14 MB are its own."""
+    kube = KubeServer(tokens=["first"], certfile=certificate[0], keyfile=certificate[1])
+    await kube.start()
+    kernel = Kernel()
+    node = Node(kernel, kube, tmp_path)
+    await node.relay.open()
+    kernel.add_primary()
+    node.apply_crds()
+    token = tmp_path / "token"
+    token.write_text("first")
+    agent = await node.start_agent(kubeconfig=kube.kubeconfig().replace("token: first", "tokenFile: token"))
+    node.list_links(WISH)
+    kernel.ip(kernel.adding("eth1", MAC))
+    await node.until_reported(UP)
+    kube.tokens = {"second"}
+    kube.faults.break_watches("reset")
+    await until(lambda: agent.said("the API server does not answer, links are served meanwhile"))
+    token.write_text("second")
+    node.list_links({**WISH, "mtu": 8000})
+    await node.until_reported({**UP, "mtu": 8000})
+    memory = agent.memory()
+    assert (memory["VmRSS"] <= 26 * 1024, memory["RssAnon"] <= 14 * 1024) == (True, True), memory
+    assert await agent.stop() == 0
+    await node.relay.cut()
+    kernel.remove()
+    await kube.stop()
+
+
+async def test_health_and_metrics(node: Node) -> None:
+    node.list_links(WISH)
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    await node.start_agent("--metrics-addr=127.0.0.1:9180")
+    await node.until_reported(UP)
+    assert node.kernel.fetch(9180, "/healthz") == (200, "ok\n")
+    assert node.kernel.fetch(9180, "/") == (404, "try /healthz or /metrics\n")
+    status, text = node.kernel.fetch(9180, "/metrics")
+    assert status == 200
+    assert 'nodeeni_agent_link_changes_total{aspect="up"} 1\n' in text
+    assert node.kube.get(GROUP, PLURAL, NODE) is not None

@@ -1,0 +1,101 @@
+"""Others work on the same links, and a kernel has more to tell than concerns us."""
+
+import asyncio
+import signal
+
+from tests.agent.situation import Node, until
+
+MAC = "02:00:00:00:00:01"
+WISH = {"macAddress": MAC, "mtu": 9001, "interfaceName": "multus"}
+UP = {"macAddress": MAC, "linkName": "eth1", "state": "Up", "mtu": 9001}
+
+
+async def configured(node: Node) -> None:
+    node.list_links(WISH)
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    await node.start_agent("--metrics-addr=127.0.0.1:9180")
+    await node.until_reported(UP)
+
+
+def counted(node: Node, metric: str) -> int:
+    _, text = node.kernel.fetch(9180, "/metrics")
+    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith(metric))
+
+
+async def test_what_someone_else_changed_is_put_right_and_counted(node: Node) -> None:
+    await configured(node)
+    node.kernel.ip("link set eth1 down")
+    await until(lambda: node.kernel.state("eth1")[0])
+    node.kernel.ip("link set eth1 mtu 1400")
+    await until(lambda: node.kernel.state("eth1")[1] == 9001)
+    node.kernel.ip("link set eth1 down", "link property del dev eth1 altname multus")
+    await until(lambda: node.kernel.state("eth1") == (True, 9001, ["multus"]))
+    assert counted(node, "nodeeni_agent_link_corrections_total") == 4
+    assert len(node.agents[0].said("link put right")) >= 3
+
+
+async def test_a_fight_is_slowed_down_and_reported(node: Node) -> None:
+    await configured(node)
+    for _ in range(5):
+        node.kernel.ip("link set eth1 down")
+        await until(lambda: node.kernel.state("eth1")[0])
+    node.kernel.ip("link set eth1 down")
+    message = "something else keeps changing its being up: put right 5 times a minute"
+    await node.until_reported({**UP, "state": "Down", "message": message})
+    assert counted(node, "nodeeni_agent_link_corrections_total") == 5
+    node.kernel.ip("link set eth1 up")
+    await node.until_reported(UP)
+
+
+async def test_ten_thousand_foreign_events_change_nothing(node: Node) -> None:
+    await configured(node)
+    node.kernel.ip(node.kernel.adding("pod0", "06:00:00:00:00:09"))
+    before = node.kernel.links()
+    writes = node.status_writes()
+    toggles = [f"link set pod0 mtu {1400 + n % 2}" for n in range(10_000)]
+    await asyncio.to_thread(node.kernel.ip, *toggles, "link set pod0 mtu 1500")
+    node.kernel.ip("link set eth1 down")
+    await until(lambda: node.kernel.state("eth1")[0])
+    await until(lambda: counted(node, "nodeeni_agent_netlink_messages_total") >= 10_000)
+    assert node.kernel.links() == before
+    assert node.status_writes() <= writes + 2
+
+
+async def test_events_lost_while_the_agent_was_stopped(node: Node) -> None:
+    await configured(node)
+    agent = node.agents[0].process
+    node.kernel.ip(node.kernel.adding("pod0", "06:00:00:00:00:09"))
+    agent.send_signal(signal.SIGSTOP)
+    toggles = [f"link set pod0 mtu {1400 + n % 2}" for n in range(8_000)]
+    await asyncio.to_thread(node.kernel.ip, *toggles, "link del eth1", node.kernel.adding("eth2", MAC))
+    agent.send_signal(signal.SIGCONT)
+    await node.until_reported({**UP, "linkName": "eth2"})
+    assert node.kernel.state("eth2") == (True, 9001, ["multus"])
+    assert counted(node, "nodeeni_agent_netlink_overruns_total") == 1
+
+
+async def test_the_safety_check_finds_what_no_event_told(node: Node) -> None:
+    """The kernel is silent about alternative names of a link that is down; here it is the whole reason."""
+    node.kernel.ip(
+        node.kernel.adding("other", "06:00:00:00:00:09"), "link property add dev other altname multus"
+    )
+    node.list_links(WISH)
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    await node.start_agent("--check-interval=200ms")
+    taken = "interfaceName multus is a name of link other: choose another"
+    await node.until_reported({**UP, "message": taken})
+    node.kernel.ip("link property del dev other altname multus")
+    await node.until_reported(UP)
+
+
+async def test_an_idle_agent_sleeps(node: Node) -> None:
+    await configured(node)
+
+    def switches() -> int:
+        with open(f"/proc/{node.agents[0].process.pid}/status") as status:
+            return sum(int(line.split()[1]) for line in status if line.startswith("voluntary_ctxt"))
+
+    await asyncio.sleep(0.5)  # its last patch has been echoed by the watch
+    before = switches()
+    await asyncio.sleep(2)  # what is awaited is that nothing happens
+    assert switches() == before

@@ -1,0 +1,176 @@
+"""Links that the ENINode lists: found by MAC address, configured when the kernel shows them, reported."""
+
+from tests.agent.situation import GROUP, NODE, PLURAL, Node, until
+
+MAC = "02:00:00:00:00:01"
+MISSING = {"macAddress": MAC, "state": "Missing", "message": "no link with this MAC address yet"}
+
+
+def wish(mac: str = MAC, mtu: int | None = 9001, name: str | None = "multus") -> dict[str, object]:
+    optional = {"mtu": mtu, "interfaceName": name}
+    return {"macAddress": mac, **{key: value for key, value in optional.items() if value is not None}}
+
+
+def up(name: str = "eth1", mac: str = MAC, mtu: int = 9001, **more: str) -> dict[str, object]:
+    return {"macAddress": mac, "linkName": name, "state": "Up", "mtu": mtu, **more}
+
+
+async def test_intent_before_event(node: Node) -> None:
+    node.list_links(wish())
+    await node.start_agent()
+    await node.until_reported(MISSING)
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    await until(lambda: node.kernel.state("eth1") == (True, 9001, ["multus"]))
+    await node.until_reported(up())
+    assert node.status()["observedGeneration"] == 1
+    assert node.status_writes() == 2
+
+
+async def test_event_before_intent(node: Node) -> None:
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    await node.start_agent()
+    before = node.kernel.links()
+    node.list_links(wish())
+    await until(lambda: node.kernel.state("eth1") == (True, 9001, ["multus"]))
+    await node.until_reported(up())
+    assert node.status_writes() == 1
+    after = node.kernel.links()
+    assert {**after, "eth1": None} == {**before, "eth1": None}
+
+
+async def test_a_restarted_agent_has_nothing_to_do_and_nothing_to_say(node: Node) -> None:
+    node.list_links(wish())
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    first = await node.start_agent()
+    await node.until_reported(up())
+    await first.stop()
+    status, links = node.status(), node.kernel.links()
+    second = await node.start_agent()
+    node.list_links(wish(), wish("02:00:00:00:00:02", None, None))
+    await until(lambda: len(node.reported()) == 2)
+    assert node.status()["interfaces"][0] == status["interfaces"][0]
+    assert node.kernel.links() == links
+    assert second.said("link configured") == []
+
+
+async def test_a_burst_of_fifty(node: Node) -> None:
+    macs = [f"02:00:00:00:01:{n:02x}" for n in range(50)]
+    node.list_links(*(wish(mac, name=f"multus{n}") for n, mac in enumerate(macs)))
+    await node.start_agent()
+    await until(lambda: len(node.reported()) == 50)
+    node.kernel.ip(*(node.kernel.adding(f"eth{n + 1}", mac) for n, mac in enumerate(macs)))
+    await node.until_reported(*(up(f"eth{n + 1}", mac) for n, mac in enumerate(macs)))
+    links = node.kernel.links()
+    assert [links[f"eth{n + 1}"]["altnames"] for n in range(50)] == [[f"multus{n}"] for n in range(50)]
+    assert node.status_writes() <= 4
+
+
+async def test_links_renamed_while_they_are_set_up(node: Node) -> None:
+    macs = [f"02:00:00:00:01:{n:02x}" for n in range(10)]
+    node.list_links(*(wish(mac, name=f"multus{n}") for n, mac in enumerate(macs)))
+    await node.start_agent()
+    await until(lambda: len(node.reported()) == 10)
+    commands = []
+    for n, mac in enumerate(macs):
+        commands += [node.kernel.adding(f"eth{n + 1}", mac), f"link set eth{n + 1} name ens{n + 5}"]
+    node.kernel.ip(*commands)
+    await node.until_reported(*(up(f"ens{n + 5}", mac) for n, mac in enumerate(macs)))
+    assert all(node.kernel.state(f"ens{n + 5}") == (True, 9001, [f"multus{n}"]) for n in range(10))
+
+
+async def test_unplugged_and_plugged_in_again(node: Node) -> None:
+    node.list_links(wish())
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    await node.start_agent()
+    await node.until_reported(up())
+    node.kernel.ip("link del eth1")
+    await node.until_reported({**MISSING, "message": "the link is gone"})
+    node.kernel.ip(node.kernel.adding("eth7", MAC))
+    await node.until_reported(up("eth7"))
+    assert node.kernel.state("eth7") == (True, 9001, ["multus"])
+
+
+async def test_moved_into_a_pod_and_back(node: Node) -> None:
+    node.list_links(wish())
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    agent = await node.start_agent()
+    await node.until_reported(up())
+    node.kernel.ip(f"link set eth1 netns {node.kernel.switch}")
+    await node.until_reported({**MISSING, "message": "the link was moved into another network namespace"})
+    node.kernel.on_switch(f"link set eth1 mtu 1500 netns {node.kernel.name}")
+    await node.until_reported(up())
+    assert node.kernel.state("eth1") == (True, 9001, ["multus"])
+    assert [line for line in agent.log() if line["level"] != "info"] == []
+
+
+async def test_the_spec_changes_and_goes(node: Node) -> None:
+    node.list_links(wish(mtu=None, name=None))
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    await node.start_agent()
+    await node.until_reported(up(mtu=1500))
+    assert node.kernel.state("eth1") == (True, 1500, [])
+    node.list_links(wish(mtu=8000))
+    await node.until_reported(up(mtu=8000))
+    assert node.kernel.state("eth1") == (True, 8000, ["multus"])
+    node.list_links()
+    await node.until_reported()
+    await until(lambda: node.status()["observedGeneration"] == 3)
+    node.kube.delete(GROUP, PLURAL, NODE)
+    node.list_links(wish(mtu=7000))
+    await node.until_reported(up(mtu=7000))
+
+
+async def test_a_wiped_status_is_written_again(node: Node) -> None:
+    node.list_links(wish())
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    await node.start_agent()
+    await node.until_reported(up())
+    node.kube.patch(GROUP, PLURAL, NODE, {"status": None}, subresource="status")
+    assert node.reported() == []
+    await node.until_reported(up())
+
+
+async def test_a_name_that_is_taken_is_reported_until_it_is_free(node: Node) -> None:
+    node.kernel.ip(
+        node.kernel.adding("other", "06:00:00:00:00:09"),
+        "link set other up",
+        "link property add dev other altname multus",
+    )
+    node.list_links(wish())
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    await node.start_agent()
+    await node.until_reported(up(message="interfaceName multus is a name of link other: choose another"))
+    assert node.kernel.state("eth1") == (True, 9001, [])
+    node.kernel.ip("link property del dev other altname multus")
+    await node.until_reported(up())
+    assert node.kernel.state("eth1") == (True, 9001, ["multus"])
+
+
+async def test_an_mtu_that_the_link_cannot_have_is_reported_and_the_rest_done(node: Node) -> None:
+    node.list_links(wish(mtu=70_000))
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    await node.start_agent()
+    await node.until_reported(up(mtu=1500, message="mtu 70000 is above what eth1 allows, 65535"))
+    assert node.kernel.state("eth1") == (True, 1500, ["multus"])
+
+
+async def test_links_above_an_eni_are_not_touched(node: Node) -> None:
+    """Multus' macvlan in bridge mode bears the ENI's own address."""
+    kernel = node.kernel
+    kernel.ip(
+        kernel.adding("eth1", MAC),
+        f"link add link eth1 name net1 address {MAC} type macvlan mode bridge",
+        f"link add br1 address {MAC} type bridge",
+    )
+    await node.start_agent()
+    before = kernel.links()
+    node.list_links(wish())
+    await node.until_reported(up())
+    after = kernel.links()
+    assert (after["net1"]["mtu"], "UP" in after["net1"]["flags"]) == (1500, False)
+    assert after["br1"] == before["br1"]
+    kernel.ip("link del eth1")  # takes its macvlan along
+    await node.until_reported(
+        {**MISSING, "message": "only br1 has this MAC address, a bridge link and no ENI"}
+    )
+    assert kernel.links()["br1"] == before["br1"]

@@ -1,0 +1,129 @@
+"""What we read from netlink is what pyroute2 reads, and routes are read right."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyroute2 import NetNS
+from tests.agent.situation import Kernel
+
+from nodeeni.agent.links import Link, Links, LinkTable
+from nodeeni.agent.netlink import RequestSocket, attribute, attributes
+from nodeeni.agent.routes import default_links
+
+
+@pytest.fixture
+def kernel(namespaces: None) -> Iterator[Kernel]:
+    kernel = Kernel()
+    yield kernel
+    kernel.remove()
+
+
+def as_pyroute2_sees(name: str) -> dict[int, Link]:
+    found = {}
+    with NetNS(name) as netns:
+        for message in netns.get_links():
+            info = message.get_attr("IFLA_LINKINFO")
+            properties = message.get_attr("IFLA_PROP_LIST")
+            found[message["index"]] = Link(
+                ifindex=message["index"],
+                name=message.get_attr("IFLA_IFNAME"),
+                address=message.get_attr("IFLA_ADDRESS"),
+                permanent_address=message.get_attr("IFLA_PERM_ADDRESS") or "",
+                up=bool(message["flags"] & 1),
+                mtu=message.get_attr("IFLA_MTU"),
+                min_mtu=message.get_attr("IFLA_MIN_MTU"),
+                max_mtu=message.get_attr("IFLA_MAX_MTU"),
+                kind=info.get_attr("IFLA_INFO_KIND") if info else "",
+                lower=message.get_attr("IFLA_LINK") or 0,
+                master=message.get_attr("IFLA_MASTER") or 0,
+                altnames=tuple(properties.get_attrs("IFLA_ALT_IFNAME")) if properties else (),
+                loopback=bool(message["flags"] & 8),
+            )
+    return found
+
+
+async def test_links_of_every_kind_that_this_kernel_has(kernel: Kernel) -> None:
+    kernel.add_primary()
+    kernel.ip(
+        "link add br0 type bridge",
+        "link set eth0 master br0",
+        "link property add dev eth0 altname enp0s5 altname a-name-of-more-than-fifteen-characters",
+        "link add link eth0 name mac0 type macvlan",
+        "link add ifb7 type ifb",
+    )
+
+    def read() -> dict[int, Link]:
+        links = Links()
+        requests = RequestSocket()
+        links.load(requests)
+        requests.close()
+        return links.by_index
+
+    ours = await asyncio.to_thread(kernel.inside, read)
+    assert ours == await asyncio.to_thread(as_pyroute2_sees, kernel.name)
+    assert {link.name: (link.kind, link.altnames) for link in ours.values()} == {
+        "lo": ("", ()),
+        "eth0": ("veth", ("enp0s5", "a-name-of-more-than-fifteen-characters")),
+        "br0": ("bridge", ()),
+        "mac0": ("macvlan", ()),
+        "ifb7": ("ifb", ()),
+    }
+
+
+async def test_only_unicast_default_routes_of_the_main_table_count(kernel: Kernel) -> None:
+    kernel.add_primary()
+    kernel.ip(
+        kernel.adding("eth1", "02:00:00:00:00:01"),
+        "link set eth1 up",
+        "addr add 10.0.1.5/24 dev eth1",
+        "route add default via 10.0.1.1 dev eth1 table 7",
+        "route add 10.7.0.0/16 via 10.0.1.1 dev eth1",
+        "route add unreachable default metric 4000",
+    )
+
+    def read() -> set[int]:
+        requests = RequestSocket()
+        found = default_links(requests)
+        requests.close()
+        return found
+
+    found = await asyncio.to_thread(kernel.inside, read)
+    assert found == {kernel.links()["eth0"]["ifindex"]}
+
+
+@given(st.lists(st.tuples(st.integers(1, 0x3FFF), st.binary(max_size=40))))
+def test_attributes_are_read_as_they_were_written(pairs: list[tuple[int, bytes]]) -> None:
+    data = b"".join(attribute(kind, value) for kind, value in pairs)
+    assert [(kind, data[a:b]) for kind, a, b in attributes(data, 0, len(data))] == pairs
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_keep_the_reader_busy_for_ever(data: bytes) -> None:
+    assert all(0 <= a <= b for _kind, a, b in attributes(data, 0, len(data)))
+
+
+INDICES = st.integers(1, 4)
+NAMES = st.sampled_from(["a", "b", "c"])
+STEPS = st.one_of(
+    INDICES,
+    st.builds(Link, INDICES, NAMES, st.sampled_from(["02::1", "02::2"]), altnames=st.lists(NAMES).map(tuple)),
+)
+
+
+@given(st.lists(STEPS))
+def test_the_table_looks_up_what_a_new_table_of_the_same_links_does(steps: list[int | Link]) -> None:
+    table = LinkTable()
+    for step in steps:
+        if isinstance(step, Link):
+            table.put(step)
+        else:
+            table.remove(step)
+    fresh = LinkTable(table.by_index.values())
+    assert {mac: set(links) for mac, links in table.by_mac.items()} == {
+        mac: set(links) for mac, links in fresh.by_mac.items()
+    }
+    assert all(name in link.names for name, link in table.by_name.items())
+    assert all(table.by_index.get(link.ifindex) is link for link in table.by_name.values())
