@@ -1,0 +1,65 @@
+"""Logs are one JSON object a line; verbosity decides what of our own is in them."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from nodeeni import logs
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_before() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("nodeeni")
+    before = (root.handlers[:], root.level, ours.level)
+    yield
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    ours.setLevel(before[2])
+
+
+def written(verbosity: int) -> list[dict[str, str]]:
+    stream = io.StringIO()
+    logs.configure(verbosity, stream)
+    log = logging.getLogger("nodeeni.controller.app")
+    log.debug("looked at %s", "n1")
+    log.info("working on %d nodes", 3, extra={"cluster": "c-1"})
+    logging.getLogger("somebody.else").info("chatter")
+    logging.getLogger("somebody.else").warning("über die Grenze\nin two lines")
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def told(verbosity: int) -> list[tuple[str, str, str]]:
+    return [(line["level"], line["logger"], line["msg"]) for line in written(verbosity)]
+
+
+WORKING = ("info", "controller.app", "working on 3 nodes")
+THEIRS = ("warning", "somebody.else", "über die Grenze\nin two lines")
+
+
+def test_what_is_told_at_each_verbosity() -> None:
+    assert told(0) == [WORKING, THEIRS]
+    assert told(4) == [WORKING, THEIRS]
+    assert told(5) == [("debug", "controller.app", "looked at n1"), WORKING, THEIRS]
+
+
+def test_a_line_carries_time_and_extra_fields() -> None:
+    (line, _) = written(0)
+    assert line.keys() == {"ts", "level", "logger", "msg", "cluster"}
+    assert line["cluster"] == "c-1"
+    assert line["ts"].endswith("Z")
+    assert len(line["ts"]) == len("2026-01-01T00:00:00.000Z")
+
+
+def test_an_exception_is_in_its_line() -> None:
+    stream = io.StringIO()
+    logs.configure(0, stream)
+    try:
+        raise ValueError("no")
+    except ValueError:
+        logging.getLogger("nodeeni").exception("cannot")
+    line = json.loads(stream.getvalue())
+    assert (line["level"], line["msg"]) == ("error", "cannot")
+    assert line["error"].endswith("ValueError: no")
