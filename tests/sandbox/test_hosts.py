@@ -14,7 +14,7 @@ from tests.sandbox.ec2.conftest import eventually
 
 from nodeeni.sandbox import hosts as hosts_room
 from nodeeni.sandbox.ec2 import EC2Server, Instance, Interface, Subnet, quick_settings
-from nodeeni.sandbox.hosts import Hosts
+from nodeeni.sandbox.hosts import METADATA_ADDRESS, Hosts
 
 CAPABILITY = hosts_room.probe()
 pytestmark = pytest.mark.skipif(
@@ -231,3 +231,11 @@ async def test_it_works_in_a_user_namespace_too() -> None:
     )
     out, _ = await process.communicate()
     assert (out.split(), process.returncode) == ([b"eth0", b"lo"], 0)
+
+
+async def test_the_metadata_service_is_found_at_its_usual_address(site: Site) -> None:
+    imds = site.ec2.imds(site.instance.id)
+    await imds.start(listening=site.hosts.listen(site.instance.id, METADATA_ADDRESS, 80))
+    script = "from botocore.utils import InstanceMetadataRegionFetcher as F; print(F().retrieve_region())"
+    assert await run(site, sys.executable, "-c", script) == "us-west-2\n"
+    await imds.stop()

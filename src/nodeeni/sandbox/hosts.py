@@ -24,6 +24,9 @@ from nodeeni.sandbox.ec2.model import Interface
 
 Result = TypeVar("Result")
 
+METADATA_ADDRESS = "169.254.169.254"
+"""Where the instance metadata service is; an address of each host's `lo`, to `listen` on."""
+
 _CLONE_NEWNET = 0x40000000
 _USER_NAMESPACE = ("unshare", "--user", "--map-root-user", "--")
 _TRIAL = ("unshare", "--net", "ip", "link", "add", "trial0", "type", "veth", "peer", "name", "trial1")
@@ -101,7 +104,7 @@ class Hosts:
         """
         namespace = await asyncio.to_thread(_new_namespace)
         self._hosts[instance_id] = _Host(namespace, cidr)
-        await asyncio.to_thread(_ip, namespace, "link set lo up")
+        await asyncio.to_thread(_ip, namespace, "link set lo up", f"addr add {METADATA_ADDRESS}/32 dev lo")
         await self.on_attached(instance_id, primary)
 
     async def remove(self, instance_id: str) -> None:

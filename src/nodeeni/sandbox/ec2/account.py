@@ -85,7 +85,8 @@ class Account:
     def interface(self, interface_id: str) -> Interface:
         check_id("InvalidNetworkInterfaceId", interface_id, "eni")
         found = self.interfaces.get(interface_id)
-        if found is None:
+        unseen = self.settings.stale_lookups and self.interfaces.seen(interface_id) is None
+        if found is None or unseen:
             raise not_found("InvalidNetworkInterfaceID", interface_id)
         return found
 

@@ -9,12 +9,14 @@ OK = "ok"
 THROTTLED = "RequestLimitExceeded"
 DROPPED = "dropped"
 ABANDONED = "abandoned"
+CRASHED = "crashed"
 
 
 class Call(msgspec.Struct, frozen=True):
     """`time` is the loop's at arrival, `seconds` from there to the answer.
 
-    `code` is the error code, `ok`, `dropped` (by a fault) or `abandoned` (the client went away).
+    `code` is the error code, `ok`, `dropped` (by a fault), `abandoned` (the client went away) or `crashed`
+    (a fault of the simulator itself).
     """
 
     action: str

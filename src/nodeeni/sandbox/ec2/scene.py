@@ -178,7 +178,10 @@ class Scene:
         ]
 
     def interface(self, interface_id: str) -> Interface:
-        return self.account.interface(interface_id)
+        found = self.account.interfaces.get(interface_id)
+        if found is None:
+            raise KeyError(interface_id)
+        return found
 
     def instance(self, instance_id: str) -> Instance:
         """As it is now; a terminated one is found until it is forgotten."""
@@ -203,7 +206,7 @@ class Scene:
 
     def remove_interface(self, interface_id: str) -> None:
         """Gone without a trace, as if a person had deleted it, attached or not."""
-        self.account.drop_interface(self.account.interface(interface_id))
+        self.account.drop_interface(self.interface(interface_id))
 
 
 def _named(name: str) -> dict[str, str]:

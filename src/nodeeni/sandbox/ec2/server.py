@@ -16,7 +16,7 @@ from . import wire
 from .account import Account
 from .actions import ACTIONS, Request
 from .buckets import Buckets, Rival
-from .calls import ABANDONED, DROPPED, OK, Call, Calls
+from .calls import ABANDONED, CRASHED, DROPPED, OK, Call, Calls
 from .control import control_routes
 from .errors import EC2Error
 from .faults import Fault, Faults
@@ -62,7 +62,7 @@ class EC2Server(Scene):
     async def start(self) -> None:
         app = web.Application(client_max_size=4 * 1024 * 1024)
         app.add_routes([web.post("/", self._serve), *control_routes(self)])
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)
         await site.start()
@@ -85,10 +85,13 @@ class EC2Server(Scene):
         request_id = str(uuid.uuid4())
         flat = dict(parse_qsl(await http.text(), keep_blank_values=True))
         action = flat.get("Action", "")
-        code = ABANDONED
+        code = CRASHED
         try:
             answer, code = await self._answer(http, action, wire.Parameters(flat), request_id, arrived)
             return answer
+        except asyncio.CancelledError:
+            code = ABANDONED
+            raise
         except _Dropped:
             code = DROPPED
             if http.transport is not None:

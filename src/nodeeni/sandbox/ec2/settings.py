@@ -72,6 +72,8 @@ class EC2Settings:
     """How long a terminated instance is still described."""
     stale_reads: float = 0.0
     """Describes show every object as it was this long ago."""
+    stale_lookups: bool = False
+    """Mutating calls, too, find an interface only once describes show it."""
     buckets: Mapping[str, tuple[float, float]] | None = field(default_factory=lambda: DOCUMENTED_BUCKETS)
     """Capacity and refill per second by action; None: nothing is metered."""
     bucket_scale: float = 1.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from nodeeni.sandbox.ec2.account import Account, fingerprint
+from nodeeni.sandbox.ec2.account import Account, check_id, fingerprint
 from nodeeni.sandbox.ec2.errors import EC2Error, invalid_value
 from nodeeni.sandbox.ec2.filters import INTERFACE_FILTERS, zone_id
 from nodeeni.sandbox.ec2.model import Attachment, Interface
@@ -121,6 +121,8 @@ def delete_network_interface(request: Request) -> Mapping[str, object]:
 def describe_network_interfaces(request: Request) -> Mapping[str, object]:
     account = request.account
     ids = request.parameters.texts("NetworkInterfaceId")
+    for each in ids:
+        check_id("InvalidNetworkInterfaceId", each, "eni")
     page, token = select(
         account,
         request.parameters,
