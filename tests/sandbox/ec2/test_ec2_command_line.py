@@ -41,7 +41,7 @@ async def shell(cloud: Cloud, command: str, **variables: str) -> Any:
 async def test_the_readmes_commands(cloud: Cloud) -> None:
     eni_id, _ = await cloud.attached(2)
     primary = cloud.ec2.interfaces_of(cloud.instance.id)[0].id
-    shown, seen, _ = await asyncio.gather(
+    shown, seen = await asyncio.gather(
         shell(cloud, "aws ec2 describe-network-interfaces --network-interface-ids $ENI_ID", ENI_ID=eni_id),
         shell(
             cloud,
@@ -50,8 +50,8 @@ async def test_the_readmes_commands(cloud: Cloud) -> None:
             '[NetworkInterfaceId,Attachment.DeviceIndex,Status,SubnetId]"',
             INSTANCE_ID=cloud.instance.id,
         ),
-        shell(cloud, f"aws ec2 terminate-instances --instance-ids {cloud.instance.id}"),
     )
+    await shell(cloud, f"aws ec2 terminate-instances --instance-ids {cloud.instance.id}")
     assert shown["NetworkInterfaces"][0]["NetworkInterfaceId"] == eni_id
     assert seen == [[[[primary, 0, "in-use", cloud.subnet.id], [eni_id, 2, "in-use", cloud.subnet.id]]]]
     await eventually(lambda: cloud.ec2.instance(cloud.instance.id).state == "terminated")
