@@ -4,11 +4,11 @@ What EC2 did is read off the inventory's changes, so that it is told once, whoev
 comes from the executor, and what a plan refused from the reconciler, told when it changes.
 """
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from nodeeni.api import names
 from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.memory import attachment_stage
 from nodeeni.ec2.errors import EC2Error
 from nodeeni.ec2.types import Interface
 from nodeeni.kube.events import EventRecorder, ObjectRef
@@ -18,21 +18,16 @@ from nodeeni.plan.policy import Hold
 
 
 class Announcer:
-    def __init__(
-        self, recorder: EventRecorder, cluster: Cluster, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, recorder: EventRecorder, cluster: Cluster) -> None:
         self._recorder = recorder
         self._cluster = cluster
-        self._clock = clock
         self._refused: dict[str, dict[str, str]] = {}  # node → NodeENI uid → what was told last
-        self._since: dict[str, tuple[str, float]] = {}  # interface → its state, seen first at
 
     # -- what happened to interfaces -----------------------------------------------------------------
 
     def interface_changed(self, before: Interface | None, after: Interface | None) -> None:
         """A listener of the inventory."""
-        self._take_time(before, after)
-        was, now = _stage(before), _stage(after)
+        was, now = attachment_stage(before), attachment_stage(after)
         if before is None or was == now:
             return  # what was there when we came is no news
         if now == "attached" and after is not None and after.attachment is not None:
@@ -44,20 +39,6 @@ class Announcer:
             if was in ("attached", "detaching"):
                 self._tell(before, "ENIDetached", f"{before.id} is detached from node {_node(before)}")
             self._tell(before, "ENIDeleted", f"{before.id} of node {_node(before)} is deleted")
-
-    def age(self, eni_id: str) -> float:
-        """Seconds since the interface was first seen in its present state."""
-        _, since = self._since.get(eni_id, ("", self._clock()))
-        return self._clock() - since
-
-    def _take_time(self, before: Interface | None, after: Interface | None) -> None:
-        if after is None:
-            if before is not None:
-                self._since.pop(before.id, None)
-            return
-        stage = _stage(after)
-        if self._since.get(after.id, ("", 0.0))[0] != stage:
-            self._since[after.id] = (stage, self._clock())
 
     def _tell(self, interface: Interface, reason: str, message: str) -> None:
         ref = self._ref(interface.tags.get(names.TAG_UID, ""))
@@ -71,6 +52,18 @@ class Announcer:
         ref = self._ref(action.uid)
         if ref is not None and hold.reported:
             self._recorder.event(ref, "Warning", _failure(action), f"{action.node}: {hold.message}")
+
+    def forcing(self, action: Detach, after: float) -> None:
+        """A detach hangs and is about to be forced, which can leave the device index unusable."""
+        ref = self._ref(action.uid)
+        if ref is not None:
+            self._recorder.event(
+                ref,
+                "Warning",
+                "ENIDetachmentForced",
+                f"{action.node}: {action.eni_id} has been detaching for more than {after:g} s and is detached "
+                f"by force; if index stays unusable, restart instance {action.instance_id}",
+            )
 
     def refusals(self, node: str, refusals: Sequence[Refusal]) -> None:
         """A plan could not be made for these NodeENIs on this node."""
@@ -113,12 +106,6 @@ def _failure(action: Action) -> str:
             return "ENIDeletionFailed"
         case _:
             return "ENIUpdateFailed"
-
-
-def _stage(interface: Interface | None) -> str:
-    if interface is None:
-        return "gone"
-    return interface.attachment.status if interface.attachment else "available"
 
 
 def _node(interface: Interface) -> str:

@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 
 WORKERS = 16  # reconciles under way at once: they wait for look-ups alone, never for EC2's work
 STOP_TIMEOUT = 8.0  # seconds for calls that have begun; the pod is killed after 30
-INVENTORY_GAP = 2.0  # seconds between two reads that both count
+INVENTORY_GAP = 2.0  # seconds between two reads that both count; less where reads lag less than that
 QUIET = 90.0  # seconds without a word from the API server; its watches end and begin anew every 60
 RETRY = 5.0  # seconds
 DEFAULT_REGION = "us-west-2"  # v1.1.0's
@@ -179,7 +179,9 @@ class _Controller:
 
     async def _work(self, ec2: EC2Client, cluster_id: str, region: str, settled_at: float) -> None:
         settings = self._settings
-        inventory = Inventory(ec2, cluster_id, lag=settings.read_lag, gap=INVENTORY_GAP)
+        inventory = Inventory(
+            ec2, cluster_id, lag=settings.read_lag, gap=min(INVENTORY_GAP, settings.read_lag)
+        )
         lookups = Lookups(ec2)
         waiter = Waiter(inventory)
         adoption = Adoption(ec2, self._cluster, inventory)

@@ -154,6 +154,8 @@ class Executor:
                 await self._attach(action)
             case Detach():
                 await self._ec2.detach(action.attachment_id, force=action.force)
+                if action.force:
+                    self._memory.forced(action.eni_id)
                 self._inventory.note_detaching(action.eni_id)
             case Delete():
                 await self._ec2.delete(action.eni_id)

@@ -49,10 +49,18 @@ _REASONS = {
 _Key = TypeVar("_Key")
 
 
+def attachment_stage(interface: Interface | None) -> str:
+    """`attaching`, `attached` or `detaching`; `available` without an attachment, `gone` for None."""
+    if interface is None:
+        return "gone"
+    return interface.attachment.status if interface.attachment else "available"
+
+
 class Memory:
     def __init__(self, read_lag: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._read_lag = read_lag
         self._clock = clock
+        self._since: dict[str, float] = {}  # interface → when it came into its present state
         self._mismatches: dict[tuple[str, str], float] = {}
         self._holds: dict[str, dict[tuple[str, str], Hold]] = {}
         self._generations: dict[tuple[str, str], int] = {}
@@ -101,6 +109,25 @@ class Memory:
         else:
             del self._holds[node]
 
+    # -- interfaces ----------------------------------------------------------------------------------
+
+    def interface_changed(self, before: Interface | None, after: Interface | None) -> None:
+        """A listener of the inventory: since when an interface is in its present state, and what is gone."""
+        if after is not None:
+            if attachment_stage(before) != attachment_stage(after):
+                self._since[after.id] = self._clock()
+        elif before is not None:
+            self._since.pop(before.id, None)
+            self._forget_token(before)
+
+    def age(self, eni_id: str) -> float:
+        """Seconds since the interface came into its present state, or was last detached by force."""
+        return self._clock() - self._since.get(eni_id, self._clock())
+
+    def forced(self, eni_id: str) -> None:
+        """A forced detach was accepted: it gets as much time as the one before."""
+        self._since[eni_id] = self._clock()
+
     # -- client tokens -------------------------------------------------------------------------------
 
     def generations(self, instance_id: str) -> dict[str, int]:
@@ -124,7 +151,7 @@ class Memory:
         del self._mismatches[key]
         return True
 
-    def forget_interface(self, interface: Interface) -> None:
+    def _forget_token(self, interface: Interface) -> None:
         """It is proved gone: the token that made it is spent."""
         uid, instance_id = interface.tags.get(TAG_UID), interface.tags.get(TAG_INSTANCE)
         if uid and instance_id:

@@ -149,7 +149,7 @@ class Reconciler:
             taken_indexes=self._memory.taken_indexes(instance.id) if instance else frozenset(),
             full=bool(instance and self._memory.is_full(instance.id)),
             gone=self._gone(instance),
-            ages={i.id: self._announcer.age(i.id) for i in interfaces},
+            ages={i.id: self._memory.age(i.id) for i in interfaces},
             force_detach_after=self._settings.force_detach_after,
         )
         desired = (
@@ -215,6 +215,9 @@ class Reconciler:
             for action in plan.diff.actions:
                 log.info("would: %s", action.text, extra={"node": name, "nodeeni": action.nodeeni})
             return
+        for action in plan.decision.allowed:
+            if isinstance(action, Detach) and action.force:
+                self._announcer.forcing(action, self._settings.force_detach_after)
         self._executor.sync(name, plan.decision.allowed)
 
     def _take_turns(self, plan: Plan) -> None:

@@ -24,6 +24,7 @@ class Triggers:
 
     def listen(self) -> None:
         """Begin; everything that is there already is told as new, which reconciles every node once."""
+        self._inventory.add_listener(self._memory.interface_changed)
         self._inventory.add_listener(self.interface_changed)
         self._cluster.nodes.add_listener(self.node_changed)
         self._cluster.nodeenis.add_listener(self.nodeeni_changed)
@@ -65,8 +66,6 @@ class Triggers:
                 self._inventory.note_attached(entry.eni_id)
 
     def interface_changed(self, before: Interface | None, after: Interface | None) -> None:
-        if after is None and before is not None:
-            self._memory.forget_interface(before)
         if before is not None and before.attachment is not None:
             left = after is None or after.attachment is None
             if left:

@@ -1,0 +1,182 @@
+"""The stage of the controller's tests: the real controller against the sandbox's two servers.
+
+Everything goes over real sockets. Only delays are shortened: EC2 settles in hundredths of a second, and its
+reads do not lag unless a test says so.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodeeni.api.names import API_VERSION, FINALIZER
+from nodeeni.controller import app
+from nodeeni.sandbox.ec2 import EC2Settings, Interface, quick_settings
+from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET, World, WorldNode
+from nodeeni.settings import controller_settings
+
+Object = dict[str, Any]
+
+LABELS = {"ng": "multi-eni"}
+NAME = "multus-eni-config"
+MUTATING = (
+    "CreateNetworkInterface",
+    "AttachNetworkInterface",
+    "DetachNetworkInterface",
+    "DeleteNetworkInterface",
+    "ModifyNetworkInterfaceAttribute",
+    "CreateTags",
+    "DeleteTags",
+)
+# The sandbox's reads do not lag, so absences need not be waited for as long as with EC2.
+QUICK = ("--metrics-addr=127.0.0.1:0", "--read-lag=200ms", "--node-grace-period=500ms")
+
+
+class Stage:
+    """A world, the controllers on it, and looks at what exists afterwards."""
+
+    def __init__(self, world: World, environment: dict[str, str]) -> None:
+        self.world = world
+        self.ec2 = world.ec2
+        self.kube = world.kube
+        self.environment = environment
+
+    # -- acting --------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def controller(self, *flags: str) -> AsyncIterator[asyncio.Task[int]]:
+        """The real controller, stopped in order at the end of the block."""
+        settings = controller_settings([*QUICK, *flags], self.environment)
+        task = asyncio.create_task(app.run(settings, self.environment))
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def node(self, zone: str = "a", *, matching: bool = True, type: str = "m5.xlarge") -> WorldNode:
+        return await self.world.add_node(zone=zone, type=type, labels=LABELS if matching else {})
+
+    def apply(self, name: str = NAME, **spec: Any) -> Object:
+        """A NodeENI as v1.1.0's README has it, with changes. A field set to None is left out."""
+        whole = {
+            "nodeSelector": LABELS,
+            "subnetID": SUBNET,
+            "securityGroupIDs": [SECURITY_GROUP],
+            "deviceIndex": 2,
+            "deleteOnTermination": True,
+            "description": "Multus ENI",
+        } | spec
+        return self.kube.apply(
+            {
+                "apiVersion": API_VERSION,
+                "kind": "NodeENI",
+                "metadata": {"name": name},
+                "spec": {key: value for key, value in whole.items() if value is not None},
+            }
+        )
+
+    def delete(self, name: str = NAME) -> None:
+        self.kube.delete("networking.k8s.aws", "nodeenis", name)
+
+    # -- looking -------------------------------------------------------------------------------------
+
+    def ours(self, nodeeni: str = NAME, node: WorldNode | None = None) -> list[Interface]:
+        """The interfaces of a NodeENI in EC2, or of one node of it."""
+        tags = {"NodeENI": nodeeni} | ({"Node": node.name} if node else {})
+        return self.ec2.interfaces(**tags)
+
+    def status(self, name: str = NAME) -> Object:
+        nodeeni = self.world.nodeeni(name)
+        return dict((nodeeni or {}).get("status") or {})
+
+    def row(self, node: WorldNode, name: str = NAME) -> Object:
+        rows = self.status(name).get("attachments", [])
+        return next((dict(row) for row in rows if row["nodeID"] == node.name), {})
+
+    def condition(self, kind: str, name: str = NAME) -> Object:
+        conditions = self.status(name).get("conditions", [])
+        return next((dict(entry) for entry in conditions if entry["type"] == kind), {})
+
+    def events(self) -> list[tuple[str, str]]:
+        return [(event["reason"], event["message"]) for event in self.kube.objects("", "events")]
+
+    def reasons(self) -> set[str]:
+        return {reason for reason, _ in self.events()}
+
+    def calls(self) -> Counter[str]:
+        """Calls that changed something or tried to, by action."""
+        counted = {action: self.ec2.calls.by_action[action] for action in MUTATING}
+        return Counter({action: count for action, count in counted.items() if count})
+
+    def has_finalizer(self, name: str = NAME) -> bool:
+        nodeeni = self.world.nodeeni(name)
+        return nodeeni is not None and FINALIZER in nodeeni["metadata"].get("finalizers", [])
+
+    # -- waiting -------------------------------------------------------------------------------------
+
+    async def until(self, holds: Callable[[], Any], timeout: float = 15.0) -> None:
+        """Wait for a condition; what does not come true in time fails the test, with how things stand."""
+        deadline = time.monotonic() + timeout
+        while not holds():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {timeout:g} s; {self._picture()}")
+            await asyncio.sleep(0.01)
+
+    async def until_attached(self, *nodes: WorldNode, name: str = NAME) -> None:
+        await self.until(lambda: all(self.row(node, name).get("status") == "attached" for node in nodes))
+
+    async def until_deleted(self, name: str = NAME) -> None:
+        await self.until(lambda: self.world.nodeeni(name) is None)
+
+    async def stays(self, holds: Callable[[], Any], seconds: float = 1.0) -> None:
+        """The condition holds all the time for so long: for what must *not* happen."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert holds(), self._picture()
+            await asyncio.sleep(0.02)
+
+    def _picture(self) -> str:
+        interfaces = [(i.id, i.tags.get("Node"), i.attachment) for i in self.ec2.secondary_interfaces()]
+        statuses = {n["metadata"]["name"]: n.get("status") for n in self._nodeenis()}
+        return f"EC2 has {interfaces}; calls {dict(self.calls())}; status {statuses}; events {self.events()}"
+
+    def _nodeenis(self) -> list[Object]:
+        return self.kube.objects("networking.k8s.aws", "nodeenis")
+
+
+@asynccontextmanager
+async def staged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: EC2Settings
+) -> AsyncIterator[Stage]:
+    async with World(settings) as world:
+        environment = world.environment(tmp_path / "kubeconfig")
+        for name, value in environment.items():  # botocore reads the process's own
+            monkeypatch.setenv(name, value)
+        yield Stage(world, environment)
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    async with staged(tmp_path, monkeypatch, quick_settings()) as made:
+        yield made
+
+
+@pytest.fixture
+async def metered_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    """EC2 with small buckets, which are soon empty."""
+    buckets = {"CreateNetworkInterface": (5.0, 20.0), "AttachNetworkInterface": (5.0, 20.0)}
+    async with staged(tmp_path, monkeypatch, quick_settings(buckets=buckets)) as made:
+        yield made
+
+
+@pytest.fixture
+async def lagging_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    """EC2 whose reads are a second behind its writes."""
+    async with staged(tmp_path, monkeypatch, quick_settings(stale_reads=1.0)) as made:
+        yield made

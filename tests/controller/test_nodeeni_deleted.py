@@ -1,0 +1,68 @@
+"""A NodeENI is deleted: the finalizer holds it until EC2 shows, twice, that nothing of it is left."""
+
+from .conftest import NAME, Stage
+
+
+async def test_everything_goes_and_then_the_object(stage: Stage) -> None:
+    nodes = [await stage.node() for _ in range(3)]
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(*nodes)
+        stage.delete()
+        assert stage.world.nodeeni(NAME) is not None
+        await stage.until_deleted()
+        assert stage.ours() == []
+        await stage.until(lambda: not stage.kube.objects("networking.k8s.aws", "eninodes"))
+
+
+async def test_the_finalizer_stays_while_a_detach_hangs(stage: Stage) -> None:
+    node = await stage.node()
+    stage.apply()
+    stage.ec2.faults.stick("DetachNetworkInterface")
+    async with stage.controller("--force-detach-after=1s"):
+        await stage.until_attached(node)
+        stage.delete()
+        await stage.until(lambda: stage.row(node).get("status") == "detaching")
+        assert stage.has_finalizer()
+        await stage.until_deleted()
+    assert stage.ours() == []
+    forced = [c.parameters.get("Force") for c in stage.ec2.calls.of("DetachNetworkInterface")]
+    assert forced == ["false", "true"]
+
+
+async def test_one_that_never_matched_goes_at_once(stage: Stage) -> None:
+    stage.apply()
+    async with stage.controller():
+        await stage.until(stage.has_finalizer)
+        stage.delete()
+        await stage.until_deleted()
+    assert stage.calls() == {}
+
+
+async def test_deleted_while_no_controller_runs(stage: Stage) -> None:
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(node)
+    stage.delete()
+    assert stage.world.nodeeni(NAME) is not None
+    async with stage.controller():
+        await stage.until_deleted()
+    assert stage.ec2.secondary_interfaces() == []
+
+
+async def test_deleted_and_made_again_under_the_same_name(stage: Stage) -> None:
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(node)
+        (first,) = stage.ours()
+        stage.delete()
+        await stage.until_deleted()
+        stage.apply()
+        await stage.until_attached(node)
+    (second,) = stage.ours()
+    assert second.id != first.id
+    assert (
+        second.tags["nodeeni.networking.k8s.aws/uid"] == stage.world.nodeeni(NAME)["metadata"]["uid"]  # type: ignore[index]
+    )
