@@ -7,8 +7,9 @@ schema, rules that compile. So a manifest that this server takes is one that a c
 from collections.abc import Iterator
 from typing import Any
 
+from nodeeni.sandbox.kube.builtin import OBJECT_META
 from nodeeni.sandbox.kube.cel import Rules, compile_rules
-from nodeeni.sandbox.kube.resources import OBJECT_META, Column, Resource
+from nodeeni.sandbox.kube.resources import Column, Resource
 from nodeeni.sandbox.kube.schema import INT_OR_STRING, PRESERVE, child
 from nodeeni.sandbox.kube.status import (
     Cause,

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from nodeeni.sandbox.kube import crd
-from nodeeni.sandbox.kube.operations import FOREGROUND, ORPHAN, Deletion, Operations, Options, Target
+from nodeeni.sandbox.kube.operations import FOREGROUND, ORPHAN, Operations
 from nodeeni.sandbox.kube.status import Object
 from nodeeni.sandbox.kube.storage import Change, Entry, Key
+from nodeeni.sandbox.kube.targets import Deletion, Options, Target
 
 CRDS = "customresourcedefinitions.apiextensions.k8s.io"
 

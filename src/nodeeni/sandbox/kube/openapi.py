@@ -5,7 +5,8 @@ apply` looks whether PATCH takes `fieldValidation`.
 from collections.abc import Iterable
 from typing import Any
 
-from nodeeni.sandbox.kube.resources import OBJECT_META, Registry, Resource
+from nodeeni.sandbox.kube.builtin import OBJECT_META
+from nodeeni.sandbox.kube.resources import Registry, Resource
 from nodeeni.sandbox.kube.status import Object
 
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"

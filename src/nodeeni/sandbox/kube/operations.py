@@ -2,7 +2,7 @@
 stored. HTTP is not known here.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from nodeeni.sandbox.kube import cel, crd, kinds, managed, metadata, patches, schema
@@ -23,51 +23,26 @@ from nodeeni.sandbox.kube.status import (
     required,
     unsupported_media_type,
 )
-from nodeeni.sandbox.kube.storage import Entry, Key, Store
+from nodeeni.sandbox.kube.storage import Entry, Store
+from nodeeni.sandbox.kube.targets import Deletion, Options, Target, Written
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 
 
-@dataclass(slots=True)
-class Options:
-    """How a write is done. `field_validation` is Strict, Warn or Ignore; `warnings` collects what the
-    response's Warning headers say."""
-
-    manager: str = "unknown"
-    dry_run: bool = False
-    force: bool = False
-    field_validation: str = "Warn"
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Deletion:
-    """The DeleteOptions that matter here. `propagation` is Background, Foreground or Orphan."""
-
-    uid: str | None = None
-    resource_version: str | None = None
-    propagation: str = "Background"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a request is about: the resource, the key, and `status` if it is about that subresource."""
-
-    resource: Resource
-    key: Key
-    subresource: str = ""
-
-    @property
-    def storage(self) -> str:
-        return self.resource.stored_in
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """The object after the write; `created` says that the write made it."""
-
-    obj: Object
-    created: bool = False
+# Faults of the schema that keep the API server from evaluating the CEL rules at all.
+_BLOCKING = frozenset(
+    (
+        "FieldValueNotSupported",
+        "FieldValueRequired",
+        "FieldValueTooLong",
+        "FieldValueTooMany",
+        "FieldValueTypeInvalid",
+    )
+)
+_NOT_CHECKED = (
+    "some validation rules were not checked because the object was invalid; correct the existing errors to "
+    "complete validation"
+)
 
 
 class Operations:
@@ -94,13 +69,16 @@ class Operations:
         self._check_namespace(resource, namespace)
         obj = {**obj, "metadata": metadata.fresh(resource, obj, namespace)}
         target = replace(target, key=(namespace, obj["metadata"].get("name") or ""))
-        obj = self._settled(resource, kinds.prepared(resource, obj), None, options)
+        obj = self._settled(resource, obj, None, options)
+        sent = obj
+        obj = kinds.prepared(resource, obj)
         self._check(resource, obj, None)
         if self.store.get(target.storage, target.key) is not None:
             raise already_exists(resource.plural, resource.group, target.key[1])
         obj = self._established(resource, obj)
         if owners is None:
-            changed, _ = managed.differences(resource.schema, None, obj)
+            sent = {k: v for k, v in sent.items() if not (k == "status" and resource.status)}
+            changed, _ = managed.differences(resource.schema, None, sent)
             me = Manager(options.manager, "Update", resource.api_version)
             owners = managed.after_update({}, changed, set(), me, metadata.timestamp())
         return Written(self._commit(target, managed.write(obj, owners), options), created=True)
@@ -194,12 +172,12 @@ class Operations:
         obj = {**obj, "metadata": metadata.carried(old["metadata"], obj["metadata"])}
         obj = self._settled(resource, obj, old, options)
         self._check(resource, obj, old)
+        if owners is None:
+            owners = self._owners_after(target, old, obj, options)
         obj = self._established(resource, obj)
         if resource.generation and not target.subresource and _spec_changed(resource, old, obj):
             counted = {**obj["metadata"], "generation": old["metadata"].get("generation", 0) + 1}
             obj = {**obj, "metadata": counted}
-        if owners is None:
-            owners = self._owners_after(target, old, obj, options)
         obj = managed.write(obj, owners)
         if obj == old:
             return old
@@ -326,7 +304,9 @@ class Operations:
             before = {k: v for k, v in old.items() if k != "metadata"}
         causes.extend(schema.validate(resource.schema, without, before, ""))
         rules = self.rules.get((resource.group, resource.version, resource.plural))
-        if rules is not None and not causes:
+        if rules is not None and any(cause.reason in _BLOCKING for cause in causes):
+            causes.append(invalid_value("<nil>", "null", _NOT_CHECKED))
+        elif rules is not None:
             causes.extend(cel.check(rules, resource.schema, obj, ABSENT if old is None else old, ""))
         if resource.plural == "customresourcedefinitions":
             causes.extend(crd.check_definition(obj))

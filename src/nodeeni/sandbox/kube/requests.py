@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from nodeeni.sandbox.kube import patches
-from nodeeni.sandbox.kube.operations import Deletion, Options, Target
 from nodeeni.sandbox.kube.resources import Registry, Resource
 from nodeeni.sandbox.kube.status import (
     Object,
@@ -17,6 +16,7 @@ from nodeeni.sandbox.kube.status import (
     not_supported,
     unsupported_media_type,
 )
+from nodeeni.sandbox.kube.targets import Deletion, Options, Target
 
 
 @dataclass(frozen=True, slots=True)

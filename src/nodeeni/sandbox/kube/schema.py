@@ -78,6 +78,8 @@ def settle(schema: Object, value: Any, old: Any, path: str, unknown: list[str], 
     """
     if old is not ABSENT and value == old:
         return old
+    if _is_inert(schema):
+        return value
     if isinstance(value, dict):
         return _settle_object(schema, value, old, path, unknown, free)
     if isinstance(value, list):
@@ -88,6 +90,19 @@ def settle(schema: Object, value: Any, old: Any, path: str, unknown: list[str], 
             for i, item in enumerate(value)
         ]
     return value
+
+
+_SCALARS = ("string", "integer", "number", "boolean")
+
+
+def _is_inert(schema: Object) -> bool:
+    """Whether nothing below can be unknown or defaulted: a free object, or a map of scalars."""
+    if "properties" in schema or "items" in schema:
+        return False
+    extra = schema.get("additionalProperties")
+    if isinstance(extra, dict):
+        return extra.get("type") in _SCALARS
+    return not schema or bool(schema.get(PRESERVE))
 
 
 def _settle_object(
@@ -212,13 +227,13 @@ def _validate_object(schema: Object, value: Object, old: Any, path: str) -> Iter
     for name in schema.get("required", ()):
         if name not in value:
             yield required(child(path, name))
+    if "properties" not in schema and "additionalProperties" not in schema:
+        return
     known_old = old if isinstance(old, dict) else {}
-    declared = schema.get("properties", {})
     for name, held in value.items():
         field = property_schema(schema, name)
         if field:
-            place = child(path, name) if name in declared else f"{path}.{name}"
-            yield from validate(field, held, known_old.get(name, ABSENT), place)
+            yield from validate(field, held, known_old.get(name, ABSENT), child(path, name))
 
 
 def _validate_list(schema: Object, value: list[Any], old: Any, path: str) -> Iterator[Cause]:

@@ -99,7 +99,7 @@ class Stream:
         bookmark_at = loop.time() + self._bookmark_every if self._asked.bookmarks else end
         while (now := loop.time()) < end:
             if self._opened.broken is not None:
-                await self._break(transport, end)
+                await self._break(watcher, transport, end)
                 return
             watcher.wake.clear()
             if watcher.pending:
@@ -123,7 +123,7 @@ class Stream:
         if body:
             await self._response.write(body)
 
-    async def _break(self, transport: asyncio.Transport | None, end: float) -> None:
+    async def _break(self, watcher: Watcher, transport: asyncio.Transport | None, end: float) -> None:
         match self._opened.broken:
             case "gone":
                 await self._gone("too old resource version: broken by a test")
@@ -133,7 +133,7 @@ class Stream:
             case "silent":
                 await asyncio.sleep(end - asyncio.get_running_loop().time())
             case _:
-                pass
+                await self._write(self._frames(watcher.pending))
 
     async def _gone(self, message: str) -> None:
         event = {"type": "ERROR", "object": expired(message).status()}

@@ -1,0 +1,50 @@
+"""A fresh API server for each test, ways to talk to it, and a CRD to try it with."""
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+from tests.sandbox.kube.clients import Client, Kubectl
+
+from nodeeni.sandbox.kube import KubeServer
+
+_HERE = Path(__file__).parent
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[KubeServer]:
+    server = KubeServer()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+def definition() -> dict[str, Any]:
+    """A CRD with something of everything that is checked: defaults, patterns, limits, lists, rules."""
+    loaded: dict[str, Any] = msgspec.yaml.decode((_HERE / "widgets_crd.yaml").read_bytes())
+    return loaded
+
+
+@pytest.fixture
+def widgets(server: KubeServer, definition: dict[str, Any]) -> KubeServer:
+    """The server, serving widgets."""
+    server.create(definition)
+    return server
+
+
+@pytest.fixture
+async def client(server: KubeServer) -> AsyncIterator[Client]:
+    async with aiohttp.ClientSession(server.url) as session:
+        yield Client(session)
+
+
+@pytest.fixture
+def kubectl(server: KubeServer, tmp_path: Path) -> Kubectl:
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed")
+    return Kubectl(tmp_path, server.kubeconfig())
