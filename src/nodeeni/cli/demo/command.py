@@ -1,0 +1,123 @@
+"""Flags in, demo played, exit status out: 0 all came and all went, 1 something did not, 130 Ctrl-C."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from argparse import SUPPRESS, Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from nodeeni.cli.demo import screen
+from nodeeni.cli.demo.observer import StepFailed
+from nodeeni.cli.demo.scenes import NODES_SHOWN, Scenes
+from nodeeni.cli.demo.summary import print_summary
+from nodeeni.cli.flags import Flags
+from nodeeni.cli.kernels import Kernels, find_kernels
+from nodeeni.cli.stage import Stage
+from nodeeni.sandbox.ec2 import Delay, EC2Settings
+
+MANIFEST = "multus-eni.yaml"
+LOG_TAIL = 12  # lines shown of the controller's log when something fails
+FAST = 0.1  # of EC2's usual times
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = _parse(arguments)
+    kernels = find_kernels("demo", arguments, wanted=options.kernels)
+    directory = Path(tempfile.mkdtemp(prefix="nodeeni-demo-"))
+    try:
+        status = asyncio.run(_until_signal(options, kernels, directory))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        status = 130
+        print("\nstopped; nothing is left running", file=sys.stderr)
+    if status != 1:
+        shutil.rmtree(directory)
+    return status
+
+
+def _parse(arguments: Sequence[str]) -> Namespace:
+    flags = Flags("demo", "See it work in a minute: no AWS, no cluster, no root needed.")
+    flags.add_argument(
+        "--fast", action="store_true", help="a simulated EC2 ten times as fast as the real one"
+    )
+    flags.add_argument(
+        "--no-kernels", dest="kernels", action="store_false", help="leave the nodes' kernels and agents out"
+    )
+    flags.add_argument("--in-user-namespace", action="store_true", help=SUPPRESS)
+    return flags.parse_args(list(arguments))
+
+
+async def _until_signal(options: Namespace, kernels: Kernels, directory: Path) -> int:
+    """SIGTERM is met as Ctrl-C is: everything that was started is ended."""
+    playing = asyncio.current_task()
+    assert playing is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
+    return await _play(options, kernels, directory)
+
+
+async def _play(options: Namespace, kernels: Kernels, directory: Path) -> int:
+    console = screen.console()
+    settings = fast_settings(FAST) if options.fast else EC2Settings()
+    with screen.Screen(console) as shown:
+        _introduce(shown, kernels)
+        async with Stage(directory, settings, kernels=kernels.usable) as stage:
+            scenes = Scenes(stage, shown, _manifest())
+            try:
+                left = await scenes.play()
+            except StepFailed as failure:
+                shown.settle()
+                _show_failure(console, str(failure), directory)
+                return 1
+            assert scenes.observer is not None
+            milestones = list(scenes.observer.milestones.values())
+            print_summary(console, stage.world.ec2.calls, milestones, left, settings)
+            if left.nothing:
+                return 0
+            _show_failure(console, "something is left", directory)
+            return 1
+
+
+def _introduce(shown: screen.Screen, kernels: Kernels) -> None:
+    shown.title("nodeeni demo")
+    agents = f"{NODES_SHOWN} agents in network namespaces" if kernels.usable else "no agents"
+    shown.note(f"API server and EC2 on loopback; one controller and {agents}, real processes")
+    if not kernels.usable:
+        shown.note(f"the nodes' kernels are left out: {kernels.reason}")
+
+
+def fast_settings(factor: float) -> EC2Settings:
+    """EC2 with all its times multiplied by `factor`."""
+    usual = EC2Settings()
+
+    def scaled(delay: Delay) -> Delay:
+        return Delay(delay.seconds * factor)
+
+    replies: Mapping[str, Delay] = {action: scaled(delay) for action, delay in usual.replies.items()}
+    return EC2Settings(
+        replies=replies,
+        reply=scaled(usual.reply),
+        attaching=scaled(usual.attaching),
+        detaching=scaled(usual.detaching),
+        terminating=scaled(usual.terminating),
+    )
+
+
+def _manifest() -> Path:
+    """Of the installed package, else of the checkout that this is."""
+    here = Path(__file__).parent
+    installed = here / MANIFEST
+    return installed if installed.exists() else here.parents[3] / "examples" / MANIFEST
+
+
+def _show_failure(console: Console, what: str, directory: Path) -> None:
+    console.print(f"\nFAILED: {what}", style="bold red", markup=False)
+    log = directory / "controller.log"
+    if log.exists():
+        for line in log.read_text(errors="replace").splitlines()[-LOG_TAIL:]:
+            console.print(f"  {line}", markup=False, soft_wrap=True)
+    console.print(f"logs: {directory}{os.sep}*.log", markup=False, soft_wrap=True)
