@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.agent.situation import Kernel, Node
+from tests.agent.situation import Node, a_node
 
 from nodeeni.sandbox.hosts import probe
 from nodeeni.sandbox.kube import KubeServer
@@ -18,17 +18,8 @@ def namespaces() -> None:
 @pytest.fixture
 async def bare_node(namespaces: None, tmp_path: Path) -> AsyncIterator[Node]:
     """A kernel without a primary interface, and an API server without our CRDs."""
-    kube = KubeServer()
-    await kube.start()
-    kernel = Kernel()
-    node = Node(kernel, kube, tmp_path)
-    await node.relay.open()
-    yield node
-    codes = [await agent.stop() for agent in node.agents]
-    await node.relay.cut()
-    kernel.remove()
-    await kube.stop()
-    assert codes == [0] * len(codes)
+    async with a_node(KubeServer(), tmp_path) as node:
+        yield node
 
 
 @pytest.fixture

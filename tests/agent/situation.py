@@ -2,6 +2,7 @@
 the agent as the process that it is in a cluster."""
 
 import asyncio
+import contextlib
 import ctypes
 import itertools
 import json
@@ -11,7 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,7 @@ class Kernel:
 
     def ip(self, *commands: str) -> None:
         """Commands of `ip`, all by one process."""
-        command = ["ip", "-n", self.name, "-batch", "-"]
-        subprocess.run(command, input="\n".join(commands), text=True, check=True, capture_output=True)
+        _batch(self.name, commands)
 
     def add_primary(self, name: str = "eth0", address: str = "02:00:00:00:ff:01") -> None:
         self.ip(
@@ -68,8 +68,7 @@ class Kernel:
         return f"link add {name} address {address} type veth peer name p{name} netns {self.switch}"
 
     def on_switch(self, *commands: str) -> None:
-        command = ["ip", "-n", self.switch, "-batch", "-"]
-        subprocess.run(command, input="\n".join(commands), text=True, check=True, capture_output=True)
+        _batch(self.switch, commands)
 
     def links(self) -> dict[str, Link]:
         """Links by name, as `ip -j -d link` shows them."""
@@ -114,6 +113,12 @@ class Kernel:
         thread.start()
         thread.join()
         return found[0]
+
+
+def _batch(namespace: str, commands: Sequence[str]) -> None:
+    command = ["ip", "-n", namespace, "-batch", "-"]
+    done = subprocess.run(command, input="\n".join(commands), text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 class Relay:
@@ -207,7 +212,7 @@ class Node:
         entries = [
             {
                 "nodeENI": "multus",
-                "eniID": f"eni-{interface['macAddress'][-2:]}",
+                "eniID": f"eni-{number}",
                 "deviceIndex": number,
                 "networkCardIndex": 0,
                 **interface,
@@ -260,3 +265,20 @@ class Node:
 
     def status_writes(self) -> int:
         return self.kube.requests["patch", "eninodes/status"]
+
+
+@contextlib.asynccontextmanager
+async def a_node(kube: KubeServer, directory: Path) -> AsyncIterator[Node]:
+    """A kernel without a primary interface, and this API server without our CRDs; every agent ends well."""
+    await kube.start()
+    kernel = Kernel()
+    node = Node(kernel, kube, directory)
+    await node.relay.open()
+    try:
+        yield node
+    finally:
+        codes = [await agent.stop() for agent in node.agents]
+        await node.relay.cut()
+        kernel.remove()
+        await kube.stop()
+    assert codes == [0] * len(codes)

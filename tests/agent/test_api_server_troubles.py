@@ -4,12 +4,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.agent.situation import GROUP, NODE, PLURAL, Kernel, Node, until
+from tests.agent.situation import GROUP, NODE, PLURAL, Node, a_node, until
 
 from nodeeni.sandbox.kube import KubeServer
 
 MAC = "02:00:00:00:00:01"
 WISH = {"macAddress": MAC, "mtu": 9001, "interfaceName": "multus"}
+AWAY = "the API server cannot be used, links are served meanwhile"
 UP = {"macAddress": MAC, "linkName": "eth1", "state": "Up", "mtu": 9001}
 
 
@@ -24,11 +25,11 @@ async def test_links_come_up_while_the_api_server_is_away(node: Node) -> None:
     await node.relay.cut()
     node.kernel.ip(node.kernel.adding("eth1", MAC))
     await until(lambda: node.kernel.state("eth1") == (True, 9001, ["multus"]))
-    await until(lambda: agent.said("the API server does not answer, links are served meanwhile"))
+    await until(lambda: agent.said(AWAY))
     assert node.reported()[0]["state"] == "Missing"
     await node.relay.open()
     await node.until_reported(UP)
-    assert len(agent.said("the API server does not answer, links are served meanwhile")) == 1
+    assert len(agent.said(AWAY)) == 1
 
 
 @pytest.mark.parametrize("how", ["end", "reset", "gone"])
@@ -48,7 +49,7 @@ async def test_a_watch_that_breaks_is_taken_up_again(node: Node, how: str) -> No
 async def test_an_error_at_the_start_is_tried_again(node: Node, status: int) -> None:
     node.kernel.ip(node.kernel.adding("eth1", MAC))
     node.list_links(WISH)
-    node.kube.faults.fail(status, resource=PLURAL, times=2)
+    node.kube.faults.fail(status, resource=PLURAL)
     node.kube.faults.fail(status, verb="patch", times=1)
     await node.start_agent()
     await node.until_reported(UP)
@@ -112,46 +113,44 @@ async def test_another_nodes_object_is_not_watched(node: Node) -> None:
     assert node.kernel.state("eth1") == (False, 1500, [])
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[str, str]:
-    paths = str(tmp_path / "server.crt"), str(tmp_path / "server.key")
+def make_certificate(directory: Path, name: str) -> tuple[str, str]:
+    """(certificate, key) that it signed itself."""
+    paths = str(directory / "server.crt"), str(directory / "server.key")
     command = (
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=api"
     )
-    alternative = ["-addext", "subjectAltName=IP:127.0.0.1", "-out", paths[0], "-keyout", paths[1]]
-    subprocess.run([*command.split(), *alternative], check=True, capture_output=True)
+    more = ["-addext", f"subjectAltName={name}", "-out", paths[0], "-keyout", paths[1]]
+    subprocess.run([*command.split(), *more], check=True, capture_output=True)
     return paths
 
 
-async def test_over_tls_with_a_token_that_is_renewed(
-    namespaces: None, tmp_path: Path, certificate: tuple[str, str]
-) -> None:
+@pytest.mark.parametrize("name", ["IP:127.0.0.1", "DNS:api.example"])
+async def test_over_tls_with_a_token_that_is_renewed(namespaces: None, tmp_path: Path, name: str) -> None:
     """And with the memory that the agent may take: 26 MB, of which 14 MB are its own."""
-    kube = KubeServer(tokens=["first"], certfile=certificate[0], keyfile=certificate[1])
-    await kube.start()
-    kernel = Kernel()
-    node = Node(kernel, kube, tmp_path)
-    await node.relay.open()
-    kernel.add_primary()
-    node.apply_crds()
+    certificate, key = make_certificate(tmp_path, name)
+    kube = KubeServer(tokens=["first"], certfile=certificate, keyfile=key)
     token = tmp_path / "token"
     token.write_text("first")
-    agent = await node.start_agent(kubeconfig=kube.kubeconfig().replace("token: first", "tokenFile: token"))
-    node.list_links(WISH)
-    kernel.ip(kernel.adding("eth1", MAC))
-    await node.until_reported(UP)
-    kube.tokens = {"second"}
-    kube.faults.break_watches("reset")
-    await until(lambda: agent.said("the API server does not answer, links are served meanwhile"))
-    token.write_text("second")
-    node.list_links({**WISH, "mtu": 8000})
-    await node.until_reported({**UP, "mtu": 8000})
-    memory = agent.memory()
-    assert (memory["VmRSS"] <= 26 * 1024, memory["RssAnon"] <= 14 * 1024) == (True, True), memory
-    assert await agent.stop() == 0
-    await node.relay.cut()
-    kernel.remove()
-    await kube.stop()
+    async with a_node(kube, tmp_path) as node:
+        node.kernel.add_primary()
+        node.apply_crds()
+        kubeconfig = kube.kubeconfig().replace("token: first", "tokenFile: token")
+        if name.startswith("DNS"):
+            kubeconfig = kubeconfig.replace("    server:", "    tls-server-name: api.example\n    server:")
+        agent = await node.start_agent(kubeconfig=kubeconfig)
+        node.list_links(WISH)
+        node.kernel.ip(node.kernel.adding("eth1", MAC))
+        await node.until_reported(UP)
+        kube.tokens.add("second")
+        kube.tokens.discard("first")
+        kube.faults.break_watches("reset")
+        await until(lambda: agent.said("the API server refuses the token, links are served meanwhile"))
+        token.write_text("second")
+        node.list_links({**WISH, "mtu": 8000})
+        await node.until_reported({**UP, "mtu": 8000})
+        memory = agent.memory()
+        assert memory["VmRSS"] <= 26 * 1024
+        assert memory["RssAnon"] <= 14 * 1024
 
 
 async def test_health_and_metrics(node: Node) -> None:

@@ -49,6 +49,7 @@ async def test_two_next_hops_of_one_default_route_are_both_primary(bare_node: No
         "route replace default nexthop via 10.0.0.1 dev eth0 nexthop via 10.0.9.1 dev eth9",
     )
     agent = await node.start_agent()
+    await until(lambda: agent.said("primary interface found, never touched"))
     assert agent.said("primary interface found, never touched")[0]["links"] == ["eth0", "eth9"]
 
 
@@ -72,8 +73,8 @@ async def test_an_ipv6_default_route_counts_where_there_is_no_ipv4(bare_node: No
     node.kernel.ip(
         node.kernel.adding("eth0", PRIMARY),
         "link set eth0 up",
-        "-6 addr add fd00::5/64 dev eth0 nodad",
-        "-6 route add default via fd00::1 dev eth0",
+        "addr add fd00::5/64 dev eth0 nodad",
+        "route add ::/0 via fd00::1 dev eth0",
     )
     before = node.kernel.links()["eth0"]["flags"]
     node.list_links({"macAddress": PRIMARY, "mtu": 9001})

@@ -51,7 +51,7 @@ async def test_links_of_every_kind_that_this_kernel_has(kernel: Kernel) -> None:
         "link add br0 type bridge",
         "link set eth0 master br0",
         "link property add dev eth0 altname enp0s5 altname a-name-of-more-than-fifteen-characters",
-        "link add link eth0 name mac0 type macvlan",
+        "link add link br0 name mac0 type macvlan",
         "link add ifb7 type ifb",
     )
 

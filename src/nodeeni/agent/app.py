@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def main(argv: list[str]) -> int:
-    """Run until SIGTERM or SIGINT. Exit status: 0 stopped, 1 the kernel or an address refused, 2 usage."""
+    """Run until SIGTERM or SIGINT. Exit status: 0 stopped, 1 failed or refused by the kernel, 2 usage."""
     try:
         settings = agent_settings(argv)
         access = read_kubeconfig(settings.kubeconfig) if settings.kubeconfig else in_cluster(os.environ)
@@ -47,11 +47,12 @@ def main(argv: list[str]) -> int:
 
 def _run(settings: AgentSettings, access: Access | None) -> int:
     counters, mailbox, stop = Counters(), Mailbox(), threading.Event()
+    threads = _Threads(mailbox)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: mailbox.stop())
     if settings.metrics_addr is not None:
         health = Health(listen(settings.metrics_addr), counters, 2 * settings.check_interval + 10)
-        _start(health.run, "health")
+        threads.start(health.run)
     if settings.spec_file and (kept := load_spec(settings.spec_file)):
         mailbox.put(kept)
     report: Callable[[int, tuple[Report, ...]], None] = _no_report
@@ -61,8 +62,8 @@ def _run(settings: AgentSettings, access: Access | None) -> int:
         api = ENINodeApi(access, settings.node_name)
         reporter = Reporter(api, counters, stop)
         intake = _Intake(mailbox, reporter, settings.spec_file)
-        _start(Watch(api, intake.see, counters, stop).run, "watch")
-        _start(reporter.run, "reporter")
+        threads.start(Watch(api, intake.see, counters, stop).run)
+        threads.start(reporter.run)
         report = reporter.offer
     rules = Rules(
         Policy(settings.physical, settings.eni_pattern, settings.ignore_interfaces),
@@ -74,7 +75,7 @@ def _run(settings: AgentSettings, access: Access | None) -> int:
     ).run()
     stop.set()
     log.info("the ENI manager has stopped")
-    return 0
+    return 1 if threads.failed else 0
 
 
 class _Intake:
@@ -97,9 +98,24 @@ class _Intake:
             keep_spec(self._spec_file, eninode)
 
 
-def _start(work: Callable[[], None], name: str) -> None:
-    """In a thread that may be anywhere when the process ends: nothing that it does needs finishing."""
-    threading.Thread(target=work, name=name, daemon=True).start()
+class _Threads:
+    """May be anywhere when the process ends: nothing that they do needs finishing. One that fails ends the
+    process, since an agent that no longer hears or tells is worse than one that is started anew."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+        self.failed = False
+
+    def start(self, work: Callable[[], None]) -> None:
+        threading.Thread(target=self._run, args=(work,), daemon=True).start()
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception:
+            log.exception("a thread failed, the ENI manager ends")
+            self.failed = True
+            self._mailbox.stop()
 
 
 def _no_report(_generation: int, _reports: tuple[Report, ...]) -> None:

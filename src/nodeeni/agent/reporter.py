@@ -51,15 +51,10 @@ class Reporter:
             self._due = True
             self._changed.notify()
 
-    def wake(self) -> None:
-        """After `stop` was set."""
-        with self._changed:
-            self._changed.notify()
-
     def run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._due or self._stop.is_set())
+                self._changed.wait_for(lambda: self._due)
             if self._stop.wait(COALESCE):
                 return
             try:

@@ -5,7 +5,7 @@ import random
 import threading
 from collections.abc import Callable
 
-from nodeeni.agent.api import ApiError, ENINodeApi, Gone, NotFound
+from nodeeni.agent.api import ApiError, ENINodeApi, Gone, NotFound, Unauthorized
 from nodeeni.agent.counters import Counters
 from nodeeni.agent.spec import JSON
 
@@ -78,9 +78,11 @@ class Watch:
         if type(error) is self._told:
             return
         self._told = type(error)
-        if isinstance(error, NotFound):
-            log.warning("the cluster knows no ENINodes: is the CRD applied?", extra={"error": str(error)})
-        else:
-            log.warning(
-                "the API server does not answer, links are served meanwhile", extra={"error": str(error)}
-            )
+        message = _TROUBLES.get(type(error), "the API server cannot be used, links are served meanwhile")
+        log.warning(message, extra={"error": str(error)})
+
+
+_TROUBLES: dict[type[ApiError], str] = {
+    NotFound: "the cluster knows no ENINodes: is the CRD applied?",
+    Unauthorized: "the API server refuses the token, links are served meanwhile",
+}
