@@ -154,11 +154,12 @@ async def test_rotated_token_is_read_again(tmp_path: Path) -> None:
     client = KubeClient.connect(str(path))
     assert (await client.get(NAMESPACES, "default", Thing)).metadata.name == "default"
 
-    server.tokens = {"new"}
+    server.tokens.remove("old")
     token.write_text("new\n")
     assert (await client.get(NAMESPACES, "default", Thing)).metadata.name == "default"
     token.unlink()
-    server.tokens = {"third"}
+    server.tokens.add("third")
+    server.tokens.remove("new")
     with pytest.raises(errors.Unauthorized, match="token"):
         await client.get(NAMESPACES, "default", Thing)
     await client.close()

@@ -87,6 +87,17 @@ async def test_repetition_is_counted(server: KubeServer, client: KubeClient, bac
     ]
 
 
+async def test_repetition_before_the_first_write_is_one_write(
+    server: KubeServer, client: KubeClient, background: Background
+) -> None:
+    records = recorder(client, background)
+    for _ in range(40):
+        records.event(NODEENI, "Normal", "ENIAttached", "many")
+    await records.drain()
+    assert told(server) == [("ENIAttached", "many", 40)]
+    assert (server.requests["create", "events"], server.requests["patch", "events"]) == (1, 0)
+
+
 async def test_flood_about_one_object_is_cut_and_others_are_heard(
     server: KubeServer, client: KubeClient, background: Background
 ) -> None:

@@ -11,10 +11,10 @@ from tests.kube.waiting import until
 class Wire:
     """Relays to `port` on loopback. `url` is where the client goes.
 
-    `cut_inside(marker)` resets the connection that brings `marker` to the client, in the middle of it;
-    `replace(old, new)` changes what passes to the client once; `freeze()` keeps every open connection but
-    lets no byte through any more; `reset()` resets them all; `refuse()` also stops listening until
-    `listen()`.
+    `cut_inside(marker)` ends the connection that brings `marker` to the client, in the middle of it;
+    `replace(old, new)` changes what passes to the client once; `spoiled` counts both. `freeze()` keeps
+    every open connection but lets no byte through any more; `reset()` resets them all; `refuse()` also
+    stops listening until `listen()`.
     """
 
     def __init__(self, port: int) -> None:
@@ -25,7 +25,7 @@ class Wire:
         self._open: set[asyncio.Event] = set()
         self._cut: bytes | None = None
         self._replaced: tuple[bytes, bytes] | None = None
-        self.connections = 0
+        self.spoiled = 0
 
     @property
     def url(self) -> str:
@@ -61,7 +61,6 @@ class Wire:
         await until(lambda: not self._relays)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
         relay = asyncio.create_task(self._relay(reader, writer))
         self._relays.add(relay)
         relay.add_done_callback(self._relays.discard)
@@ -110,7 +109,9 @@ class Wire:
         if self._replaced is not None and self._replaced[0] in data:
             data = data.replace(*self._replaced)
             self._replaced = None
+            self.spoiled += 1
         if self._cut is not None and self._cut in data:
             data = data[: data.index(self._cut) + len(self._cut) // 2]
             self._cut = None
+            self.spoiled += 1
         return data

@@ -39,10 +39,18 @@ class _Event(msgspec.Struct):
     object: msgspec.Raw
 
 
-class _Identity(msgspec.Struct):
-    """What can be read of an object even where its other fields are not what we know."""
+class _Head(msgspec.Struct, rename="camel"):
+    """Of an object's metadata, what can be read even where the rest is not what we know (a bookmark's
+    `creationTimestamp` is null).
+    """
 
-    metadata: ObjectMeta
+    name: str = ""
+    namespace: str = ""
+    resource_version: str = ""
+
+
+class _Headed(msgspec.Struct):
+    metadata: _Head
 
 
 class Informer(Generic[T]):
@@ -175,8 +183,10 @@ class Informer(Generic[T]):
         if event.type == "ERROR":
             status = decode_status(bytes(event.object))
             raise from_status(status.code or 500, status, verb="watch", resource=self._resource.described())
+        metadata: ObjectMeta | _Head | None
+        obj: T | None = None
         if event.type in ("BOOKMARK", "DELETED"):
-            metadata, obj = self._identify(event.object), None
+            metadata = self._head(event.object)
         else:
             metadata, obj = self._read(event.object)
         if metadata is None:
@@ -188,7 +198,7 @@ class Informer(Generic[T]):
         self._version = metadata.resource_version
         self._note_progress()
 
-    def _read(self, raw: msgspec.Raw) -> tuple[ObjectMeta | None, T | None]:
+    def _read(self, raw: msgspec.Raw) -> tuple[ObjectMeta | _Head | None, T | None]:
         try:
             obj = self._decoder.decode(raw)
         except msgspec.DecodeError as error:
@@ -197,13 +207,13 @@ class Informer(Generic[T]):
             self._unreadable.discard(self._key(obj.metadata))
         return obj.metadata, obj
 
-    def _identify(self, raw: msgspec.Raw) -> ObjectMeta | None:
+    def _head(self, raw: msgspec.Raw) -> _Head | None:
         try:
-            return msgspec.json.decode(raw, type=_Identity).metadata
+            return msgspec.json.decode(raw, type=_Headed).metadata
         except msgspec.DecodeError:
             return None
 
-    def _key(self, metadata: ObjectMeta) -> str:
+    def _key(self, metadata: ObjectMeta | _Head) -> str:
         return f"{metadata.namespace}/{metadata.name}" if self._resource.namespaced else metadata.name
 
     def _put(self, key: str, new: T | None) -> None:
@@ -239,9 +249,9 @@ class Informer(Generic[T]):
             self._interrupted = True
             log.warning("%s", error)
 
-    def _note_undecodable(self, raw: msgspec.Raw, error: msgspec.DecodeError) -> ObjectMeta | None:
+    def _note_undecodable(self, raw: msgspec.Raw, error: msgspec.DecodeError) -> _Head | None:
         self.undecodable += 1
-        metadata = self._identify(raw)
+        metadata = self._head(raw)
         key = self._key(metadata) if metadata else ""
         if key not in self._unreadable:
             self._unreadable.add(key)
