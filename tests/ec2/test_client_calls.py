@@ -150,6 +150,21 @@ async def test_a_reply_lost_after_the_work_is_an_unknown_outcome(site: Site) -> 
     assert [interface.id for interface in site.ec2.secondary_interfaces()] == [found.id]
 
 
+async def test_an_answer_that_does_not_come_is_an_unknown_outcome(site: Site) -> None:
+    site.ec2.faults.hang(Action.CREATE, phase="after")
+    async with EC2Client.connect("us-west-2", endpoint_url=site.ec2.url, read_timeout=0.2) as client:
+        with pytest.raises(EC2Error) as late:
+            await client.create_interface(site.request("token-1"))
+    assert (late.value.error_class, late.value.known) == (ErrorClass.UNKNOWN_OUTCOME, True)
+    assert len(site.ec2.secondary_interfaces()) == 1
+
+
+async def test_to_ask_for_nothing_is_not_to_ask(site: Site) -> None:
+    assert await site.client.describe_instances([]) == []
+    assert [page async for page in site.client.describe_interfaces({"tag:many": []})] == []
+    assert site.reported == []
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [(200, "<half><an"), (200, ""), (502, "<html>Bad Gateway</html>"), (503, ""), (200, "not xml at all")],

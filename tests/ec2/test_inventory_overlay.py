@@ -65,7 +65,9 @@ def test_a_created_interface_stays_through_reads_that_lack_it(scene: Scene) -> N
     for _ in range(11):
         scene.pass_time(5)
         scene.read()
-    assert scene.inventory.all() == [ENI]
+    assert (scene.inventory.all(), scene.inventory.young("eni-1")) == ([ENI], True)
+    scene.pass_time(LAG)
+    assert scene.inventory.young("eni-1") is False
 
 
 def test_one_absence_is_no_proof_and_two_too_close_are_none(scene: Scene) -> None:
@@ -79,7 +81,7 @@ def test_one_absence_is_no_proof_and_two_too_close_are_none(scene: Scene) -> Non
     scene.pass_time(1)
     scene.read()
     assert scene.inventory.all() == []
-    assert scene.heard == [(None, ENI), (ENI, None)]
+    assert scene.heard == [(None, ENI), (ENI, ENI), (ENI, None)]
 
 
 def test_a_sighting_between_two_absences_starts_the_count_anew(scene: Scene) -> None:
@@ -88,6 +90,7 @@ def test_a_sighting_between_two_absences_starts_the_count_anew(scene: Scene) -> 
         scene.pass_time(10)
         scene.read(*shown)
     assert scene.inventory.all() == [ENI]
+    assert scene.heard == [(None, ENI), *[(ENI, ENI)] * 3]  # absent, back, absent again
 
 
 def test_a_read_of_other_interfaces_says_nothing_of_this_one(scene: Scene) -> None:

@@ -105,6 +105,25 @@ async def test_what_was_in_transition_before_the_start_is_watched(open_site: Ope
         await eventually(lambda: eni_id in successor.attached)
 
 
+async def test_an_interface_deleted_by_hand_is_proved_gone_soon_after_the_first_read_without_it(
+    site: Site,
+) -> None:
+    instance = site.ec2.add_instance(site.subnet, "m5.large")
+    tags = site.request("unused").tags
+    kept, gone = (
+        site.ec2.plant_interface(site.subnet, tags=tags, instance=instance, device_index=index)
+        for index in (1, 2)
+    )
+    async with waiting(site, Pace(first_absent=0.1)) as (attacher, waiter):
+        await attacher.inventory.refresh()
+        assert waiter.watching() == 0
+        site.ec2.remove_interface(gone.id)
+        await attacher.inventory.refresh()
+        assert (waiter.watching(), attacher.inventory.absent(gone.id)) == (1, True)
+        await eventually(lambda: waiter.watching() == 0)
+        assert [interface.id for interface in attacher.inventory.all()] == [kept.id]
+
+
 async def test_a_straggler_is_looked_at_less_often_and_never_given_up(site: Site) -> None:
     pace = Pace(
         first_attaching=0.02,

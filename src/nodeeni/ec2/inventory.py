@@ -117,8 +117,17 @@ class Inventory:
         record = self._records.get(eni_id)
         return record.sightings if record else 0
 
+    def young(self, eni_id: str) -> bool:
+        """Whether we made it so lately that EC2 may not know it everywhere: NotFound proves nothing yet."""
+        record = self._records.get(eni_id)
+        return (
+            record is not None
+            and record.created_at is not None
+            and self._clock() < record.created_at + self._lag
+        )
+
     def absent(self, eni_id: str) -> bool:
-        """Whether the last covering read lacked it; the next one that does removes it."""
+        """Whether the last covering read lacked it; another one that does, `gap` later, removes it."""
         record = self._records.get(eni_id)
         return record is not None and record.absent_at is not None
 
@@ -142,7 +151,10 @@ class Inventory:
         return counted
 
     def add_listener(self, listener: Listener) -> None:
-        """`listener(before, after)` is called at each change, in the midst of it: it must only take note."""
+        """`listener(before, after)` is called at each change, in the midst of it: it must only take note.
+
+        Also, with both the same, when an interface becomes `absent` and when it is back.
+        """
         self._listeners.append(listener)
 
     # Reading EC2
@@ -292,13 +304,17 @@ class Inventory:
             record.read(interface, began, self._lag, self._gap)
             self._add(interface.id, record)
             return
-        before = record.view
+        before, was_absent = record.view, record.absent_at is not None
         record.read(interface, began, self._lag, self._gap)
-        self._changed(before, record.view)
+        self._changed(before, record.view, always=was_absent)
 
     def _missed(self, eni_id: str, began: float) -> None:
-        if self._records[eni_id].missing(began, self._lag, self._gap):
+        record = self._records[eni_id]
+        was_absent = record.absent_at is not None
+        if record.missing(began, self._lag, self._gap):
             self._remove(eni_id, until=began)
+        elif record.absent_at is not None and not was_absent:
+            self._changed(record.view, record.view, always=True)
 
     def _attachment_reached(self, eni_id: str, stage: Stage, attachment: Attachment | None = None) -> None:
         record = self._records.get(eni_id)
@@ -330,10 +346,11 @@ class Inventory:
         self._tombstones[eni_id] = until
         self._changed(self._records.pop(eni_id).view, None)
 
-    def _changed(self, before: Interface | None, after: Interface | None) -> None:
-        if before is after:
+    def _changed(self, before: Interface | None, after: Interface | None, *, always: bool = False) -> None:
+        if before is not after:
+            for index in (self._nodes, self._instances, self._nodeenis):
+                index.move(before, after)
+        elif not always:
             return
-        for index in (self._nodes, self._instances, self._nodeenis):
-            index.move(before, after)
         for listener in self._listeners:
             listener(before, after)

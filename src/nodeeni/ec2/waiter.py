@@ -1,7 +1,8 @@
 """Waiting for attach and detach: one shared describe a tick for all interfaces that are in transition.
 
-The inventory's changes say what to watch and when to stop, so that nothing in transition is lost, whoever
-began it; a look is a filtered read into the inventory. Ticks come out of an allowance of describes.
+An interface that a read lacked is in transition too: it takes a second look to prove it gone. The
+inventory's changes say what to watch and when to stop, so that nothing is lost, whoever began it; a look is
+a filtered read into the inventory. Ticks come out of an allowance of describes.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import msgspec
 from nodeeni.ec2.buckets import Bucket, BucketSize
 from nodeeni.ec2.client import MOST_FILTER_VALUES
 from nodeeni.ec2.errors import EC2Error, RetryRule
-from nodeeni.ec2.inventory import Inventory
+from nodeeni.ec2.inventory import GAP, Inventory
 from nodeeni.ec2.types import Interface
 
 
@@ -28,11 +29,12 @@ class Pace(msgspec.Struct, frozen=True):
 
     first_attaching: float = 0.8  # no look before this age
     first_detaching: float = 1.5
-    quick: float = 0.1
+    first_absent: float = GAP
+    quick: float = 0.05
     stream: float = 0.6
     stream_gap: float = 0.5
     # From this age on, look this often.
-    slower: tuple[tuple[float, float], ...] = ((2, 0.25), (5, 0.5), (10, 2), (60, 5))
+    slower: tuple[tuple[float, float], ...] = ((1.5, 0.1), (2, 0.25), (5, 0.5), (10, 2), (60, 5))
     # Describes: attaching 1,000 at EC2's pace takes 192 s, so this stays below 400 in all.
     allowance: BucketSize = BucketSize(capacity=40, refill=1.7)
     # After a look that EC2 refused, whatever the reason: those who wait must not wait for 5 minutes because
@@ -50,7 +52,7 @@ class _Watch:
 
 
 class Waiter:
-    """Watches by itself all that the inventory shows as attaching or detaching; `run` is its one task."""
+    """Watches by itself all that the inventory shows as in transition; `run` is its one task."""
 
     def __init__(
         self, inventory: Inventory, *, pace: Pace | None = None, clock: Callable[[], float] = time.monotonic
@@ -69,8 +71,7 @@ class Waiter:
 
     def watch(self, eni_id: str, since: float | None = None) -> None:
         """Watch an interface that the inventory shows in transition; `since` sets its age."""
-        interface = self._inventory.get(eni_id)
-        status = _transition(interface)
+        status = self._transition(self._inventory.get(eni_id))
         if status is None:
             return
         begun = self._clock() if since is None else since
@@ -123,6 +124,8 @@ class Waiter:
         return watch.looked_at + interval
 
     def _first(self, watch: _Watch) -> float:
+        if watch.status == "absent":
+            return self._pace.first_absent
         return self._pace.first_attaching if watch.status == "attaching" else self._pace.first_detaching
 
     async def _look(self) -> None:
@@ -141,16 +144,18 @@ class Waiter:
         interface = after or before
         if interface is None:
             return
-        status = _transition(after)
+        status = self._transition(after)
         watch = self._watches.get(interface.id)
         if status is None:
             self._watches.pop(interface.id, None)
         elif watch is None or watch.status != status:
             self.watch(interface.id)
 
-
-def _transition(interface: Interface | None) -> str | None:
-    """`attaching` or `detaching`, None for one that stands still."""
-    if interface is None or interface.attachment is None or interface.attachment.status == "attached":
-        return None
-    return interface.attachment.status
+    def _transition(self, interface: Interface | None) -> str | None:
+        """`attaching`, `detaching` or `absent`; None for one that stands still."""
+        if interface is None:
+            return None
+        if self._inventory.absent(interface.id):
+            return "absent"
+        attachment = interface.attachment
+        return attachment.status if attachment is not None and attachment.status != "attached" else None
