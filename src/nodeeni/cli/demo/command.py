@@ -77,17 +77,20 @@ async def _play(options: Namespace, kernels: Kernels, directory: Path) -> int:
             milestones = list(scenes.observer.milestones.values())
             print_summary(console, stage.world.ec2.calls, milestones, left, settings)
             if left.nothing:
+                console.print("everything came up, and everything is gone again", style="bold green")
                 return 0
             _show_failure(console, "something is left", directory)
             return 1
 
 
 def _introduce(shown: screen.Screen, kernels: Kernels) -> None:
-    shown.title("nodeeni demo")
-    agents = f"{NODES_SHOWN} agents in network namespaces" if kernels.usable else "no agents"
-    shown.note(f"API server and EC2 on loopback; one controller and {agents}, real processes")
-    if not kernels.usable:
-        shown.note(f"the nodes' kernels are left out: {kernels.reason}")
+    shown.title("nodeeni demo: three nodes, one NodeENI; nothing leaves this machine")
+    shown.note("simulated", "API server and EC2, on loopback, with EC2's limits and usual delays")
+    if kernels.usable:
+        shown.note("real", f"1 controller, {NODES_SHOWN} node agents, links in network namespaces")
+    else:
+        shown.note("real", "1 controller")
+        shown.note("left out", f"agents and the nodes' kernels: {kernels.reason}")
 
 
 def fast_settings(factor: float) -> EC2Settings:

@@ -93,7 +93,7 @@ class Scenes:
         self._screen.scene(observer.seconds, f"kubectl label node {short(node.name)} ng-")
         await client.patch(NODES, node.name, {"metadata": {"labels": {"ng": None}}})
         await observer.until(
-            lambda: self._has_lost(observer, node, desired=2),
+            lambda: _has_lost(observer, node, desired=2),
             f"{short(node.name)} without its ENI",
             STEP_TIMEOUT,
         )
@@ -109,17 +109,10 @@ class Scenes:
         if node.name in self._stage.agents:
             await self._stage.stop_agent(node)
         await observer.until(
-            lambda: self._has_lost(observer, node, desired=1),
+            lambda: _has_lost(observer, node, desired=1),
             f"{short(node.name)} and its ENI gone",
             STEP_TIMEOUT,
         )
-
-    def _has_lost(self, observer: Observer, node: WorldNode, *, desired: int) -> bool:
-        nodeeni = observer.nodeeni
-        told = nodeeni.desired == nodeeni.attached == desired
-        entries = self._stage.world.nodeeni(self._name) or {}
-        listed = [entry["nodeID"] for entry in entries.get("status", {}).get("attachments", [])]
-        return told and not observer.sights[node.name].eni and node.name not in listed
 
     async def _delete(self, client: KubeClient, observer: Observer) -> None:
         self._screen.scene(observer.seconds, f"kubectl delete nodeeni {self._name}")
@@ -130,3 +123,9 @@ class Scenes:
         failed = {name: code for name, code in (await self._stage.stop_processes()).items() if code != 0}
         for name, code in failed.items():
             raise StepFailed(f"{name} ended with exit status {code}")
+
+
+def _has_lost(observer: Observer, node: WorldNode, *, desired: int) -> bool:
+    nodeeni = observer.nodeeni
+    told = nodeeni.desired == nodeeni.attached == desired and node.name not in nodeeni.listed
+    return told and not observer.sights[node.name].eni

@@ -17,6 +17,7 @@ from nodeeni.cli.demo.sights import NodeSight, present_state
 
 REFRESH = 10  # times a second
 WIDTH = 100  # columns, of which the lines use no more, nor less when there is no terminal
+NOTE_INDENT = 12
 _STATE_STYLES = {"attached": "yellow", "detaching": "yellow", "attaching": "yellow"}
 
 
@@ -51,8 +52,8 @@ class Screen:
     def title(self, text: str) -> None:
         self._console.print(Text(text, "bold"))
 
-    def note(self, text: str) -> None:
-        self._console.print(Text(text, "dim"))
+    def note(self, name: str, text: str) -> None:
+        self._console.print(Text.assemble((f"  {name:<{NOTE_INDENT}}", "dim"), text))
 
     def scene(self, seconds: float, command: str) -> None:
         """Somebody does something: `command` is how."""
@@ -65,7 +66,7 @@ class Screen:
         self._print(Text(f"{seconds:7.2f} s  ", "dim"), Text(f"{name:<{self._subjects}}  "), Text(text))
 
     def nodes(self, sights: dict[str, NodeSight], milestones: dict[str, Milestones]) -> None:
-        if not self._console.is_terminal:
+        if not sights or not self._console.is_terminal:
             return
         table = Group(Text(), _node_table(sights, milestones))
         if self._live is None:
@@ -84,8 +85,8 @@ def short(name: str) -> str:
 
 def _node_table(sights: dict[str, NodeSight], milestones: dict[str, Milestones]) -> Padding:
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
-    for column in ("node", "address"):
-        table.add_column(column, no_wrap=True)
+    table.add_column("node", no_wrap=True)
+    table.add_column("address", no_wrap=True, min_width=10)
     for column in ("created", "attached", "link up"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("now", no_wrap=True, min_width=17)

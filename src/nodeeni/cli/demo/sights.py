@@ -37,7 +37,7 @@ class NodeSight:
 
 @dataclass(frozen=True)
 class NodeENISight:
-    """`links_up` is None where no agent reports."""
+    """`links_up` is None where no agent reports; `listed` are the nodes with an entry in the status."""
 
     there: bool = False
     deleting: bool = False
@@ -45,6 +45,7 @@ class NodeENISight:
     desired: int = 0
     attached: int = 0
     links_up: int | None = None
+    listed: tuple[str, ...] = ()
 
 
 def look_at_node(world: World, node: WorldNode) -> NodeSight:
@@ -84,6 +85,7 @@ def look_at_nodeeni(world: World, name: str) -> NodeENISight:
         desired=status.get("desired", 0),
         attached=status.get("attached", 0),
         links_up=status.get("linksUp"),
+        listed=tuple(entry["nodeID"] for entry in status.get("attachments", [])),
     )
 
 
@@ -113,8 +115,11 @@ def nodeeni_events(old: NodeENISight, new: NodeENISight) -> Iterator[str]:
         yield "deletion asked for; the finalizer holds it"
     counts = (new.desired, new.attached, new.links_up)
     if counts != (old.desired, old.attached, old.links_up):
-        links = "" if new.links_up is None else f", {new.links_up} links up"
+        links = "" if new.links_up is None else f", links up: {new.links_up}"
         yield f"status: {new.attached} of {new.desired} attached{links}"
+    for name in old.listed:
+        if name not in new.listed:
+            yield f"status: {name.partition('.')[0]} off the list, its ENI is gone"
 
 
 def present_state(sight: NodeSight) -> str:

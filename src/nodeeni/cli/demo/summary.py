@@ -95,7 +95,7 @@ def _result_table(milestones: list[Milestones], left: Left, settings: EC2Setting
 
 
 def _table(first: str) -> Table:
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
+    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="bold")
     table.add_column(first, no_wrap=True, min_width=31)
     return table
 
