@@ -110,6 +110,25 @@ async def test_instances_types_subnets_and_groups(site: Site, instance: SandboxI
     ]
 
 
+async def test_a_terminated_instance_is_told_from_one_that_never_was(
+    site: Site, instance: SandboxInstance
+) -> None:
+    site.ec2.terminate(instance.id)
+    await eventually(lambda: site.ec2.instance(instance.id).state == "terminated")
+    [found] = await site.client.describe_instances([instance.id])
+    assert (found.state, found.slots) == ("terminated", ())
+
+
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EC2"])
+async def test_the_endpoint_of_the_environment_is_used(
+    site: Site, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, site.ec2.url)
+    async with EC2Client.connect("us-west-2") as client:
+        [found] = await client.describe_subnets({"subnet-id": [site.subnet.id]})
+    assert found.id == site.subnet.id
+
+
 async def test_network_cards_are_counted_one_by_one(site: Site) -> None:
     [found] = await site.client.describe_instance_types(["p4d.24xlarge"])
     assert (len(found.max_interfaces_by_card), sum(found.max_interfaces_by_card)) == (

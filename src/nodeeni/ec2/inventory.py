@@ -76,11 +76,11 @@ class Inventory:
         gap: float = GAP,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.gap = gap
         self.last_refresh: float | None = None  # end of the last read of all interfaces
         self._client = client
         self._cluster_id = cluster_id
         self._lag = lag
-        self._gap = gap
         self._clock = clock
         self._records: dict[str, Record] = {}
         self._tombstones: dict[str, float] = {}  # reads begun up to then do not raise that interface
@@ -147,7 +147,7 @@ class Inventory:
         counted, again = 0, float("-inf")
         for began in sorted([*self._full_reads, *self._uid_reads.get(uid, ())]):
             if began > since and began >= again:
-                counted, again = counted + 1, began + self._gap
+                counted, again = counted + 1, began + self.gap
         return counted
 
     def add_listener(self, listener: Listener) -> None:
@@ -301,17 +301,17 @@ class Inventory:
         record = self._records.get(interface.id)
         if record is None:
             record = Record(interface)
-            record.read(interface, began, self._lag, self._gap)
+            record.read(interface, began, self._lag, self.gap)
             self._add(interface.id, record)
             return
         before, was_absent = record.view, record.absent_at is not None
-        record.read(interface, began, self._lag, self._gap)
+        record.read(interface, began, self._lag, self.gap)
         self._changed(before, record.view, always=was_absent)
 
     def _missed(self, eni_id: str, began: float) -> None:
         record = self._records[eni_id]
         was_absent = record.absent_at is not None
-        if record.missing(began, self._lag, self._gap):
+        if record.missing(began, self._lag, self.gap):
             self._remove(eni_id, until=began)
         elif record.absent_at is not None and not was_absent:
             self._changed(record.view, record.view, always=True)

@@ -16,7 +16,7 @@ import msgspec
 from nodeeni.ec2.buckets import Bucket, BucketSize
 from nodeeni.ec2.client import MOST_FILTER_VALUES
 from nodeeni.ec2.errors import EC2Error, RetryRule
-from nodeeni.ec2.inventory import GAP, Inventory
+from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.types import Interface
 
 
@@ -29,7 +29,6 @@ class Pace(msgspec.Struct, frozen=True):
 
     first_attaching: float = 0.8  # no look before this age
     first_detaching: float = 1.5
-    first_absent: float = GAP
     quick: float = 0.05
     stream: float = 0.6
     stream_gap: float = 0.5
@@ -125,7 +124,7 @@ class Waiter:
 
     def _first(self, watch: _Watch) -> float:
         if watch.status == "absent":
-            return self._pace.first_absent
+            return self._inventory.gap
         return self._pace.first_attaching if watch.status == "attaching" else self._pace.first_detaching
 
     async def _look(self) -> None:
