@@ -92,4 +92,4 @@ async def test_another_device_index_moves_the_same_interface(stage: Stage) -> No
     assert after.id == before.id
     assert after.attachment is not None
     assert after.attachment.device_index == 3
-    assert NAME == after.tags["NodeENI"]
+    assert after.tags["NodeENI"] == NAME

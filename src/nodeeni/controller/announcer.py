@@ -61,8 +61,8 @@ class Announcer:
                 ref,
                 "Warning",
                 "ENIDetachmentForced",
-                f"{action.node}: {action.eni_id} has been detaching for more than {after:g} s and is detached "
-                f"by force; if index stays unusable, restart instance {action.instance_id}",
+                f"{action.node}: {action.eni_id} has been detaching for over {after:g} s and is detached "
+                f"by force; if its index stays unusable, restart instance {action.instance_id}",
             )
 
     def refusals(self, node: str, refusals: Sequence[Refusal]) -> None:

@@ -1,0 +1,94 @@
+"""What a NodeENI names does not exist, or not there: nothing is made, and people are told what to change."""
+
+from typing import Any
+
+import pytest
+
+from nodeeni.sandbox.world import OTHER_SUBNETS, SUBNET
+
+from .conftest import Stage
+
+SPECS = {
+    "a subnet that does not exist": (
+        {"subnetID": "subnet-0123456789abcdef0"},
+        "SubnetNotFound",
+        "subnet-0123456789abcdef0 does not exist",
+    ),
+    "a subnet name that does not exist": (
+        {"subnetID": None, "subnetName": "nowhere"},
+        "SubnetNotFound",
+        "'nowhere' does not exist",
+    ),
+    "a subnet in another zone": (
+        {"subnetID": OTHER_SUBNETS["b"]},
+        "NoSubnetInZone",
+        "add a subnet of us-west-2a to spec.subnetIDs",
+    ),
+    "a group that does not exist": (
+        {"securityGroupIDs": ["sg-0123456789abcdef0"]},
+        "SecurityGroupNotFound",
+        "correct spec.securityGroupIDs",
+    ),
+    "a group name that does not exist": (
+        {"securityGroupIDs": None, "securityGroupNames": ["nobody"]},
+        "SecurityGroupNotFound",
+        "correct spec.securityGroupNames",
+    ),
+    "a network card that the instance has not": (
+        {"networkCardIndex": 1},
+        "NoSuchNetworkCard",
+        "lower spec.networkCardIndex",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "reason", "way_out"), SPECS.values(), ids=SPECS.keys())
+async def test_nothing_is_made_and_condition_and_event_say_what_to_change(
+    stage: Stage, spec: dict[str, Any], reason: str, way_out: str
+) -> None:
+    node = await stage.node()
+    stage.apply(**spec)
+    async with stage.controller():
+        await stage.until(lambda: stage.row(node).get("status") == "failed")
+        await stage.until(lambda: "ENICreationFailed" in stage.reasons())
+        degraded = stage.condition("Degraded")
+    assert (degraded["status"], degraded["reason"]) == ("True", reason)
+    assert way_out in degraded["message"]
+    assert way_out in stage.row(node)["message"]
+    assert any(way_out in message for _, message in stage.events())
+    assert stage.condition("Ready")["status"] == "False"
+    assert stage.calls() == {}
+
+
+async def test_a_corrected_reference_is_tried_at_once(stage: Stage) -> None:
+    node = await stage.node()
+    stage.apply(subnetID="subnet-0123456789abcdef0")
+    async with stage.controller():
+        await stage.until(lambda: stage.row(node).get("status") == "failed")
+        stage.apply(subnetID=SUBNET)
+        await stage.until_attached(node)
+        await stage.until(lambda: stage.condition("Degraded")["status"] == "False")
+
+
+async def test_a_reference_that_breaks_later_takes_nothing_down(stage: Stage) -> None:
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(node)
+        (interface,) = stage.ours()
+        stage.apply(securityGroupIDs=["sg-0123456789abcdef0"])
+        await stage.until(lambda: stage.row(node).get("status") == "failed")
+        assert stage.row(node)["eniID"] == interface.id
+    assert stage.ours() == [interface] or stage.ours()[0].attachment is not None
+    assert "DetachNetworkInterface" not in stage.calls()
+
+
+async def test_candidates_in_several_zones_serve_each_node_in_its_own(stage: Stage) -> None:
+    nodes = {zone: await stage.node(zone) for zone in "ab"}
+    stage.apply(subnetIDs=[OTHER_SUBNETS["b"]])
+    async with stage.controller():
+        await stage.until_attached(*nodes.values())
+    assert {i.tags["Node"]: i.subnet_id for i in stage.ours()} == {
+        nodes["a"].name: SUBNET,
+        nodes["b"].name: OTHER_SUBNETS["b"],
+    }

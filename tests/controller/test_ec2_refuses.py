@@ -1,0 +1,158 @@
+"""EC2 refuses, loses and throttles calls: each class of the error table through the real controller."""
+
+import pytest
+
+from .conftest import Stage
+
+
+async def test_a_throttled_create_comes_through_and_nothing_is_doubled(stage: Stage) -> None:
+    nodes = [await stage.node() for _ in range(4)]
+    stage.ec2.faults.error("CreateNetworkInterface", "RequestLimitExceeded", times=3)
+    stage.ec2.faults.error("AttachNetworkInterface", "Throttling", times=3)
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(*nodes)
+    assert len(stage.ours()) == 4
+    assert not any(reason.endswith("Failed") for reason in stage.reasons())
+
+
+async def test_small_buckets_are_spent_and_not_overdrawn(metered_stage: Stage) -> None:
+    stage = metered_stage
+    nodes = [await stage.node() for _ in range(15)]
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(*nodes)
+    assert len(stage.ours()) == 15
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "CreateNetworkInterface",
+        "AttachNetworkInterface",
+        "ModifyNetworkInterfaceAttribute",
+        "DetachNetworkInterface",
+        "DeleteNetworkInterface",
+    ],
+)
+@pytest.mark.parametrize("phase", ["before", "after"])
+async def test_a_reply_that_is_lost(stage: Stage, action: str, phase: str) -> None:
+    node = await stage.node()
+    stage.ec2.faults.drop(action, phase)  # type: ignore[arg-type]
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(node)
+        await stage.until(lambda: stage.calls()["ModifyNetworkInterfaceAttribute"] > 0)
+        assert len(stage.ec2.secondary_interfaces()) == 1
+        stage.world.label(node.name, ng=None)
+        await stage.until(lambda: not stage.row(node) and stage.status().get("desired") == 0)
+    assert stage.ec2.secondary_interfaces() == []
+    assert stage.ec2.faults.pending() == []
+
+
+@pytest.mark.parametrize("code", ["InternalError", "Unavailable", "SomethingNew"])
+async def test_an_unknown_outcome_is_found_out_with_the_same_token(stage: Stage, code: str) -> None:
+    node = await stage.node()
+    stage.ec2.faults.error("CreateNetworkInterface", code, phase="after")
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(node)
+    assert len(stage.ec2.secondary_interfaces()) == 1
+    tokens = {c.parameters["ClientToken"] for c in stage.ec2.calls.of("CreateNetworkInterface")}
+    assert len(tokens) == 1
+
+
+async def test_a_full_subnet_gives_way_to_the_next_candidate(stage: Stage) -> None:
+    small = stage.ec2.add_subnet(stage.world.vpc, "a", "10.30.0.0/28")
+    nodes = [await stage.node() for _ in range(4)]
+    stage.ec2.faults.error(
+        "CreateNetworkInterface",
+        "InsufficientFreeAddressesInSubnet",
+        times=None,
+        SubnetId=stage.world.subnets["a"].id,
+    )
+    stage.apply(subnetIDs=[small.id])
+    async with stage.controller():
+        await stage.until_attached(*nodes)
+    assert {i.subnet_id for i in stage.ours()} == {small.id}
+
+
+async def test_no_address_anywhere_is_reported(stage: Stage) -> None:
+    node = await stage.node()
+    stage.ec2.faults.error("CreateNetworkInterface", "InsufficientFreeAddressesInSubnet", times=None)
+    stage.apply()
+    async with stage.controller():
+        await stage.until(lambda: stage.row(node).get("reason") == "SubnetFull")
+    assert "no free address is left" in stage.row(node)["message"]
+    assert stage.ours() == []
+
+
+async def test_a_used_up_quota_pauses_creating_in_the_whole_cluster_and_says_so(stage: Stage) -> None:
+    nodes = [await stage.node() for _ in range(6)]
+    stage.ec2.faults.error("CreateNetworkInterface", "NetworkInterfaceLimitExceeded", times=None)
+    stage.apply()
+    async with stage.controller():
+        await stage.until(lambda: stage.condition("Degraded").get("reason") == "QuotaExceeded")
+        tried = stage.calls()["CreateNetworkInterface"]
+        await stage.stays(lambda: stage.calls()["CreateNetworkInterface"] == tried)
+    assert tried <= len(nodes)
+    assert "quota" in stage.condition("Degraded")["message"]
+
+
+async def test_a_missing_permission_names_the_iam_action_to_grant(stage: Stage) -> None:
+    node = await stage.node()
+    stage.ec2.faults.error("AttachNetworkInterface", "UnauthorizedOperation", times=None)
+    stage.apply()
+    async with stage.controller():
+        await stage.until(lambda: stage.row(node).get("reason") == "NotAuthorized")
+        await stage.until(lambda: "ENIAttachmentFailed" in stage.reasons())
+    assert "grant ec2:AttachNetworkInterface" in stage.condition("Degraded")["message"]
+
+
+async def test_a_managed_instance_is_reported_and_left_alone(stage: Stage) -> None:
+    node = await stage.node()
+    stage.ec2.faults.error("AttachNetworkInterface", "OperationNotPermitted", times=None)
+    stage.apply()
+    async with stage.controller():
+        await stage.until(lambda: stage.row(node).get("reason") == "NotPermitted")
+        await stage.stays(lambda: stage.calls()["AttachNetworkInterface"] == 1)
+    assert "EKS Auto Mode" in stage.row(node)["message"]
+
+
+async def test_a_failed_modify_never_undoes_an_attach_and_is_repaired(stage: Stage) -> None:
+    node = await stage.node()
+    stage.ec2.faults.error("ModifyNetworkInterfaceAttribute", "InternalError", times=2)
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(node)
+        await stage.until(
+            lambda: all(i.attachment and i.attachment.delete_on_termination for i in stage.ours())
+        )
+    assert "DetachNetworkInterface" not in stage.calls()
+
+
+async def test_a_token_used_with_other_parameters_finds_the_interface_by_tag(stage: Stage) -> None:
+    node = await stage.node()
+    stage.ec2.faults.drop("CreateNetworkInterface", "after")
+    stage.ec2.faults.error("CreateNetworkInterface", "Unavailable", times=1)
+    stage.apply()
+    async with stage.controller():
+        await stage.until(lambda: len(stage.ours()) == 1)
+        stage.apply(description="another one")  # the next try carries the same token, and other parameters
+        await stage.until_attached(node)
+        await stage.until(lambda: stage.ours()[0].description == "another one")
+    assert len(stage.ec2.secondary_interfaces()) == 1
+
+
+async def test_reads_that_lag_never_make_a_second_interface(lagging_stage: Stage) -> None:
+    stage = lagging_stage
+    nodes = [await stage.node() for _ in range(3)]
+    await stage.stays(lambda: True, seconds=1.1)  # until the instances themselves are shown
+    stage.apply()
+    async with stage.controller("--read-lag=1500ms", "--resync-period=300ms"):
+        await stage.until_attached(*nodes)
+        await stage.stays(lambda: len(stage.ours()) == 3, seconds=2)
+        stage.delete()
+        await stage.until_deleted()
+    assert stage.ec2.secondary_interfaces() == []
+    assert stage.calls()["CreateNetworkInterface"] == 3

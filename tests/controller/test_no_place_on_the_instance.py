@@ -1,0 +1,98 @@
+"""The device index is taken, or the instance is full."""
+
+import pytest
+
+from nodeeni.sandbox.ec2 import Interface
+
+from .conftest import Stage
+
+
+def _index(interface: Interface) -> int:
+    assert interface.attachment is not None
+    return interface.attachment.device_index
+
+
+async def test_exact_reports_a_taken_index_and_makes_nothing(stage: Stage) -> None:
+    node = await stage.node()
+    cni = stage.ec2.vpc_cni_interface(stage.ec2.instance(node.instance_id), 2)
+    stage.apply()
+    async with stage.controller():
+        await stage.until(lambda: stage.row(node).get("reason") == "DeviceIndexTaken")
+        message = stage.row(node)["message"]
+    assert f"taken by {cni.id}" in message
+    assert "the next is 1" in message or "the next is 3" in message
+    assert "spec.deviceIndexPolicy to NextFree" in message
+    assert stage.calls() == {}
+
+
+async def test_next_free_takes_the_next_index(stage: Stage) -> None:
+    node = await stage.node()
+    stage.ec2.vpc_cni_interface(stage.ec2.instance(node.instance_id), 2)
+    stage.apply(deviceIndexPolicy="NextFree")
+    async with stage.controller():
+        await stage.until_attached(node)
+    (interface,) = stage.ours()
+    assert _index(interface) == 3
+    assert stage.row(node)["deviceIndex"] == 3
+
+
+@pytest.mark.parametrize("policy", ["Exact", "NextFree"])
+async def test_an_index_taken_between_looking_and_attaching(stage: Stage, policy: str) -> None:
+    node = await stage.node()
+    stage.ec2.faults.delay("CreateNetworkInterface", 0.3)
+    stage.apply(deviceIndexPolicy=policy)
+    async with stage.controller():
+        await stage.until(lambda: stage.ec2.calls.by_action["DescribeInstances"] > 0)
+        stage.ec2.vpc_cni_interface(stage.ec2.instance(node.instance_id), 2)
+        if policy == "NextFree":
+            await stage.until_attached(node)
+            (interface,) = stage.ours()
+            assert _index(interface) == 3
+            assert stage.calls()["CreateNetworkInterface"] == 1
+        else:
+            await stage.until(lambda: stage.row(node).get("reason") == "DeviceIndexTaken")
+            await stage.until(lambda: stage.ours() == [])
+
+
+async def test_an_index_that_becomes_free_is_used(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodeeni.plan.places.INDEX_RETRY", 0.5)
+    monkeypatch.setattr("nodeeni.ec2.lookups.Ages.instances", 0.1, raising=False)
+    node = await stage.node()
+    cni = stage.ec2.vpc_cni_interface(stage.ec2.instance(node.instance_id), 2)
+    stage.apply()
+    async with stage.controller():
+        await stage.until(lambda: stage.row(node).get("reason") == "DeviceIndexTaken")
+        stage.ec2.remove_interface(cni.id)
+        await stage.until_attached(node)
+
+
+async def test_a_full_instance_is_reported_and_gets_nothing(stage: Stage) -> None:
+    node = await stage.node(type="t3.small")  # three interfaces, the primary included
+    for index in (1, 2):
+        stage.ec2.vpc_cni_interface(stage.ec2.instance(node.instance_id), index)
+    stage.apply(deviceIndex=3)
+    async with stage.controller():
+        await stage.until(lambda: stage.row(node).get("reason") == "InstanceFull")
+        await stage.until(lambda: "ENICreationFailed" in stage.reasons())
+    assert "use a larger instance type" in stage.row(node)["message"]
+    assert stage.calls() == {}
+
+
+async def test_an_instance_that_ec2_says_is_full_gets_nothing_and_keeps_nothing(stage: Stage) -> None:
+    node = await stage.node()
+    stage.ec2.faults.error("AttachNetworkInterface", "AttachmentLimitExceeded", times=None)
+    stage.apply()
+    async with stage.controller():
+        await stage.until(lambda: stage.row(node).get("reason") == "InstanceFull")
+        await stage.until(lambda: stage.ours() == [])
+        await stage.stays(lambda: stage.calls()["CreateNetworkInterface"] == 1)
+
+
+async def test_of_two_that_want_one_index_the_older_has_it(stage: Stage) -> None:
+    node = await stage.node()
+    stage.apply("a-first")
+    stage.apply("b-second")
+    async with stage.controller():
+        await stage.until_attached(node, name="a-first")
+        await stage.until(lambda: stage.row(node, "b-second").get("reason") == "DeviceIndexTaken")
+    assert stage.ours("b-second") == []
