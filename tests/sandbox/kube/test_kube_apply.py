@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from tests.sandbox.kube.clients import WIDGETS, Client, widget
 
 from nodeeni.sandbox.kube import KubeServer
@@ -112,3 +113,19 @@ async def test_an_apply_is_refused_that_is_none(widgets: KubeServer, client: Cli
     assert ".spec.colour: field not declared in schema" in unknown.body["message"]
     managed = {**stated(), "metadata": {"name": "one", "managedFields": [{"manager": "x"}]}}
     assert (await client.apply(ONE, managed, "me")).body["message"] == "metadata.managedFields must be nil"
+
+
+async def test_kubectl_takes_over_from_its_client_side_apply(widgets: KubeServer, client: Client) -> None:
+    """The migration that the API server grants to the manager `kubectl` alone."""
+    before = stated(selector={"a": "b"}, part="part-1", size=3)
+    noted = {"kubectl.kubernetes.io/last-applied-configuration": msgspec.json.encode(before).decode()}
+    annotated = {**before, "metadata": {"name": "one", "annotations": noted}}
+    await client.post(f"{WIDGETS}?fieldManager=kubectl-client-side-apply", annotated)
+    wanted = stated(selector={"a": "b"}, part="part-1", size=4)
+    assert (await client.apply(ONE, wanted, "another")).code == 409
+    taken = await client.apply(ONE, wanted, "kubectl")
+    assert (taken.code, taken.body["spec"]["size"]) == (200, 4)
+    note = taken.body["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"]
+    assert msgspec.json.decode(note)["spec"]["size"] == 4
+    await client.merge(f"{ONE}?fieldManager=other", {"spec": {"size": 5}})
+    assert (await client.apply(ONE, wanted, "kubectl")).code == 409

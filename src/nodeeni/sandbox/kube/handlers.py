@@ -183,7 +183,7 @@ class Api:
         return _json(reads.list_body(found, asked.resource, form, query.get("includeObject", "Metadata")))
 
     def _create(self, request: web.BaseRequest, asked: ApiRequest, body: bytes) -> web.Response:
-        obj = decode_object(body, request.content_type)
+        obj = decode_object(body, _content_type(request))
         if asked.resource in reviews.RESOURCES:
             return _json(msgspec.json.encode(reviews.answered(asked.resource, obj)), 201)
         options = self._options(request)
@@ -192,15 +192,15 @@ class Api:
 
     def _update(self, request: web.BaseRequest, asked: ApiRequest, body: bytes) -> web.Response:
         options = self._options(request)
-        written = self._operations.update(asked.target, decode_object(body, request.content_type), options)
+        written = self._operations.update(asked.target, decode_object(body, _content_type(request)), options)
         return self._written(request, asked, written.obj, options, 201 if written.created else 200)
 
     def _patch(self, request: web.BaseRequest, asked: ApiRequest, body: bytes) -> web.Response:
         options = self._options(request)
-        if request.content_type.startswith("application/apply-patch"):
+        if _content_type(request).startswith("application/apply-patch"):
             options.manager = request.query.get("fieldManager", "")
-        patch = decode_patch(body, request.content_type)
-        written = self._operations.patch(asked.target, request.content_type, patch, options)
+        patch = decode_patch(body, _content_type(request))
+        written = self._operations.patch(asked.target, _content_type(request), patch, options)
         return self._written(request, asked, written.obj, options, 201 if written.created else 200)
 
     def _delete(self, request: web.BaseRequest, asked: ApiRequest, body: bytes) -> web.Response:
@@ -267,6 +267,11 @@ _REASONS = {
     503: "ServiceUnavailable",
     504: "Timeout",
 }
+
+
+def _content_type(request: web.BaseRequest) -> str:
+    """The body's media type; none at all means JSON to the API server."""
+    return request.content_type if "Content-Type" in request.headers else "application/json"
 
 
 def _quoted(text: str) -> str:

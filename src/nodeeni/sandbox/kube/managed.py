@@ -7,6 +7,8 @@ wants: it gives up those no longer stated, and conflicts with other owners where
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
+
 from nodeeni.sandbox.kube import fieldsets
 from nodeeni.sandbox.kube.fieldsets import FieldPath, FieldSet
 from nodeeni.sandbox.kube.schema import ABSENT, item_key, map_keys, property_schema
@@ -137,7 +139,7 @@ def apply(
     others = {m: o for m, o in owners.items() if m != manager}
     conflicts = {m: o.fields & changed & stated for m, o in others.items()}
     conflicts = {m: fields for m, fields in conflicts.items() if fields}
-    if conflicts and not force:
+    if conflicts and not force and not set().union(*conflicts.values()) <= _allowed(schema, live, manager):
         raise _conflict({m: sorted(fields) for m, fields in conflicts.items()}, others)
     result: Owners = {
         m: replace(o, fields=o.fields - conflicts[m]) if m in conflicts else o for m, o in others.items()
@@ -149,6 +151,30 @@ def apply(
     time = before.time if before is not None and before.fields == stated and not changed else now
     result[manager] = Owned(manager, stated, time)
     return Applied(merged, result)
+
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def last_applied(obj: Object | None) -> str | None:
+    """The configuration that a client-side `kubectl apply` left in an annotation, as JSON."""
+    annotations: dict[str, str] = (obj or {}).get("metadata", {}).get("annotations") or {}
+    return annotations.get(LAST_APPLIED)
+
+
+def _allowed(schema: Object, live: Object | None, manager: Manager) -> FieldSet:
+    """What `kubectl apply --server-side` may take over without force: fields that its own client-side apply
+    set and nobody changed since."""
+    text = last_applied(live)
+    if manager.name != "kubectl" or text is None or live is None:
+        return set()
+    try:
+        applied = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return set()
+    changed: FieldSet = set()
+    fieldsets.differ(schema, live, applied, changed, set())
+    return set(fieldsets.leaves(schema, applied)) - changed
 
 
 def _conflict(conflicts: dict[Manager, list[FieldPath]], others: Owners) -> Exception:

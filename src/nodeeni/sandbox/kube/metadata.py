@@ -132,7 +132,8 @@ def check_shape(obj: object) -> Object:
         metadata = {}
     if not isinstance(metadata, dict):
         raise bad_request("json: cannot unmarshal metadata into Go value of type v1.ObjectMeta")
-    metadata = {k: v for k, v in metadata.items() if v is not None}
+    # Empty maps, lists and strings do not survive the API server's own types (omitempty).
+    metadata = {k: v for k, v in metadata.items() if k == "managedFields" or v not in (None, {}, [], "")}
     for name in ("labels", "annotations"):
         pairs = metadata.get(name, {})
         if not isinstance(pairs, dict) or not all(isinstance(v, str) for v in pairs.values()):

@@ -5,6 +5,8 @@ stored. HTTP is not known here.
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from nodeeni.sandbox.kube import cel, crd, kinds, managed, metadata, patches, schema
 from nodeeni.sandbox.kube.managed import Manager, Owners
 from nodeeni.sandbox.kube.resources import Registry, Resource
@@ -154,7 +156,10 @@ class Operations:
         elif resource.status:
             wanted = {k: v for k, v in wanted.items() if k != "status"}
         made = managed.apply(resource.schema, entry.obj, wanted, me, now, force=options.force)
-        return Written(self._replace(target, entry, made.obj, options, made.owners))
+        obj = made.obj
+        if options.manager == "kubectl" and managed.last_applied(entry.obj) is not None:
+            obj = _noting(obj, wanted)
+        return Written(self._replace(target, entry, obj, options, made.owners))
 
     def _replace(
         self, target: Target, entry: Entry, obj: Object, options: Options, owners: Owners | None = None
@@ -369,6 +374,13 @@ def _spec_changed(resource: Resource, old: Object, new: Object) -> bool:
     return {k: v for k, v in old.items() if k not in ignored} != {
         k: v for k, v in new.items() if k not in ignored
     }
+
+
+def _noting(obj: Object, applied: Object) -> Object:
+    """An apply by kubectl keeps the annotation of client-side applies in step with what it applied."""
+    annotations = {**obj["metadata"]["annotations"]}
+    annotations[managed.LAST_APPLIED] = msgspec.json.encode(applied).decode() + "\n"
+    return {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}
 
 
 def _other_name(given: str, in_url: str) -> ApiError:

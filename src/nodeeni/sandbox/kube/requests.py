@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from nodeeni.sandbox.kube import patches
+from nodeeni.sandbox.kube import patches, protobuf
 from nodeeni.sandbox.kube.resources import Registry, Resource
 from nodeeni.sandbox.kube.status import (
     Object,
@@ -97,6 +97,8 @@ def write_options(query: dict[str, str], user_agent: str) -> Options:
 
 
 def decode_object(body: bytes, content_type: str) -> Any:
+    if content_type == protobuf.CONTENT_TYPE:
+        return protobuf.decode(body)
     if content_type not in ("application/json", "application/yaml", patches.APPLY_PATCH, ""):
         raise unsupported_media_type(("application/json", "application/yaml"))
     try:
