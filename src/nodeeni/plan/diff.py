@@ -20,7 +20,7 @@ from enum import StrEnum
 import msgspec
 
 from nodeeni.api import names
-from nodeeni.ec2.types import Attachment, Instance, Interface, InterfaceRequest, Subnet
+from nodeeni.ec2.types import Attachment, Instance, Interface, InterfaceRequest
 from nodeeni.plan.actions import (
     Action,
     Attach,
@@ -37,11 +37,9 @@ from nodeeni.plan.actions import (
 )
 from nodeeni.plan.desired import Desired, DesiredInterface, Refusal
 from nodeeni.plan.observed import Observed
+from nodeeni.plan.places import NoPlace, free_index, usable_subnet
 from nodeeni.plan.slots import Slots
 
-FULL_RETRY = 300.0  # seconds: an instance that is full stays so until something leaves it
-INDEX_RETRY = 60.0  # seconds: whoever holds the index may go; the instance is looked at again
-SUBNET_RETRY = 30.0  # seconds
 PENDING_RETRY = 5.0  # seconds
 STOPPED_RETRY = 60.0  # seconds
 INSTANCE_NOT_RUNNING = "InstanceNotRunning"
@@ -102,13 +100,14 @@ class _Differ:
         self.left = {interface.id: interface for interface in observed.interfaces}
         self.under_way = {action.key: action for action in observed.in_flight}
         self.slots = self._slots()
+        self.leaving: frozenset[str] = frozenset()
         self.uids = {interface.id: self._uid(interface) for interface in observed.interfaces}
 
     def run(self) -> Diff:
-        if not self.observed.node_ends:
-            for wanted in self.desired.interfaces:
-                if not self.observed.ends(wanted.instance_id):
-                    self._wanted(wanted)
+        pairs = self._pairs()
+        self.leaving = self._leaving(pairs)
+        for wanted, interface in pairs:
+            self._wanted(wanted, interface)
         for refusal in self.desired.refusals:
             self._refused(refusal)
         for interface in list(self.left.values()):
@@ -140,8 +139,20 @@ class _Differ:
 
     # -- what is wanted ------------------------------------------------------------------------------
 
-    def _wanted(self, wanted: DesiredInterface) -> None:
-        interface = self._take(wanted)
+    def _pairs(self) -> list[tuple[DesiredInterface, Interface | None]]:
+        if self.observed.node_ends:
+            return []
+        wanted = (w for w in self.desired.interfaces if not self.observed.ends(w.instance_id))
+        return [(w, self._take(w)) for w in wanted]
+
+    def _leaving(self, pairs: Iterable[tuple[DesiredInterface, Interface | None]]) -> frozenset[str]:
+        """Interfaces of ours whose place is going to be free: nobody wants them, or wants them elsewhere."""
+        refused = {refusal.uid for refusal in self.desired.refusals}
+        unwanted = {i.id for i in self.left.values() if self.uids[i.id] not in refused}
+        moving = {i.id for w, i in pairs if i and i.attachment and self._to_be_replaced(w, i)}
+        return frozenset(unwanted | moving)
+
+    def _wanted(self, wanted: DesiredInterface, interface: Interface | None) -> None:
         if self._instance.state != "running" and (interface is None or interface.attachment is None):
             self._not_running(wanted, interface)
         elif interface is None:
@@ -156,7 +167,7 @@ class _Differ:
         elif interface.attachment.status == "attaching":
             self._row(wanted, interface, State.ATTACHING)
         elif self._to_be_replaced(wanted, interface):
-            self._remove(interface, Cause.REPLACED, wanted)
+            self._replace(wanted, interface)
         else:
             self._in_place(wanted, interface)
 
@@ -194,16 +205,9 @@ class _Differ:
         index = self._index(wanted, eni_id="")
         if index is None:
             return
-        subnet = next((s for s in wanted.subnets if self._usable(s)), None)
-        if subnet is None:
-            full = ", ".join(s.id for s in wanted.subnets)
-            self._refuse(
-                wanted,
-                "SubnetFull",
-                f"no free address is left in {full}: add a subnet of this zone to spec.subnetIDs, or free "
-                "addresses",
-                SUBNET_RETRY,
-            )
+        subnet = usable_subnet(wanted, self.observed)
+        if isinstance(subnet, NoPlace):
+            self._refuse(wanted, subnet)
             return
         action = Create(
             node=wanted.node,
@@ -227,9 +231,6 @@ class _Differ:
         )
         self.actions.append(self._same(action))
         self._row(wanted, None, State.CREATING, index)
-
-    def _usable(self, subnet: Subnet) -> bool:
-        return subnet.free_addresses > 0 and subnet.id not in self.observed.avoided_subnets
 
     def _available(self, wanted: DesiredInterface, interface: Interface) -> None:
         if interface.status not in ("available", "pending"):
@@ -261,47 +262,12 @@ class _Differ:
         under_way = self.under_way.get(("Attach", eni_id))
         if isinstance(under_way, Attach):
             return under_way.device_index
-        card, index = wanted.network_card_index, wanted.device_index
-        if not self.slots.has_card(card):
-            self._refuse(
-                wanted,
-                "NoSuchNetworkCard",
-                f"{self._instance.id} ({self._instance.type}) has no network card {card}: lower "
-                "spec.networkCardIndex",
-                FULL_RETRY,
-            )
+        found = free_index(wanted, self._instance, self.observed.full, self.slots)
+        if isinstance(found, NoPlace):
+            self._refuse(wanted, found)
             return None
-        if self.observed.full or not self.slots.has_room(card):
-            self._refuse(
-                wanted,
-                "InstanceFull",
-                f"{self._instance.id} ({self._instance.type}) takes no more network interfaces: use a "
-                "larger instance type, or fewer NodeENIs for this node",
-                FULL_RETRY,
-            )
-            return None
-        holder = self.slots.holder(card, index)
-        if holder is not None and not wanted.next_free:
-            self._refuse(
-                wanted,
-                "DeviceIndexTaken",
-                f"device index {index} of {self._instance.id} is taken by {holder}: set spec.deviceIndex to "
-                f"a free one (the next is {self.slots.lowest_free(card, index)}), or "
-                "spec.deviceIndexPolicy to NextFree",
-                INDEX_RETRY,
-            )
-            return None
-        free = self.slots.lowest_free(card, index)
-        if free is None:
-            self._refuse(
-                wanted,
-                "DeviceIndexTaken",
-                f"no device index from {index} up is free on {self._instance.id}: lower spec.deviceIndex",
-                INDEX_RETRY,
-            )
-            return None
-        self.slots.reserve(card, free, eni_id or f"NodeENI {wanted.nodeeni}")
-        return free
+        self.slots.reserve(wanted.network_card_index, found, eni_id or f"NodeENI {wanted.nodeeni}")
+        return found
 
     @property
     def _instance(self) -> Instance:
@@ -343,6 +309,24 @@ class _Differ:
         wrong_index = index < wanted.device_index if wanted.next_free else index != wanted.device_index
         wrong_card = interface.attachment.network_card_index != wanted.network_card_index
         return wrong_index or wrong_card or interface.subnet_id not in {s.id for s in wanted.subnets}
+
+    def _replace(self, wanted: DesiredInterface, interface: Interface) -> None:
+        """Take it away to make it anew, unless there is no place for the new one: what works then stays."""
+        found = self._new_place(wanted, interface)
+        if isinstance(found, NoPlace):
+            self._refuse(wanted, found, interface)
+            return
+        assert self.slots is not None
+        self.slots.reserve(wanted.network_card_index, found, f"NodeENI {wanted.nodeeni}")
+        self._remove(interface, Cause.REPLACED, wanted)
+
+    def _new_place(self, wanted: DesiredInterface, interface: Interface) -> int | NoPlace:
+        assert self.slots is not None
+        if interface.subnet_id not in {s.id for s in wanted.subnets}:
+            subnet = usable_subnet(wanted, self.observed)
+            if isinstance(subnet, NoPlace):
+                return subnet
+        return free_index(wanted, self._instance, self.observed.full, self.slots.without(self.leaving))
 
     def _in_place(self, wanted: DesiredInterface, interface: Interface) -> None:
         attachment = interface.attachment
@@ -463,17 +447,17 @@ class _Differ:
         begun = self.under_way.get(action.key)
         return begun if begun is not None else action
 
-    def _refuse(self, wanted: DesiredInterface, reason: str, message: str, retry_after: float) -> None:
+    def _refuse(self, wanted: DesiredInterface, why: NoPlace, interface: Interface | None = None) -> None:
         self.refusals.append(
             Refusal(
                 nodeeni=wanted.nodeeni,
                 uid=wanted.uid,
-                reason=reason,
-                message=message,
-                retry_after=retry_after,
+                reason=why.reason,
+                message=why.message,
+                retry_after=why.retry_after,
             )
         )
-        self._row(wanted, None, State.FAILED, reason=reason, message=message)
+        self._row(wanted, interface, State.FAILED, reason=why.reason, message=why.message)
 
     def _row(
         self,

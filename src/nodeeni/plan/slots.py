@@ -4,7 +4,8 @@ An index is counted on its network card. Our own inventory is fresher than EC2's
 which other programs (the VPC CNI above all) share with us; where both know an interface, ours is believed.
 """
 
-from collections.abc import Iterable
+import copy
+from collections.abc import Collection, Iterable
 
 from nodeeni.ec2.types import Instance, InstanceType, Interface
 
@@ -36,6 +37,12 @@ class Slots:
 
     def reserve(self, card: int, index: int, holder: str) -> None:
         self._by_slot[card, index] = holder
+
+    def without(self, leaving: Collection[str]) -> "Slots":
+        """As it is going to be when these interfaces have left."""
+        result = copy.copy(self)
+        result._by_slot = {place: by for place, by in self._by_slot.items() if by not in leaving}
+        return result
 
     def holder(self, card: int, index: int) -> str | None:
         """Who has the index: an interface id, or the name of a reservation."""
