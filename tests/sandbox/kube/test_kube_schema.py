@@ -130,6 +130,16 @@ def test_a_crd_with_a_rule_that_cannot_be_evaluated_is_refused(
     assert server.objects("apiextensions.k8s.io", "customresourcedefinitions") == []
 
 
+def test_a_crd_with_a_rule_option_that_is_not_evaluated_is_refused(
+    server: KubeServer, definition: dict[str, Any]
+) -> None:
+    changed = _with_rule(definition, "!oldSelf.hasValue()")
+    schema = changed["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema["properties"]["spec"]["x-kubernetes-validations"][0]["optionalOldSelf"] = True
+    with pytest.raises(ApiError, match=r"optionalOldSelf: Forbidden: not evaluated by this server"):
+        server.create(changed)
+
+
 def test_a_crd_with_a_word_that_is_not_evaluated_is_refused(
     server: KubeServer, definition: dict[str, Any]
 ) -> None:

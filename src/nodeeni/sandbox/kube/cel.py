@@ -13,8 +13,8 @@ from typing import Any
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_strings
 
-from nodeeni.sandbox.kube.schema import ABSENT, INT_OR_STRING, correlated, property_schema
-from nodeeni.sandbox.kube.status import Cause, Object, forbidden_value, invalid_value, required
+from nodeeni.sandbox.kube.schema import ABSENT, INT_OR_STRING, child, correlated, property_schema
+from nodeeni.sandbox.kube.status import Cause, Object, duplicate, forbidden_value, invalid_value, required
 
 _T = cel.Type
 _LITERALS = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""")
@@ -75,6 +75,10 @@ def _compile_all(schema: Object, place: str, faults: list[Cause]) -> Iterator[Ru
         if not text:
             faults.append(required(f"{at}.rule", "rule is not specified"))
             continue
+        faults.extend(
+            forbidden_value(f"{at}.{word}", "not evaluated by this server")
+            for word in given.keys() - _RULE_WORDS
+        )
         if env is None:
             kind = _cel_type(schema)
             env = cel.NewEnv(variables={"self": kind, "oldSelf": kind}, extensions=[ext_strings.ExtStrings()])
@@ -95,6 +99,7 @@ def _compile_all(schema: Object, place: str, faults: list[Cause]) -> Iterator[Ru
             )
 
 
+_RULE_WORDS = {"rule", "message", "messageExpression", "reason", "fieldPath"}
 _REASONS = ("FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate")
 
 
@@ -168,10 +173,12 @@ def check(rules: Rules, schema: Object, value: Any, old: Any, path: str) -> Iter
 
 def _check_fields(rules: Rules, schema: Object, value: Object, old: Object, path: str) -> Iterator[Cause]:
     for name, held in value.items():
-        below = rules.properties.get(name) or rules.additional
+        below, place = rules.properties.get(name), child(path, name)
+        if below is None:
+            below, place = rules.additional, f"{path}[{name}]"
         field = property_schema(schema, name)
         if below is not None and field is not None:
-            yield from check(below, field, held, old.get(name, ABSENT), f"{path}.{name}" if path else name)
+            yield from check(below, field, held, old.get(name, ABSENT), place)
 
 
 def _check_here(rules: Rules, value: Any, old: Any, path: str) -> Iterator[Cause]:
@@ -200,6 +207,6 @@ def _broken(rule: Rule, type_name: str, data: Object, path: str) -> Cause:
         case "FieldValueForbidden":
             return forbidden_value(at, message)
         case "FieldValueDuplicate":
-            return Cause("FieldValueDuplicate", f'Duplicate value: "{type_name}": {message}', at)
+            return duplicate(at, type_name)
         case _:
             return invalid_value(at, type_name, message)

@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
@@ -89,7 +90,8 @@ class KubeServer:
             listener.close()
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            with suppress(asyncio.CancelledError):  # a fault of its own is raised here
+                await self._task
             self._task = None
         if self._http is not None:
             await self._http.shutdown(0.1)
