@@ -46,18 +46,27 @@ def key_element(item: Object, keys: list[str], items: Object) -> str:
     return "k:" + msgspec.json.encode({k: v for k, v in sorted(values) if v is not None}).decode()
 
 
-def leaves(schema: Object, value: Any, path: FieldPath = (), *, dots: bool = False) -> Iterator[FieldPath]:
+def leaves(schema: Object, value: Any, path: FieldPath = (), *, dots: bool = False) -> FieldSet:
     """Every path that a manager who wrote this value owns. `dots` adds the objects on the way, which is
     how a write that is not an apply records an object that it created."""
+    found: FieldSet = set()
+    _collect(schema, value, path, dots, found)
+    return found
+
+
+def _collect(schema: Object, value: Any, path: FieldPath, dots: bool, found: FieldSet) -> None:
     if not is_granular(schema, value):
         if path:
-            yield path
+            found.add(path)
         return
-    own = not value or (bool(path) and path[-1][:2] in ("k:", "v:"))
-    if path and (own or (dots and isinstance(value, dict))):
-        yield path
+    if path and (not value or path[-1][:2] in ("k:", "v:") or (dots and isinstance(value, dict))):
+        found.add(path)
     for element, below, held in parts(schema, value):
-        yield from leaves(below, held, (*path, element), dots=dots)
+        here = (*path, element)
+        if isinstance(held, dict | list):
+            _collect(below, held, here, dots, found)
+        else:
+            found.add(here)
 
 
 def differ(

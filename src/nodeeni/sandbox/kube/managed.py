@@ -133,7 +133,7 @@ def apply(
 ) -> Applied:
     """Raises ApiError 409 with one cause a field when others own what would change and `force` is off."""
     owners = read(live) if live is not None else {}
-    stated = _ownable(set(fieldsets.leaves(schema, wanted)))
+    stated = _ownable(fieldsets.leaves(schema, wanted))
     merged = _merge(schema, live, wanted) if live is not None else wanted
     changed, _ = differences(schema, live, merged)
     others = {m: o for m, o in owners.items() if m != manager}
@@ -174,7 +174,7 @@ def _allowed(schema: Object, live: Object | None, manager: Manager) -> FieldSet:
         return set()
     changed: FieldSet = set()
     fieldsets.differ(schema, live, applied, changed, set())
-    return set(fieldsets.leaves(schema, applied)) - changed
+    return fieldsets.leaves(schema, applied) - changed
 
 
 def _conflict(conflicts: dict[Manager, list[FieldPath]], others: Owners) -> Exception:

@@ -5,6 +5,7 @@ import secrets
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from nodeeni.sandbox.kube.resources import Resource
 from nodeeni.sandbox.kube.status import (
@@ -112,12 +113,22 @@ def check(resource: Resource, metadata: Object, old: Object | None) -> Iterator[
 
 
 def _check_labels(labels: dict[str, str]) -> Iterator[Cause]:
-    for key, value in labels.items():
-        prefix, slash, name = key.rpartition("/")
-        if len(name) > 63 or not _QUALIFIED.match(name) or (slash and not _SUBDOMAIN.match(prefix)):
-            yield invalid_value("metadata.labels", key, "name part must consist of alphanumeric characters")
-        if len(value) > 63 or not _VALUE.match(value):
-            yield invalid_value("metadata.labels", value, _LABEL_WORDS)
+    for pair in labels.items():
+        yield from _label_faults(*pair)
+
+
+@lru_cache(maxsize=10_000)
+def _label_faults(key: str, value: str) -> tuple[Cause, ...]:
+    """Cached, since the nodes of a cluster carry much the same labels."""
+    faults = []
+    prefix, slash, name = key.rpartition("/")
+    if len(name) > 63 or not _QUALIFIED.match(name) or (slash and not _SUBDOMAIN.match(prefix)):
+        faults.append(
+            invalid_value("metadata.labels", key, "name part must consist of alphanumeric characters")
+        )
+    if len(value) > 63 or not _VALUE.match(value):
+        faults.append(invalid_value("metadata.labels", value, _LABEL_WORDS))
+    return tuple(faults)
 
 
 _STRING_FIELDS = ("name", "namespace", "generateName", "uid", "resourceVersion")
