@@ -42,15 +42,28 @@ def spend_all(bucket: Bucket, demands: Sequence[float]) -> list[float]:
     return spent
 
 
-@settings(max_examples=300, deadline=None)
-@given(
-    gaps=st.lists(st.one_of(st.just(0.0), st.floats(0, 1.5), st.floats(0, 30)), min_size=1, max_size=300),
-    delays=st.lists(st.floats(0, MARGIN), min_size=1, max_size=300),
+_BURSTS = st.lists(
+    st.tuples(st.integers(1, 70), st.sampled_from([0.0, 0.3, 4.0, 9.9, 30.0])), min_size=1, max_size=6
 )
+# The network is slow for some calls in a row, then quick for some.
+_SPELLS = st.lists(
+    st.tuples(st.integers(1, 70), st.one_of(st.sampled_from([0.0, MARGIN]), st.floats(0, MARGIN))),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(bursts=_BURSTS, spells=_SPELLS)
 def test_a_call_that_we_let_go_is_never_throttled_however_the_network_delays_it(
-    gaps: list[float], delays: list[float]
+    bursts: list[tuple[int, float]], spells: list[tuple[int, float]]
 ) -> None:
-    demands = [sum(gaps[: index + 1]) for index in range(len(gaps))]
+    demands: list[float] = []
+    now = 0.0
+    for calls, pause in bursts:
+        demands += [now] * calls
+        now += pause
+    delays = [delay for calls, delay in spells for _ in range(calls)]
     spent = spend_all(Bucket(ATTACH, 0.0), demands)
     arrivals = sorted(at + delays[index % len(delays)] for index, at in enumerate(spent))
     ec2 = EC2Bucket(ATTACH)

@@ -223,6 +223,51 @@ def test_our_changes_of_attributes_stay_until_shown_then_others_changes_count(sc
     assert scene.inventory.get("eni-1") == replace(changed, description="by hand")
 
 
+def test_a_change_that_never_shows_is_given_up_after_the_lag(scene: Scene) -> None:
+    scene.read(ENI)
+    scene.inventory.note_modified("eni-1", description="ours")
+    scene.pass_time(LAG + 1)
+    scene.read(ENI)
+    assert scene.inventory.get("eni-1") == ENI
+
+
+def test_a_read_from_before_two_changes_does_not_confirm_the_second(scene: Scene) -> None:
+    scene.read(ENI)
+    scene.pass_time(10)
+    scene.inventory.note_modified("eni-1", description="another")
+    scene.pass_time(2)
+    scene.inventory.note_modified("eni-1", description=ENI.description)
+    scene.read(ENI, ago=1)  # as it was before both
+    scene.pass_time(1)
+    scene.read(replace(ENI, description="another"))
+    assert scene.inventory.get("eni-1") == ENI
+
+
+def test_an_attachment_that_was_shown_once_is_known_to_have_been_when_it_is_detached(scene: Scene) -> None:
+    scene.read(ENI)
+    scene.inventory.note_attaching("eni-1", ATTACHING)
+    scene.inventory.note_attached("eni-1")
+    scene.pass_time(1)
+    scene.read(an_interface(status="in-use", attachment=ATTACHING))
+    scene.inventory.note_detaching("eni-1")
+    scene.pass_time(1)
+    scene.read(ENI)
+    assert scene.attachment is None
+
+
+def test_an_attachment_must_have_shown_by_the_end_of_its_lag(scene: Scene) -> None:
+    scene.read(ENI)
+    scene.inventory.note_attaching("eni-1", ATTACHING)
+    scene.pass_time(LAG - 1)
+    scene.inventory.note_detaching("eni-1")
+    scene.pass_time(1)
+    scene.read(ENI)
+    assert scene.attachment == DETACHING
+    scene.pass_time(1)
+    scene.read(ENI)
+    assert scene.attachment is None
+
+
 def test_an_adopted_interface_is_ours_before_its_tags_show(scene: Scene) -> None:
     foreign = an_interface(tags={"NodeENI": "multus", "Node": "node-1"})
     scene.inventory.note_adopted(foreign, ENI.tags)

@@ -27,6 +27,7 @@ from nodeeni.ec2.types import (
     InstanceType,
     Interface,
     InterfaceRequest,
+    Rehearsal,
     SecurityGroup,
     Subnet,
 )
@@ -163,6 +164,16 @@ class EC2Client:
             Action.DELETE_TAGS, Resources=list(eni_ids), Tags=[{"Key": key} for key in sorted(keys)]
         )
 
+    async def rehearse(self, action: Action, on: Rehearsal) -> None:
+        """Have EC2 check one of the calls above without doing it (DryRun): whether IAM permits it, above
+        all. Returns where it would be done; raises what the call itself would.
+        """
+        try:
+            await self._send(action, DryRun=True, **_rehearsed(action, on))
+        except EC2Error as error:
+            if error.code != _WOULD_BE_DONE:
+                raise
+
     # Describe calls: paginated, tried again.
 
     async def describe_interfaces(self, filters: Filters) -> AsyncIterator[list[Interface]]:
@@ -245,6 +256,25 @@ class EC2Client:
         return _decoded(Action.CREATE, wire.interface, answer["NetworkInterface"])
 
 
+_WOULD_BE_DONE = "DryRunOperation"
+
+
+def _rehearsed(action: Action, on: Rehearsal) -> dict[str, Any]:
+    interface = {"NetworkInterfaceId": on.eni_id}
+    tagged = {"Resources": [on.eni_id], "Tags": wire.tag_pairs(on.tags)}
+    specification = {"ResourceType": "network-interface", "Tags": wire.tag_pairs(on.tags)}
+    parameters: dict[Action, dict[str, Any]] = {
+        Action.CREATE: {"SubnetId": on.subnet_id, "TagSpecifications": [specification]},
+        Action.ATTACH: {**interface, "InstanceId": on.instance_id, "DeviceIndex": 1},
+        Action.DETACH: {"AttachmentId": on.attachment_id},
+        Action.DELETE: interface,
+        Action.MODIFY: {**interface, "Description": {"Value": "nodeeni"}},
+        Action.CREATE_TAGS: tagged,
+        Action.DELETE_TAGS: tagged,
+    }
+    return parameters[action]
+
+
 _METHODS: dict[str, str] = {
     Action.CREATE: "create_network_interface",
     Action.ATTACH: "attach_network_interface",
@@ -259,6 +289,18 @@ _METHODS: dict[str, str] = {
     "DescribeSubnets": "describe_subnets",
     "DescribeSecurityGroups": "describe_security_groups",
 }
+
+
+async def caller_identity(region: str) -> str:
+    """The ARN behind the credentials in use, by STS. Raises EC2Error."""
+    config = AioConfig(
+        connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT, retries={"total_max_attempts": 1}
+    )
+    try:
+        async with get_session().create_client("sts", region_name=region, config=config) as sts:
+            return str((await sts.get_caller_identity())["Arn"])
+    except (ClientError, BotoCoreError, ResponseParserError, aiohttp.ClientError, OSError) as error:
+        raise _translated("GetCallerIdentity", error) from error
 
 
 def _translated(action: str, error: Exception) -> EC2Error:

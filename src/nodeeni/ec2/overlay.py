@@ -65,7 +65,6 @@ class AttachmentWrite:
         self._past |= earlier._past
         if earlier._attachment.id == attachment.id:
             self._begun_at = earlier._begun_at
-            self._was_shown = self._was_shown or earlier._was_shown
         else:
             self._past |= {earlier._attachment.id}
 

@@ -66,6 +66,16 @@ class InterfaceRequest(msgspec.Struct, frozen=True):
     client_token: str  # at most 64 ASCII characters
 
 
+class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
+    """What the calls are rehearsed on. EC2 looks at these before it asks IAM, so they should exist."""
+
+    subnet_id: str
+    eni_id: str
+    instance_id: str
+    attachment_id: str
+    tags: dict[str, str]
+
+
 class InstanceSlot(msgspec.Struct, frozen=True):
     """One occupied device index of an instance, whoever occupies it."""
 
