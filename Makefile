@@ -31,7 +31,7 @@ demo: $(VENV)/.run ## Try it in a minute: no AWS, no cluster
 	@$(BIN)/nodeeni demo
 
 test: $(VENV)/.dev .venv-aws/.done ## Run the test suite
-	@PATH="$(CURDIR)/$(AWSBIN):$$PATH" $(BIN)/pytest
+	@PATH="$(CURDIR)/$(AWSBIN):$$PATH" $(BIN)/pytest -n 4
 
 verify: $(VENV)/.dev ## Lint, types, import order, generated files
 	$(BIN)/ruff format --check .
