@@ -183,11 +183,9 @@ class Executor:
         self._memory.probe_quota()
         interface = await self._ec2.create_interface(action.request)
         self._memory.quota_is_free()
-        if self._inventory.removed(interface.id):
+        if not self._inventory.note_created(interface):
             # EC2 remembers the token, but the interface that it made is gone.
             self._memory.next_generation(action.uid, action.instance_id)
-            return
-        self._inventory.note_created(interface)
 
     async def _attach(self, action: Attach) -> None:
         attachment_id = await self._ec2.attach(
@@ -227,8 +225,8 @@ class Executor:
             await self._look_at(action.target)
 
     async def _is_success(self, action: Action, error: EC2Error) -> bool:
-        """Some refusals say that the work is done already."""
-        gone = error.error_class is ErrorClass.GONE
+        """Some refusals say that the work is done already; not that a new interface is not found yet."""
+        gone = error.error_class is ErrorClass.GONE and not self._inventory.young(action.target)
         if isinstance(action, Delete) and gone:
             self._inventory.note_deleted(action.eni_id)
             return True

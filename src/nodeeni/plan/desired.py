@@ -90,7 +90,7 @@ def _meets(requirement: LabelRequirement, labels: dict[str, str]) -> bool:
 def selecting(node: NodeView, nodeenis: Iterable[NodeENI]) -> list[NodeENI]:
     """The NodeENIs that select the node, oldest first: of two that want one index, the older has it."""
     chosen = [n for n in nodeenis if not n.metadata.deleting and matches(n.spec, node.labels)]
-    return sorted(chosen, key=lambda n: (n.metadata.creation_timestamp, n.metadata.name))
+    return sorted(chosen, key=lambda n: (n.metadata.creation_timestamp or "", n.metadata.name))
 
 
 def desired_interfaces(
