@@ -139,3 +139,10 @@ def test_nothing_to_be_found() -> None:
 def test_missing_file() -> None:
     with pytest.raises(ConfigError, match="/nonexistent does not exist"):
         config.find("/nonexistent")
+
+
+def test_another_context_than_the_current_one(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path / "config")
+    assert config.find(str(path), context="east").url == config.find(str(path)).url
+    with pytest.raises(ConfigError, match="has no context 'west'; it has east"):
+        config.find(str(path), context="west")

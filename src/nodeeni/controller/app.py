@@ -18,12 +18,12 @@ from pathlib import Path
 
 from nodeeni import metrics
 from nodeeni.api import names
-from nodeeni.api.core import REGION_LABEL, Namespace
+from nodeeni.api.core import Namespace
 from nodeeni.api.v1alpha1 import Condition
 from nodeeni.controller import health
 from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.announcer import Announcer
-from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.cluster import Cluster, region_of
 from nodeeni.controller.eninodes import ENINodeWriter
 from nodeeni.controller.executor import Executor, observe_call
 from nodeeni.controller.finalizers import Finalizers
@@ -38,7 +38,6 @@ from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.errors import EC2Error
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
-from nodeeni.ec2.region import resolve_region
 from nodeeni.ec2.types import Action
 from nodeeni.ec2.waiter import Waiter
 from nodeeni.kube.client import KubeClient
@@ -169,10 +168,7 @@ class _Controller:
                 await asyncio.sleep(max(RETRY, error.delay))
 
     async def _region(self) -> str:
-        region = await resolve_region(self._settings.aws_region, self._environment)
-        if region is None:
-            labels = (n.metadata.labels.get(REGION_LABEL) for n in self._cluster.nodes.store.values())
-            region = next(filter(None, labels), None)
+        region = await region_of(self._settings.aws_region, self._environment, self._cluster)
         if region is None:
             log.warning("no region in flags, environment, metadata or Nodes: using %s", DEFAULT_REGION)
         return region or DEFAULT_REGION

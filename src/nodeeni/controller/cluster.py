@@ -1,8 +1,11 @@
 """The Kubernetes objects that reconciling reads: informers of Node, NodeENI, ENINode, and views of them."""
 
-from nodeeni.api.core import Node
+from collections.abc import Mapping
+
+from nodeeni.api.core import REGION_LABEL, Node
 from nodeeni.api.meta import ObjectMeta
 from nodeeni.api.v1alpha1 import ENINode, NodeENI
+from nodeeni.ec2.region import resolve_region
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.informer import Informer
 from nodeeni.kube.resources import ENINODES, NODEENIS, NODES
@@ -47,6 +50,13 @@ class Cluster:
 
     def by_uid(self, uid: str) -> NodeENI | None:
         return next((n for n in self.nodeenis.store.values() if n.metadata.uid == uid), None)
+
+
+async def region_of(flag: str | None, environment: Mapping[str, str], cluster: Cluster) -> str | None:
+    """The AWS region to work in: as `resolve_region` says, else by the region label of a Node."""
+    region = await resolve_region(flag, environment)
+    labels = (node.metadata.labels.get(REGION_LABEL) for node in cluster.nodes.store.values())
+    return region or next(filter(None, labels), None)
 
 
 def node_changed(old: Node, new: Node) -> bool:

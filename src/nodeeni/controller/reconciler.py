@@ -94,10 +94,14 @@ class Reconciler:
         self._come_back(plan)
 
     async def plan(self, name: str) -> Plan:
-        """What would be decided now, without doing it: for `--dry-run` and for people."""
+        """What would be decided now, without doing it: for people. Nodes planned one after another take
+        turns at replacements as they would when it is done.
+        """
         node = self._cluster.node(name)
         desired, observed = await self._observe(name, node, await self._instances(name, node))
-        return self._decide(desired, observed)
+        plan = self._decide(desired, observed)
+        self._take_turns(plan)
+        return plan
 
     # -- observe -------------------------------------------------------------------------------------
 

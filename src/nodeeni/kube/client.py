@@ -66,9 +66,11 @@ class KubeClient:
         )
 
     @classmethod
-    def connect(cls, kubeconfig: str | None = None, *, timeout: float = REQUEST_TIMEOUT) -> "KubeClient":
+    def connect(
+        cls, kubeconfig: str | None = None, *, context: str | None = None, timeout: float = REQUEST_TIMEOUT
+    ) -> "KubeClient":
         """A client for the cluster that `config.find` finds; raises ConfigError. Opens no connection yet."""
-        return cls(config.find(kubeconfig), timeout=timeout)
+        return cls(config.find(kubeconfig, context=context), timeout=timeout)
 
     async def close(self) -> None:
         await self._http.aclose()

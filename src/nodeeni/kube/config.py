@@ -68,23 +68,26 @@ class _File(msgspec.Struct):
         return {entry.name: getattr(entry, kind) or {} for entry in reversed(entries)}
 
 
-def find(kubeconfig: str | None, *, service_account: str = SERVICE_ACCOUNT) -> Connection:
+def find(
+    kubeconfig: str | None, *, context: str | None = None, service_account: str = SERVICE_ACCOUNT
+) -> Connection:
     """The connection that kubectl would make: the files given (one path or several, as in `KUBECONFIG`),
-    else `KUBECONFIG`, else the pod's service account, else `~/.kube/config`.
+    else `KUBECONFIG`, else the pod's service account, else `~/.kube/config`. `context` names one of a file's
+    contexts; the default is its current one.
 
     Raises ConfigError with one line that says what to change.
     """
     given = kubeconfig or os.environ.get("KUBECONFIG")
     if given:
-        return _from_files(given)
-    if "KUBERNETES_SERVICE_HOST" in os.environ and Path(service_account, "token").exists():
+        return _from_files(given, context)
+    if not context and "KUBERNETES_SERVICE_HOST" in os.environ and Path(service_account, "token").exists():
         return _in_cluster(service_account)
     if not Path(DEFAULT_KUBECONFIG).expanduser().is_file():
         raise ConfigError(
             f"no cluster to talk to: this is no pod, and {DEFAULT_KUBECONFIG} does not exist; "
             "give --kubeconfig or set KUBECONFIG"
         )
-    return _from_files(DEFAULT_KUBECONFIG)
+    return _from_files(DEFAULT_KUBECONFIG, context)
 
 
 def _in_cluster(service_account: str) -> Connection:
@@ -99,14 +102,15 @@ def _in_cluster(service_account: str) -> Connection:
     return _connection(config, {}, {}, service_account)
 
 
-def _from_files(given: str) -> Connection:
+def _from_files(given: str, wanted: str | None) -> Connection:
     merged = _merge(given)
-    context_name = merged.current_context
+    context_name = wanted or merged.current_context
     if not context_name:
         raise ConfigError(f"{given} names no current-context; set one with `kubectl config use-context NAME`")
     context = merged.members("context").get(context_name)
     if context is None:
-        raise ConfigError(f"{given} has no context {context_name!r}, its current-context")
+        known = ", ".join(sorted(merged.members("context"))) or "none"
+        raise ConfigError(f"{given} has no context {context_name!r}; it has {known}")
     cluster = _named_by(context, "cluster", merged, given)
     user = _named_by(context, "user", merged, given) if context.get("user") else {}
     try:

@@ -122,6 +122,10 @@ class Informer(Generic[T]):
                 await asyncio.sleep(self._backoff.pause(error.delay))
             self.resumes += self._version is not None
 
+    async def read_once(self) -> None:
+        """List without watching, for commands that look once. Raises KubeError."""
+        await self._list()
+
     async def _list(self) -> None:
         found: dict[str, T] = {}
         version = ""

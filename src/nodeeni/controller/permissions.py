@@ -1,0 +1,37 @@
+"""What the controller has to be permitted, declared once: `nodeeni doctor` asks for each of these."""
+
+import msgspec
+
+from nodeeni.api import names
+from nodeeni.ec2.types import Action
+from nodeeni.kube.resources import ENINODES, EVENTS, LEASES, NAMESPACES, NODEENIS, NODES, Resource
+
+
+class Permission(msgspec.Struct, frozen=True):
+    """Verbs on one resource. `namespace` empty: in all of them; `name`: of that object alone."""
+
+    resource: Resource
+    verbs: tuple[str, ...]
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+
+
+KUBERNETES = (
+    Permission(NODES, ("list", "watch")),
+    Permission(NODEENIS, ("get", "list", "watch", "patch")),
+    Permission(NODEENIS, ("patch",), "status"),
+    Permission(ENINODES, ("list", "watch", "create", "patch", "delete")),
+    Permission(NAMESPACES, ("get",), name="kube-system"),  # its uid is the cluster's id
+    Permission(EVENTS, ("create", "patch")),
+    Permission(LEASES, ("get", "create", "patch"), namespace=names.NAMESPACE),
+)
+
+EC2_READS = (
+    "DescribeNetworkInterfaces",
+    "DescribeInstances",
+    "DescribeInstanceTypes",
+    "DescribeSubnets",
+    "DescribeSecurityGroups",
+)
+EC2_WRITES = tuple(Action)

@@ -1,0 +1,115 @@
+"""Looking without doing: everything that the reconciler decides on, read once, and its decision.
+
+`nodeeni plan` stands on this. The reconciler is the controller's own; what acts, reports and watches is
+built but never started.
+"""
+
+from nodeeni.api import names
+from nodeeni.api.v1alpha1 import NodeENI
+from nodeeni.controller.adoption import Adoption
+from nodeeni.controller.announcer import Announcer
+from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.eninodes import ENINodeWriter
+from nodeeni.controller.executor import Executor
+from nodeeni.controller.memory import Memory
+from nodeeni.controller.reconciler import Plan, Reconciler
+from nodeeni.controller.reporter import Reporter
+from nodeeni.controller.sweeper import Sweeper
+from nodeeni.controller.workqueue import WorkQueue
+from nodeeni.ec2.buckets import Buckets
+from nodeeni.ec2.client import EC2Client
+from nodeeni.ec2.inventory import Inventory
+from nodeeni.ec2.lookups import Lookups
+from nodeeni.kube.client import KubeClient
+from nodeeni.kube.events import EventRecorder
+from nodeeni.settings import Settings
+
+
+async def read_cluster(client: KubeClient) -> Cluster:
+    """The Nodes, NodeENIs and ENINodes as they are now. Raises KubeError."""
+    cluster = Cluster(client)
+    for informer in cluster.informers:
+        await informer.read_once()
+    return cluster
+
+
+class Planning:
+    """`read` comes first; then every node can be planned, as often as is wanted."""
+
+    def __init__(
+        self, client: KubeClient, ec2: EC2Client, cluster: Cluster, settings: Settings, cluster_id: str
+    ) -> None:
+        queue = WorkQueue()
+        memory = Memory(settings.read_lag)
+        announcer = Announcer(EventRecorder(client), cluster)
+        self._cluster = cluster
+        self._lookups = Lookups(ec2)
+        self._buckets = Buckets()
+        self._inventory = Inventory(ec2, cluster_id)
+        self._adoption = Adoption(ec2, cluster, self._inventory)
+        executor = Executor(
+            ec2=ec2,
+            buckets=self._buckets,
+            inventory=self._inventory,
+            lookups=self._lookups,
+            memory=memory,
+            adoption=self._adoption,
+            fence=lambda: False,
+            again=queue.add,
+            on_failure=announcer.call_failed,
+            concurrency=1,
+        )
+        sweeper = Sweeper(
+            client=client,
+            cluster=cluster,
+            inventory=self._inventory,
+            adoption=self._adoption,
+            announcer=announcer,
+            again=queue.add,
+            resync_period=settings.resync_period,
+            grace=settings.orphan_grace_period,
+        )
+        self._reconciler = Reconciler(
+            settings=settings,
+            cluster_id=cluster_id,
+            cluster=cluster,
+            inventory=self._inventory,
+            lookups=self._lookups,
+            memory=memory,
+            executor=executor,
+            adoption=self._adoption,
+            sweeper=sweeper,
+            reporter=Reporter(client, cluster),
+            eninodes=ENINodeWriter(client, cluster),
+            announcer=announcer,
+            queue=queue,
+        )
+
+    async def read(self) -> None:
+        """EC2's interfaces, once. Raises EC2Error."""
+        await self._inventory.refresh()
+        await self._adoption.look()
+        for nodeeni in self._cluster.nodeenis.store.values():
+            # The controller puts it on before anything else, and the plan is about what follows.
+            if not nodeeni.metadata.deleting and names.FINALIZER not in nodeeni.metadata.finalizers:
+                nodeeni.metadata.finalizers = [*nodeeni.metadata.finalizers, names.FINALIZER]
+
+    def suppose(self, nodeeni: NodeENI) -> None:
+        """Plan as if this NodeENI were applied; one of its name that exists keeps its identity."""
+        known = self._cluster.nodeenis.store.get(nodeeni.metadata.name)
+        if known is not None:
+            nodeeni.metadata = known.metadata
+        self._cluster.nodeenis.store[nodeeni.metadata.name] = nodeeni
+
+    def nodes(self) -> list[str]:
+        """Every node that exists, or whose name is on an interface of ours."""
+        named = {interface.tags.get(names.TAG_NODE, "") for interface in self._inventory.all()}
+        return sorted({*self._cluster.nodes.store, *named} - {""})
+
+    async def plan(self, node: str) -> Plan:
+        """Raises EC2Error."""
+        return await self._reconciler.plan(node)
+
+    async def close(self) -> None:
+        await self._lookups.close()
+        self._buckets.close()
