@@ -261,7 +261,8 @@ class Node:
         try:
             await until(lambda: self.reported() == list(entries), timeout)
         except TimeoutError:
-            assert self.reported() == list(entries)
+            found = self.reported()
+            assert found == list(entries), found
 
     def status_writes(self) -> int:
         return self.kube.requests["patch", "eninodes/status"]

@@ -9,15 +9,13 @@ import json
 import os
 import random
 import socket
+import ssl
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nodeeni.agent.kubeconfig import Access
 from nodeeni.agent.spec import JSON
-
-if TYPE_CHECKING:
-    import ssl
 
 _COLLECTION = "/apis/networking.k8s.aws/v1alpha1/eninodes"
 _ANSWER_WITHIN = 20.0  # seconds for a request that is not a watch
@@ -165,7 +163,7 @@ def _tls_connection(access: Access) -> http.client.HTTPSConnection:
 class _NamedHTTPSConnection(http.client.HTTPSConnection):
     """Expects the certificate of `tls-server-name`, not that of the address."""
 
-    def __init__(self, access: Access, context: "ssl.SSLContext") -> None:
+    def __init__(self, access: Access, context: ssl.SSLContext) -> None:
         super().__init__(access.host, access.port, timeout=_ANSWER_WITHIN, context=context)
         self._context_of_name = context
         self._tls_name = access.tls_name
@@ -175,9 +173,7 @@ class _NamedHTTPSConnection(http.client.HTTPSConnection):
         self.sock = self._context_of_name.wrap_socket(self.sock, server_hostname=self._tls_name)
 
 
-def _tls_context(access: Access) -> "ssl.SSLContext":
-    import ssl
-
+def _tls_context(access: Access) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not access.verify:

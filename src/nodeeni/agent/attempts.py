@@ -48,6 +48,10 @@ class Attempts:
                 self._done[key] = collections.deque(maxlen=CORRECTIONS)
         return corrections
 
+    def repeats(self, change: Change) -> bool:
+        """Whether a part of it was done before."""
+        return any((change.ifindex, aspect, value) in self._done for aspect, value in change.aspects())
+
     def holds(self, now: float) -> dict[Key, str]:
         """What is not to be tried at `now`, with the reason for people."""
         held = {

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from nodeeni.agent.act import act, tell
+from nodeeni.agent.act import act, look_again, tell
 from nodeeni.agent.attempts import Attempts
 from nodeeni.agent.counters import Counters
 from nodeeni.agent.link_plan import Plan, Policy, Report, Surroundings, plan_links
@@ -93,6 +93,7 @@ class LinkLoop:
         except Overrun:
             self._counters.add("overruns")
             log.warning("the kernel dropped link events, looking at all links anew")
+            events.discard()
             self._look_anew(requests)
             return True
         self._counters.add("events", len(messages))
@@ -104,14 +105,14 @@ class LinkLoop:
         links = map(self._links.by_index.get, changed)
         macs = {link.identity for link in links if link is not None}
         if macs:
-            self._act(self._plan(macs), requests)
+            self._act(self._fresh_plan(requests, macs), requests)
         return concerned or bool(changed)
 
     def _settle(self, requests: RequestSocket) -> None:
         """No event is waiting: look at everything, finish what is left to do, and report."""
         if time.monotonic() >= self._next_check:
             self._look_anew(requests, by_command=True)
-        plan = self._plan()
+        plan = self._fresh_plan(requests)
         for _ in range(_ROUNDS):
             if not plan.changes:
                 break
@@ -134,6 +135,14 @@ class LinkLoop:
         holds = self._attempts.holds(time.monotonic())
         around = Surroundings(self._links, self._primary.ifindices, self._links.departed, holds)
         return plan_links(self._spec, around, self._rules.policy, only)
+
+    def _fresh_plan(self, requests: RequestSocket, only: AbstractSet[str] | None = None) -> Plan:
+        """A plan that would do a thing twice may be looking at a link between two of its events."""
+        plan = self._plan(only)
+        repeats = [change for change in plan.changes if self._attempts.repeats(change)]
+        for change in repeats:
+            look_again(change, requests, self._links)
+        return self._plan(only) if repeats else plan
 
     def _act(self, plan: Plan, requests: RequestSocket) -> None:
         """All changes first, words later: each log line costs as much as a link."""

@@ -208,19 +208,18 @@ def _departure(message: Message) -> str:
     return "the link is gone"
 
 
-def set_mtu(index: int, mtu: int) -> Request:
-    return Request(RTM_NEWLINK, _INFO.pack(0, 0, index, 0, 0) + attribute(_MTU, _U32.pack(mtu)))
+def configure(ifindex: int, mtu: int | None, up: bool) -> Request:
+    """Either or both; the kernel sets the MTU first, and leaves the link down if it refuses that."""
+    flags = _IFF_UP if up else 0
+    value = b"" if mtu is None else attribute(_MTU, _U32.pack(mtu))
+    return Request(RTM_NEWLINK, _INFO.pack(0, 0, ifindex, flags, flags) + value)
 
 
-def set_up(index: int) -> Request:
-    return Request(RTM_NEWLINK, _INFO.pack(0, 0, index, _IFF_UP, _IFF_UP))
-
-
-def add_altname(index: int, name: str) -> Request:
+def add_altname(ifindex: int, name: str) -> Request:
     properties = attribute(_PROP_LIST | _NESTED, attribute(_ALT_IFNAME, name.encode() + b"\0"))
-    payload = _INFO.pack(0, 0, index, 0, 0) + properties
+    payload = _INFO.pack(0, 0, ifindex, 0, 0) + properties
     return Request(RTM_NEWLINKPROP, payload, F_EXCLUSIVE | F_CREATE | F_APPEND)
 
 
-def look(index: int) -> Request:
-    return Request(RTM_GETLINK, _INFO.pack(0, 0, index, 0, 0) + _SKIP_STATISTICS)
+def look(ifindex: int) -> Request:
+    return Request(RTM_GETLINK, _INFO.pack(0, 0, ifindex, 0, 0) + _SKIP_STATISTICS)

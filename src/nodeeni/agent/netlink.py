@@ -35,7 +35,7 @@ _INT = struct.Struct("=i")
 
 
 class Overrun(Exception):
-    """The kernel dropped events because we read too slowly (ENOBUFS): dump anew."""
+    """The kernel dropped events because we read too slowly (ENOBUFS): discard, and dump anew."""
 
 
 class Message(NamedTuple):
@@ -118,15 +118,30 @@ class EventSocket:
     def drain(self) -> Iterator[Message]:
         """What has arrived, a bounded amount a call so that no storm starves the rest. Raises Overrun."""
         for _ in range(_DATAGRAMS_A_DRAIN):
-            try:
-                data = self._socket.recv(_DATAGRAM)
-            except BlockingIOError:
+            data = self._receive()
+            if data is None:
                 return
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
-                raise Overrun from error
             yield from _messages(data)
+
+    def discard(self) -> None:
+        """Throw away what waits. After an overrun it is the beginning of a story whose end was lost, such as
+        a link's change without its removal; and the kernel drops events until it is gone."""
+        while True:
+            try:
+                if self._receive() is None:
+                    return
+            except Overrun:
+                continue
+
+    def _receive(self) -> bytes | None:
+        try:
+            return self._socket.recv(_DATAGRAM)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            raise Overrun from error
 
     def close(self) -> None:
         self._socket.close()
