@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from nodeeni.sandbox.kube import cel, crd, kinds, managed, metadata, patches, schema
+from nodeeni.sandbox.kube import admission, cel, crd, kinds, managed, metadata, patches, schema
 from nodeeni.sandbox.kube.managed import Manager, Owners
 from nodeeni.sandbox.kube.resources import Registry, Resource
 from nodeeni.sandbox.kube.schema import ABSENT
@@ -31,22 +31,6 @@ from nodeeni.sandbox.kube.targets import Deletion, Options, Target, Written
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 
 
-# Faults of the schema that keep the API server from evaluating the CEL rules at all.
-_BLOCKING = frozenset(
-    (
-        "FieldValueNotSupported",
-        "FieldValueRequired",
-        "FieldValueTooLong",
-        "FieldValueTooMany",
-        "FieldValueTypeInvalid",
-    )
-)
-_NOT_CHECKED = (
-    "some validation rules were not checked because the object was invalid; correct the existing errors to "
-    "complete validation"
-)
-
-
 class Operations:
     def __init__(self, store: Store, registry: Registry) -> None:
         self.store = store
@@ -61,7 +45,7 @@ class Operations:
 
     def create(self, target: Target, obj: Object, options: Options) -> Written:
         """`target.key` has the namespace; the name comes from the object."""
-        obj = self._incoming(target, obj)
+        obj = admission.incoming(target, obj)
         if obj["metadata"].get("resourceVersion"):
             raise bad_request("resourceVersion should not be set on objects to be created")
         return self._create(replace(target, key=(target.key[0], "")), obj, options, owners=None)
@@ -71,10 +55,10 @@ class Operations:
         self._check_namespace(resource, namespace)
         obj = {**obj, "metadata": metadata.fresh(resource, obj, namespace)}
         target = replace(target, key=(namespace, obj["metadata"].get("name") or ""))
-        obj = self._settled(resource, obj, None, options)
+        obj = admission.settled(resource, obj, None, options)
         sent = obj
         obj = kinds.prepared(resource, obj)
-        self._check(resource, obj, None)
+        admission.check(resource, self._rules(resource), obj, None)
         if self.store.get(target.storage, target.key) is not None:
             raise already_exists(resource.plural, resource.group, target.key[1])
         obj = self._established(resource, obj)
@@ -87,7 +71,7 @@ class Operations:
 
     def update(self, target: Target, obj: Object, options: Options) -> Written:
         resource = target.resource
-        obj = self._incoming(target, obj)
+        obj = admission.incoming(target, obj)
         name = obj["metadata"].get("name")
         if not name:
             raise bad_request("name must be provided")
@@ -118,7 +102,7 @@ class Operations:
             changed = patches.strategic_patch(resource.schema, live, body)
         else:
             raise unsupported_media_type(accepted_patches(resource))
-        changed = self._incoming(target, changed)
+        changed = admission.incoming(target, changed)
         if changed["metadata"].get("name") != target.key[1]:
             raise _other_name(changed["metadata"].get("name", ""), target.key[1])
         return Written(self._replace(target, entry, changed, options))
@@ -128,7 +112,7 @@ class Operations:
         if not options.manager:
             cause = required("fieldManager", "is required for apply patch")
             raise invalid("PatchOptions", "meta.k8s.io", "", [cause])
-        wanted = self._incoming(target, wanted)
+        wanted = admission.incoming(target, wanted)
         if wanted["metadata"].get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
         if wanted["metadata"].setdefault("name", name) != name:
@@ -175,8 +159,8 @@ class Operations:
             raise conflict(resource.plural, resource.group, target.key[1], why)
         obj = _scoped(target, old, obj)
         obj = {**obj, "metadata": metadata.carried(old["metadata"], obj["metadata"])}
-        obj = self._settled(resource, obj, old, options)
-        self._check(resource, obj, old)
+        obj = admission.settled(resource, obj, old, options)
+        admission.check(resource, self._rules(resource), obj, old)
         if owners is None:
             owners = self._owners_after(target, old, obj, options)
         obj = self._established(resource, obj)
@@ -253,70 +237,8 @@ class Operations:
             )
             raise conflict(resource.plural, resource.group, name, why)
 
-    # What every write goes through.
-
-    def _incoming(self, target: Target, obj: Any) -> Object:
-        """What the client sent, in stored form, with kind and namespace checked and filled in."""
-        resource = target.resource
-        obj = metadata.check_shape(obj)
-        version, kind = obj.get("apiVersion") or resource.api_version, obj.get("kind") or resource.kind
-        if version != resource.api_version:
-            raise bad_request(
-                f"the API version in the data ({version}) does not match the expected API version "
-                f"({resource.api_version})"
-            )
-        if kind != resource.kind:
-            raise bad_request(
-                f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
-                f"no kind {kind} is registered for the expected resource"
-            )
-        namespace = obj["metadata"].get("namespace") or target.key[0]
-        if resource.namespaced and namespace != target.key[0]:
-            raise bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
-        rest = {k: v for k, v in obj.items() if k not in ("apiVersion", "kind", "metadata")}
-        return kinds.stored_form(
-            resource,
-            {
-                "apiVersion": resource.api_version,
-                "kind": resource.kind,
-                "metadata": dict(obj["metadata"]),
-                **rest,
-            },
-        )
-
-    def _settled(self, resource: Resource, obj: Object, old: Object | None, options: Options) -> Object:
-        unknown: list[str] = []
-        settled: Object = schema.settle(resource.schema, obj, ABSENT if old is None else old, "", unknown)
-        if unknown and options.field_validation == "Strict":
-            listed = ", ".join(f'unknown field "{path}"' for path in unknown)
-            raise bad_request(
-                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
-                f"strict decoding error: {listed}"
-            )
-        if options.field_validation == "Warn":
-            options.warnings.extend(f'unknown field "{path}"' for path in unknown)
-        return settled
-
-    def _check(self, resource: Resource, obj: Object, old: Object | None) -> None:
-        before: Any = ABSENT if old is None else old
-        causes: list[Cause] = list(
-            metadata.check(resource, obj["metadata"], old["metadata"] if old else None)
-        )
-        without = {k: v for k, v in obj.items() if k != "metadata"}
-        if old is not None:
-            before = {k: v for k, v in old.items() if k != "metadata"}
-        causes.extend(schema.validate(resource.schema, without, before, ""))
-        rules = self.rules.get((resource.group, resource.version, resource.plural))
-        if rules is not None and any(cause.reason in _BLOCKING for cause in causes):
-            causes.append(invalid_value("<nil>", "null", _NOT_CHECKED))
-        elif rules is not None:
-            causes.extend(cel.check(rules, resource.schema, obj, ABSENT if old is None else old, ""))
-        if resource.plural == "customresourcedefinitions":
-            causes.extend(crd.check_definition(obj))
-        if causes:
-            raise invalid(resource.kind, resource.group, obj["metadata"].get("name", ""), causes)
+    def _rules(self, resource: Resource) -> cel.Rules | None:
+        return self.rules.get((resource.group, resource.version, resource.plural))
 
     def _established(self, resource: Resource, obj: Object) -> Object:
         if resource.plural != "customresourcedefinitions" or obj["metadata"].get("deletionTimestamp"):
