@@ -19,9 +19,10 @@ from nodeeni.ec2.types import (
 )
 from nodeeni.plan import actions as act
 from nodeeni.plan.desired import Desired, Network, desired_interfaces, selecting
-from nodeeni.plan.diff import Diff, Row, State, diff
+from nodeeni.plan.diff import Diff, diff
 from nodeeni.plan.observed import NodeView, Observed, Owner
 from nodeeni.plan.policy import Circumstances, Decision, decide
+from nodeeni.plan.rows import Row, State
 
 CLUSTER = "c-1"
 VPC = "vpc-1"

@@ -27,7 +27,8 @@ from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.ec2.types import InstanceSlot, InstanceType, Interface
 from nodeeni.plan.actions import Attach, Create, Delete
 from nodeeni.plan.desired import Network, matches
-from nodeeni.plan.diff import Diff, State
+from nodeeni.plan.diff import Diff
+from nodeeni.plan.rows import State
 
 NAMES = ("ada", "bob", "cyd")
 ROUNDS = 12  # more than any replacement needs: detach, delete, create, attach, correct

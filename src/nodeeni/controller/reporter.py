@@ -19,8 +19,8 @@ from nodeeni.controller.cluster import Cluster
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import KubeError, NotFound
 from nodeeni.kube.resources import NODEENIS
-from nodeeni.plan.diff import Row
 from nodeeni.plan.report import nodeeni_status
+from nodeeni.plan.rows import Row
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,6 @@ what is already under way.
 """
 
 from collections.abc import Iterable
-from enum import StrEnum
 
 import msgspec
 
@@ -28,51 +27,19 @@ from nodeeni.plan.actions import (
     Create,
     Delete,
     Detach,
-    RemoveTags,
     SetDeleteOnTermination,
-    SetDescription,
-    SetGroups,
-    SetSourceDestCheck,
     SetTags,
 )
+from nodeeni.plan.corrections import corrections
 from nodeeni.plan.desired import Desired, DesiredInterface, Refusal
 from nodeeni.plan.observed import Observed
 from nodeeni.plan.places import NoPlace, free_index, usable_subnet
+from nodeeni.plan.rows import Row, State
 from nodeeni.plan.slots import Slots
 
 PENDING_RETRY = 5.0  # seconds
 STOPPED_RETRY = 60.0  # seconds
 INSTANCE_NOT_RUNNING = "InstanceNotRunning"
-
-
-class State(StrEnum):
-    """How far one interface of one node has come; the words of `status.attachments[].status`."""
-
-    CREATING = "creating"
-    ATTACHING = "attaching"
-    ATTACHED = "attached"
-    DETACHING = "detaching"
-    DELETING = "deleting"
-    FAILED = "failed"
-
-
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be reported of one NodeENI on one node."""
-
-    uid: str
-    nodeeni: str
-    node: str
-    instance_id: str = ""
-    state: State
-    interface: Interface | None = None
-    subnet_cidr: str = ""
-    device_index: int | None = None
-    network_card_index: int | None = None
-    mtu: int | None = None
-    interface_name: str = ""
-    wanted: bool = True
-    reason: str = ""
-    message: str = ""
 
 
 class Diff(msgspec.Struct, frozen=True):
@@ -253,7 +220,7 @@ class _Differ:
             network_card_index=wanted.network_card_index,
         )
         self.actions.append(self._same(action))
-        self.actions += _corrections(wanted, interface)
+        self.actions += corrections(wanted, interface)
         self._row(wanted, interface, State.ATTACHING, index)
 
     def _index(self, wanted: DesiredInterface, eni_id: str) -> int | None:
@@ -342,7 +309,7 @@ class _Differ:
                     value=wanted.delete_on_termination,
                 )
             )
-        self.actions += _corrections(wanted, interface)
+        self.actions += corrections(wanted, interface)
         self._row(wanted, interface, State.ATTACHED)
 
     # -- what is not wanted --------------------------------------------------------------------------
@@ -513,32 +480,3 @@ def _distance(interface: Interface, instance_id: str) -> int:
     if attachment.instance_id != instance_id:
         return 4
     return {"attached": 0, "attaching": 1}.get(attachment.status, 3)
-
-
-def _corrections(wanted: DesiredInterface, interface: Interface) -> Iterable[Action]:
-    """What differs and can be put right without taking the interface away."""
-    node, nodeeni, uid, eni_id = wanted.node, wanted.nodeeni, wanted.uid, interface.id
-    if set(interface.group_ids) != set(wanted.group_ids):
-        yield SetGroups(node=node, nodeeni=nodeeni, uid=uid, eni_id=eni_id, group_ids=wanted.group_ids)
-    if interface.description != wanted.description:
-        yield SetDescription(
-            node=node, nodeeni=nodeeni, uid=uid, eni_id=eni_id, description=wanted.description
-        )
-    if interface.source_dest_check != wanted.source_dest_check:
-        yield SetSourceDestCheck(
-            node=node, nodeeni=nodeeni, uid=uid, eni_id=eni_id, value=wanted.source_dest_check
-        )
-    listed = interface.tags.get(names.TAG_EXTRA, "").split(",")
-    extra = {*filter(None, listed), *([names.TAG_EXTRA] if listed != [""] else [])}
-    dropped = tuple(sorted(key for key in extra if key in interface.tags and key not in wanted.tags))
-    if dropped:
-        yield RemoveTags(node=node, nodeeni=nodeeni, uid=uid, eni_id=eni_id, keys=dropped)
-    missing = {
-        key: value
-        for key, value in wanted.tags.items()
-        if interface.tags.get(key) != value
-        # The list of extra keys is renewed only when what it lists is gone: a crash in between loses nothing.
-        and not (key == names.TAG_EXTRA and dropped)
-    }
-    if missing:
-        yield SetTags(node=node, nodeeni=nodeeni, uid=uid, eni_id=eni_id, tags=missing)

@@ -18,8 +18,8 @@ from nodeeni.api.v1alpha1 import (
     NodeENISpec,
     NodeENIStatus,
 )
-from nodeeni.plan.diff import Row, State
 from nodeeni.plan.policy import Hold
+from nodeeni.plan.rows import Row, State
 
 ATTACHMENTS_LIMIT = 2000  # entries of status.attachments: an object in etcd is at most 1.5 MiB
 

@@ -1,0 +1,37 @@
+"""How far one NodeENI has come on one node: what a plan says beside its actions."""
+
+from enum import StrEnum
+
+import msgspec
+
+from nodeeni.ec2.types import Interface
+
+
+class State(StrEnum):
+    """How far one interface of one node has come; the words of `status.attachments[].status`."""
+
+    CREATING = "creating"
+    ATTACHING = "attaching"
+    ATTACHED = "attached"
+    DETACHING = "detaching"
+    DELETING = "deleting"
+    FAILED = "failed"
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be reported of one NodeENI on one node."""
+
+    uid: str
+    nodeeni: str
+    node: str
+    instance_id: str = ""
+    state: State
+    interface: Interface | None = None
+    subnet_cidr: str = ""
+    device_index: int | None = None
+    network_card_index: int | None = None
+    mtu: int | None = None
+    interface_name: str = ""
+    wanted: bool = True
+    reason: str = ""
+    message: str = ""
