@@ -1,6 +1,7 @@
 """Interfaces of others, however much they look like ours, are never changed, detached or deleted."""
 
 import msgspec
+import pytest
 
 from .conftest import NAME, Stage
 
@@ -120,3 +121,33 @@ async def test_deleted_by_hand_is_made_again(stage: Stage) -> None:
         await stage.until(lambda: [i.id for i in stage.ours()] not in ([], [first.id]))
         await stage.until_attached(node)
     assert len(stage.ours()) == 1
+
+
+@pytest.mark.parametrize(
+    "taken_off", ["Node", "nodeeni.networking.k8s.aws/uid", "nodeeni.networking.k8s.aws/instance"]
+)
+async def test_a_tag_taken_off_by_hand_is_put_back_and_the_interface_kept(
+    stage: Stage, taken_off: str
+) -> None:
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller("--resync-period=300ms", "--orphan-grace-period=100ms"):
+        await stage.until_attached(node)
+        (interface,) = stage.ours()
+        left = {key: value for key, value in interface.tags.items() if key != taken_off}
+        stage.ec2.account.put(msgspec.structs.replace(stage.ec2.interface(interface.id), tags=left))
+        await stage.until(lambda: stage.ec2.interface(interface.id).tags == interface.tags)
+        await stage.stays(lambda: len(stage.ec2.secondary_interfaces()) == 1)
+    assert "DetachNetworkInterface" not in stage.calls()
+
+
+async def test_the_tag_taken_off_and_the_node_gone_leaves_nothing(stage: Stage) -> None:
+    node = await stage.node()
+    stage.apply(deleteOnTermination=False)
+    async with stage.controller("--resync-period=300ms"):
+        await stage.until_attached(node)
+        (interface,) = stage.ours()
+        left = {key: value for key, value in interface.tags.items() if key != "Node"}
+        stage.ec2.terminate(node.instance_id)
+        stage.ec2.account.put(msgspec.structs.replace(stage.ec2.interface(interface.id), tags=left))
+        await stage.until(lambda: stage.ec2.secondary_interfaces() == [])

@@ -36,6 +36,7 @@ from nodeeni.plan.policy import Hold
 
 log = logging.getLogger(__name__)
 
+FAULT_RETRY = 10.0  # seconds
 FENCED_RETRY = 2.0  # seconds: without the lease nothing is done; the process ends or gets it back
 
 OnFailure = Callable[[Action, EC2Error, Hold], None]
@@ -129,6 +130,10 @@ class Executor:
                     return
                 work.begun = True
                 await self._call(work.action)
+        except Exception:
+            # A fault of ours, not of EC2: shown, and kept from becoming a loop.
+            log.exception("cannot do: %s", work.action.text, extra={"node": node})
+            await asyncio.sleep(FAULT_RETRY)
         finally:
             works = self._work.get(node, {})
             if works.get(key) is work:

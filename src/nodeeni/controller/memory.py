@@ -18,6 +18,7 @@ from nodeeni.plan.policy import Hold
 SUBNET_AVOIDED = 60.0  # seconds: addresses come back one by one
 INDEX_TAKEN = 60.0  # seconds: longer than EC2's listing of the instance lags
 INSTANCE_FULL = 300.0  # seconds
+GENERATIONS_KEPT = 20_000
 QUOTA_PROBE = 60.0  # seconds between the single creates that probe a used-up quota
 
 # Failures that people can do something about. The others pass by themselves, and are shown when they do
@@ -137,7 +138,9 @@ class Memory:
     def next_generation(self, uid: str, instance_id: str) -> None:
         """The interface that the present token made is proved gone: the next Create makes a new one."""
         key = (uid, instance_id)
-        self._generations[key] = self._generations.get(key, 0) + 1
+        self._generations[key] = self._generations.pop(key, 0) + 1
+        if len(self._generations) > GENERATIONS_KEPT:
+            del self._generations[next(iter(self._generations))]  # of the instance that changed longest ago
 
     def mismatch_is_old(self, action: Create, *, found: bool) -> bool:
         """Whether EC2 has refused the token for longer than its reads lag, and shows nothing made by it."""

@@ -82,7 +82,7 @@ class Reconciler:
         self._clock = clock
         self._absent_since: dict[str, float] = {}
         self._turns: dict[str, str] = {}  # NodeENI uid → the node that is being replaced
-        self._first_needed: dict[tuple[str, str], float] = {}
+        self._first_needed: dict[str, dict[str, float]] = {}  # node → NodeENI uid → since
 
     async def reconcile(self, name: str) -> None:
         """Bring one node nearer to what is desired. Raises EC2Error where EC2 cannot be asked."""
@@ -113,7 +113,20 @@ class Reconciler:
             for interface in self._inventory.of_instance(node.instance_id):
                 if interface.tags.get(names.TAG_NODE, name) == name:
                     found[interface.id] = interface
+        elif not name:
+            found = {interface.id: interface for interface in self._nameless()}
         return tuple(found[eni_id] for eni_id in sorted(found))
+
+    def _nameless(self) -> list[Interface]:
+        """Those whose Node tag was taken off by hand, and whose instance is no node's: nobody else's work."""
+        known = {node.instance_id for node in self._cluster.nodes.store.values()}
+        return [
+            interface
+            for interface in self._inventory.all()
+            if names.TAG_NODE not in interface.tags
+            and interface.tags.get(names.TAG_INSTANCE) not in known
+            and (interface.attachment is None or interface.attachment.instance_id not in known)
+        ]
 
     async def _instances(self, name: str, node: NodeView | None) -> dict[str, Instance]:
         """The node's instance, and those that its interfaces hang on."""
@@ -189,8 +202,10 @@ class Reconciler:
 
     def _circumstances(self, observed: Observed) -> Circumstances:
         now = self._clock()
-        absent_since = self._absent_since.setdefault(observed.name, now) if observed.node is None else now
-        if observed.node is not None:
+        absent_since = now
+        if observed.node is None and observed.interfaces:
+            absent_since = self._absent_since.setdefault(observed.name, now)
+        else:
             self._absent_since.pop(observed.name, None)
         return Circumstances(
             now=now,
@@ -256,19 +271,20 @@ class Reconciler:
         rows = report.with_failures(plan.diff.rows, self._memory.holds(observed.name).values())
         self._reporter.report(observed.name, rows)
         self._announcer.refusals(observed.name, plan.diff.refusals)
-        self._time_attachments(rows)
+        self._time_attachments(observed.name, rows)
         instance_id = observed.node.instance_id if observed.node else ""
         self._eninodes.want(observed.name, observed.node, report.eninode_spec(instance_id, rows))
 
-    def _time_attachments(self, rows: list[Row]) -> None:
+    def _time_attachments(self, name: str, rows: list[Row]) -> None:
+        now, before, moving = self._clock(), self._first_needed.pop(name, {}), {}
         for row in rows:
-            key = (row.node, row.uid)
+            since = before.get(row.uid, now)
             if row.state in (State.CREATING, State.ATTACHING):
-                self._first_needed.setdefault(key, self._clock())
-            elif key in self._first_needed:
-                since = self._first_needed.pop(key)
-                if row.state is State.ATTACHED:
-                    metrics.ATTACH_SECONDS.observe(self._clock() - since)
+                moving[row.uid] = since
+            elif row.state is State.ATTACHED and row.uid in before:
+                metrics.ATTACH_SECONDS.observe(now - since)
+        if moving:
+            self._first_needed[name] = moving
 
     # -- come back -----------------------------------------------------------------------------------
 

@@ -73,3 +73,14 @@ class Triggers:
         for interface in (before, after):
             if interface is not None:
                 self._queue.add(interface.tags.get(names.TAG_NODE, ""))
+                if names.TAG_NODE not in interface.tags:
+                    self._add_node_of(interface)
+
+    def _add_node_of(self, interface: Interface) -> None:
+        """Without the node's tag the instance tells whose work it is."""
+        places = {interface.tags.get(names.TAG_INSTANCE)}
+        if interface.attachment is not None:
+            places.add(interface.attachment.instance_id)
+        for name, node in self._cluster.nodes.store.items():
+            if node.instance_id in places:
+                self._queue.add(name)
