@@ -1,0 +1,68 @@
+"""Makes listed links appear in a namespace and times each from the kernel's first word to its being ready.
+
+Run as a process of its own, so that nothing else of the benchmark delays its clock. Usage:
+`observer.py NAMESPACE SIZE ROUNDS PATIENCE`; prints a JSON list of milliseconds, null where a link did not
+come up with MTU and name within PATIENCE seconds. The links are `02:00:00:00:01:NN` as `bench.agent` lists them.
+"""
+
+import ctypes
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+
+from nodeeni.agent.links import Links
+from nodeeni.agent.netlink import EventSocket
+
+_CLONE_NEWNET = 0x40000000
+
+
+def enter(namespace: str) -> None:
+    with open(f"/run/netns/{namespace}", "rb") as file:
+        if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), _CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), f"cannot enter {namespace}")
+
+
+def batch(commands: list[str]) -> None:
+    subprocess.run(["ip", "-batch", "-"], input="\n".join(commands), text=True, check=True)
+
+
+def burst(events: EventSocket, switch: str, size: int, patience: float) -> list[float | None]:
+    macs = [f"02:00:00:00:01:{number:02x}" for number in range(size)]
+    adding = [
+        f"link add e{n} address {mac} type veth peer name pe{n} netns {switch}" for n, mac in enumerate(macs)
+    ]
+    links, seen, ready = Links(), dict[str, int](), dict[str, int]()
+    with subprocess.Popen(["ip", "-batch", "-"], stdin=subprocess.PIPE, text=True) as maker:
+        assert maker.stdin is not None
+        maker.stdin.write("\n".join(adding))
+        maker.stdin.close()
+        deadline = time.monotonic() + patience
+        while len(ready) < size and time.monotonic() < deadline:
+            select.select([events], [], [], 1)
+            now = time.monotonic_ns()
+            for ifindex in links.apply(events.drain()):
+                link = links.by_index.get(ifindex)
+                if link is not None and link.address in macs:
+                    seen.setdefault(link.address, now)
+                    if link.up and link.mtu == 9001 and link.altnames:
+                        ready.setdefault(link.address, now)
+    batch([f"link del e{number}" for number in range(size)])
+    time.sleep(0.1)
+    events.discard()
+    return [(ready[mac] - seen[mac]) / 1e6 if mac in ready else None for mac in macs]
+
+
+def main() -> None:
+    namespace, size, rounds, patience = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+    os.nice(-5)  # the clock must not wait for what it times
+    enter(namespace)
+    events = EventSocket()
+    taken = [burst(events, f"{namespace}-switch", size, patience) for _ in range(rounds)]
+    json.dump([value for values in taken for value in values], sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
