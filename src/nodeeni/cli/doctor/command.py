@@ -1,0 +1,94 @@
+"""Flags in, checks made in the order in which one needs the other, exit status out."""
+
+from argparse import Namespace
+from collections.abc import AsyncIterator, Sequence
+
+from nodeeni.cli import reach, reach_ec2, tables
+from nodeeni.cli.doctor import ec2, kubernetes, leftovers
+from nodeeni.cli.doctor.findings import Finding, Mark, right, wrong
+from nodeeni.controller.planning import read_cluster
+from nodeeni.ec2.client import EC2Client
+from nodeeni.ec2.errors import EC2Error
+from nodeeni.kube.client import KubeClient
+from nodeeni.kube.errors import ConfigError, KubeError
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0: nothing is wrong; 1: something is, and the line says what to do."""
+    flags = reach.looking_flags(
+        "doctor",
+        "Check what the controller needs, and look for what is left behind. Changes nothing. It asks as the "
+        "user of this command; for the controller's own permissions run it in its pod: kubectl -n "
+        "eni-controller-system exec deploy/nodeeni-controller -- nodeeni doctor",
+    )
+    reach_ec2.add_flags(flags)
+    return reach.run("doctor", _doctor(flags.parse_args(list(arguments))))
+
+
+async def _doctor(options: Namespace) -> int:
+    console = tables.console()
+    found = []
+    async for finding in _checks(options):
+        found.append(finding)
+        if options.output == "table":
+            tables.print_finding(console, finding.mark, finding.check, finding.message)
+    if options.output == "json":
+        tables.print_json(
+            [{"check": f.check, "result": f.mark.name.lower(), "message": f.message} for f in found]
+        )
+    return 1 if any(finding.mark is Mark.WRONG for finding in found) else 0
+
+
+async def _checks(options: Namespace) -> AsyncIterator[Finding]:
+    """Ends early where the rest cannot be asked."""
+    try:
+        client = KubeClient.connect(options.kubeconfig, context=options.context)
+    except ConfigError as error:
+        yield wrong("kubeconfig", str(error))
+        return
+    try:
+        async for finding in _checks_of_cluster(options, client):
+            yield finding
+    except KubeError as error:
+        yield wrong("API server", str(error))
+    except EC2Error as error:
+        yield wrong("EC2", str(error))
+    finally:
+        await client.close()
+
+
+async def _checks_of_cluster(options: Namespace, client: KubeClient) -> AsyncIterator[Finding]:
+    reached = await kubernetes.reached(client)
+    yield reached
+    if reached.mark is Mark.WRONG:
+        return
+    installed = [finding async for finding in kubernetes.definitions(client)]
+    for finding in installed:
+        yield finding
+    yield await kubernetes.permissions(client)
+    yield await kubernetes.lease(client)
+    if any(finding.mark is Mark.WRONG for finding in installed):
+        return
+    async for finding in _checks_of_ec2(options, client):
+        yield finding
+
+
+async def _checks_of_ec2(options: Namespace, client: KubeClient) -> AsyncIterator[Finding]:
+    cluster = await read_cluster(client)
+    cluster_id = await reach_ec2.cluster_id(options, client)
+    yield right("cluster id", cluster_id)
+    region = await reach_ec2.region(options, cluster)
+    credentials = await ec2.credentials(region)
+    yield credentials
+    if credentials.mark is Mark.WRONG:
+        return
+    async with EC2Client.connect(region) as connection:
+        reading = await ec2.reads(connection, cluster)
+        yield reading
+        if reading.mark is Mark.WRONG:
+            return
+        found = await leftovers.find(connection, cluster_id)
+        async for finding in ec2.writes(connection, cluster, found.ours, cluster_id):
+            yield finding
+        async for finding in leftovers.findings(found, cluster):
+            yield finding

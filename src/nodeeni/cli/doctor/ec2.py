@@ -1,0 +1,114 @@
+"""AWS's side: credentials, what IAM permits to read, and by dry runs what it permits to change."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+from nodeeni.api import names
+from nodeeni.cli.doctor.findings import Finding, note, right, wrong
+from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.permissions import EC2_READS, EC2_WRITES
+from nodeeni.ec2.client import EC2Client, caller_identity
+from nodeeni.ec2.errors import EC2Error, ErrorClass
+from nodeeni.ec2.types import Interface, Rehearsal
+
+# Well-formed ids of things that do not exist, for a cluster that has none of them yet.
+_NO_SUBNET, _NO_GROUP, _NO_ENI = "subnet-00000000000000000", "sg-00000000000000000", "eni-00000000000000000"
+_NO_INSTANCE, _NO_ATTACHMENT = "i-00000000000000000", "eni-attach-00000000000000000"
+
+
+async def credentials(region: str) -> Finding:
+    check = "AWS credentials"
+    try:
+        return right(check, f"{await caller_identity(region)} in {region}")
+    except EC2Error as error:
+        if error.error_class is ErrorClass.DENIED:
+            return wrong(
+                check,
+                f"{error.code}: {error.message}: give the controller a role (EKS Pod Identity or IRSA), or "
+                "set AWS_PROFILE",
+            )
+        return wrong(check, f"{error}: is the endpoint of STS in {region} reached from here?")
+
+
+async def reads(ec2: EC2Client, cluster: Cluster) -> Finding:
+    """Each describe call that the controller makes, made once, for as little as can be."""
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "DescribeNetworkInterfaces": lambda: _no_interface(ec2),
+        "DescribeInstances": lambda: ec2.describe_instances([_instance_id(cluster)]),
+        "DescribeInstanceTypes": lambda: ec2.describe_instance_types(["m5.large"]),
+        "DescribeSubnets": lambda: ec2.describe_subnets({"subnet-id": [_NO_SUBNET]}),
+        "DescribeSecurityGroups": lambda: ec2.describe_security_groups({"group-id": [_NO_GROUP]}),
+    }
+    missing = []
+    for action in EC2_READS:
+        try:
+            await calls[action]()
+        except EC2Error as error:
+            if error.error_class is not ErrorClass.DENIED:
+                raise
+            missing.append(error.permission or f"ec2:{action}")
+    if missing:
+        return wrong("IAM, reading", f"grant {', '.join(missing)}")
+    return right("IAM, reading", f"{len(EC2_READS)} Describe actions are permitted")
+
+
+async def _no_interface(ec2: EC2Client) -> None:
+    async for _ in ec2.describe_interfaces({"network-interface-id": [_NO_ENI]}):
+        pass
+
+
+async def writes(
+    ec2: EC2Client, cluster: Cluster, ours: Iterable[Interface], cluster_id: str
+) -> AsyncIterator[Finding]:
+    """Each mutating call as a dry run: EC2 says whether it would be done and does nothing."""
+    rehearsal = _rehearsal(cluster, ours, cluster_id, await _a_subnet(ec2, cluster))
+    permitted, missing, undecided = [], [], []
+    for action in EC2_WRITES:
+        try:
+            await ec2.rehearse(action, rehearsal)
+            permitted.append(action)
+        except EC2Error as error:
+            if error.error_class is ErrorClass.DENIED:
+                missing.append(error.permission or f"ec2:{action}")
+            else:
+                undecided.append(f"{action} ({error.code})")
+    if missing:
+        yield wrong("IAM, changing", f"grant {', '.join(dict.fromkeys(missing))}")
+    if undecided:
+        yield note(
+            "IAM, changing",
+            f"EC2 tells only with an ENI of ours in place; ask again then: {', '.join(undecided)}",
+        )
+    if permitted:
+        yield right("IAM, changing", f"permitted: {', '.join(permitted)}")
+
+
+def _rehearsal(cluster: Cluster, ours: Iterable[Interface], cluster_id: str, subnet_id: str) -> Rehearsal:
+    """On an interface of ours if there is one, an attached one above all."""
+    best = min(ours, key=lambda i: (i.attachment is None, i.id), default=None)
+    attachment = best.attachment if best else None
+    instance_id = attachment.instance_id if attachment else _instance_id(cluster)
+    return Rehearsal(
+        subnet_id=subnet_id,
+        eni_id=best.id if best else _NO_ENI,
+        instance_id=instance_id,
+        attachment_id=attachment.id if attachment else _NO_ATTACHMENT,
+        tags=names.interface_tags(
+            cluster_id=cluster_id, nodeeni="doctor", uid="doctor", node="doctor", instance_id=instance_id
+        ),
+    )
+
+
+def _instance_id(cluster: Cluster) -> str:
+    return next((n.instance_id for n in cluster.nodes.store.values() if n.instance_id), _NO_INSTANCE)
+
+
+async def _a_subnet(ec2: EC2Client, cluster: Cluster) -> str:
+    """One that a NodeENI names, else that of a node."""
+    for nodeeni in cluster.nodeenis.store.values():
+        filters = {"subnet-id": nodeeni.spec.all_subnet_ids, "tag:Name": nodeeni.spec.all_subnet_names}
+        for name, values in filters.items():
+            found = await ec2.describe_subnets({name: values}) if values else []
+            if found:
+                return found[0].id
+    instances = await ec2.describe_instances([_instance_id(cluster)])
+    return instances[0].subnet_id if instances else _NO_SUBNET

@@ -1,0 +1,127 @@
+"""The API server's side: reached, our resources current, permissions of whoever asks, the lease."""
+
+import datetime
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
+from nodeeni.api import names
+from nodeeni.api.crd import manifests
+from nodeeni.cli.doctor.findings import Finding, note, right, wrong
+from nodeeni.controller.permissions import KUBERNETES, Permission
+from nodeeni.kube.client import KubeClient
+from nodeeni.kube.errors import Forbidden, KubeError, NotFound
+from nodeeni.kube.resources import LEASES, Resource
+
+CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+REVIEWS = Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
+APPLY_CRDS = "kubectl apply -f deploy/crds"
+
+
+class _Definition(msgspec.Struct):
+    spec: dict[str, Any]
+
+
+class _ReviewStatus(msgspec.Struct):
+    allowed: bool = False
+
+
+class _Review(msgspec.Struct):
+    status: _ReviewStatus
+
+
+class _LeaseSpec(msgspec.Struct, rename="camel"):
+    holder_identity: str | None = None
+    renew_time: str | None = None
+    lease_duration_seconds: int | None = None
+
+
+class _Lease(msgspec.Struct):
+    spec: _LeaseSpec
+
+
+async def reached(client: KubeClient) -> Finding:
+    """Anybody who is known at all may ask what he may do."""
+    try:
+        await _may(client, KUBERNETES[0], "list")
+    except KubeError as error:
+        return wrong("API server", f"{client.url} does not serve us: {error}")
+    return right("API server", client.url)
+
+
+async def definitions(client: KubeClient) -> AsyncIterator[Finding]:
+    """Whether the custom resources are installed, in the shape of this version."""
+    for wanted in manifests().values():
+        name = wanted["metadata"]["name"]
+        try:
+            found = await client.get(CRDS, name, _Definition)
+        except NotFound:
+            yield wrong(name, f"is not installed: {APPLY_CRDS}")
+        except Forbidden as error:
+            yield note(name, f"cannot be compared with this version's: {error}")
+        else:
+            current = _shape(found.spec) == _shape(wanted["spec"])
+            yield (
+                right(name, "installed and current")
+                if current
+                else wrong(name, f"is not that of this version: {APPLY_CRDS}")
+            )
+
+
+def _shape(spec: dict[str, Any]) -> Any:
+    """What of a definition we wrote; the API server adds fields of its own around it."""
+    keys = ("name", "schema", "subresources", "additionalPrinterColumns")
+    return [{key: version.get(key) for key in keys} for version in spec["versions"]]
+
+
+async def permissions(client: KubeClient) -> Finding:
+    """Whether the present user, in the pod the controller's service account, may do all of it."""
+    missing = [
+        f"{verb} {permission.resource.described(permission.subresource)}"
+        for permission in KUBERNETES
+        for verb in permission.verbs
+        if not await _may(client, permission, verb)
+    ]
+    count = sum(len(permission.verbs) for permission in KUBERNETES)
+    if missing:
+        return wrong("RBAC", f"grant in a ClusterRole: {', '.join(missing)}")
+    return right("RBAC", f"all {count} permissions that the controller needs, for the user of this command")
+
+
+async def _may(client: KubeClient, permission: Permission, verb: str) -> bool:
+    attributes = {
+        "verb": verb,
+        "group": permission.resource.group,
+        "version": permission.resource.version,
+        "resource": permission.resource.plural,
+        "subresource": permission.subresource,
+        "namespace": permission.namespace,
+        "name": permission.name,
+    }
+    body = {
+        "apiVersion": REVIEWS.api_version,
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {key: value for key, value in attributes.items() if value}},
+    }
+    return (await client.create(REVIEWS, body, _Review)).status.allowed
+
+
+async def lease(client: KubeClient) -> Finding:
+    """Who leads. Without leader election there is no lease, so its absence proves nothing."""
+    check = "controller"
+    try:
+        found = (await client.get(LEASES, names.LEASE, _Lease, namespace=names.NAMESPACE)).spec
+    except NotFound:
+        return note(check, f"no lease {names.LEASE}: not started, or without --enable-leader-election")
+    except KubeError as error:
+        return note(check, f"the lease cannot be read: {error}")
+    if not found.holder_identity or not found.renew_time:
+        return wrong(check, "nobody holds the lease: see `kubectl -n eni-controller-system get pods`")
+    renewed = datetime.datetime.fromisoformat(found.renew_time)
+    silent = (datetime.datetime.now(datetime.UTC) - renewed).total_seconds()
+    if silent > (found.lease_duration_seconds or 15):
+        return wrong(
+            check, f"{found.holder_identity} has not renewed the lease for {silent:.0f} s: is it up?"
+        )
+    return right(check, f"{found.holder_identity} holds the lease")

@@ -1,0 +1,81 @@
+"""Interfaces in EC2 that look like ours: owned, orphaned, of an older version, of another cluster.
+
+They are only told of. What carries our cluster tag is the controller's to sweep; what carries none is for a
+person to judge.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+
+import msgspec
+
+from nodeeni.api import names
+from nodeeni.cli.doctor.findings import Finding, counted, note, right, some, wrong
+from nodeeni.controller.cluster import Cluster
+from nodeeni.ec2.client import EC2Client
+from nodeeni.ec2.types import Interface
+
+
+class Found(msgspec.Struct, frozen=True):
+    """By what their tags say."""
+
+    ours: list[Interface]
+    untagged: list[Interface]  # made by v1.x: managed by us, of no cluster
+    others: list[Interface]  # of other clusters
+
+
+async def find(ec2: EC2Client, cluster_id: str) -> Found:
+    """Raises EC2Error."""
+    found = Found([], [], [])
+    async for page in ec2.describe_interfaces({f"tag:{names.TAG_MANAGED_BY}": [names.CONTROLLER]}):
+        for interface in page:
+            owner = interface.tags.get(names.TAG_CLUSTER)
+            if owner is None:
+                found.untagged.append(interface)
+            else:
+                (found.ours if owner == cluster_id else found.others).append(interface)
+    return found
+
+
+async def findings(found: Found, cluster: Cluster) -> AsyncIterator[Finding]:
+    owners = cluster.owners()
+    orphans = [i for i in found.ours if i.tags.get(names.TAG_UID) not in owners]
+    free = [i for i in found.ours if i.status == "available" and i not in orphans]
+    yield right("ENIs of this cluster", f"{counted(len(found.ours), 'ENI')} by cluster tag")
+    if orphans:
+        yield wrong(
+            "ENIs without a NodeENI",
+            f"{_listed(orphans)}: a running controller deletes them after its grace period; else delete them "
+            "with `aws ec2 delete-network-interface`",
+        )
+    if free:
+        yield note("ENIs not attached", f"{_listed(free)}: `nodeeni plan` tells what is going to happen")
+    async for finding in _of_older_versions(found.untagged, cluster):
+        yield finding
+    if found.others:
+        clusters = sorted({i.tags[names.TAG_CLUSTER] for i in found.others})
+        yield note(
+            "ENIs of other clusters", f"{counted(len(found.others), 'ENI')} of {some(clusters)}: left alone"
+        )
+
+
+async def _of_older_versions(untagged: Sequence[Interface], cluster: Cluster) -> AsyncIterator[Finding]:
+    named = {
+        entry.eni_id for nodeeni in cluster.nodeenis.store.values() for entry in nodeeni.status.attachments
+    }
+    adoptable = [i for i in untagged if i.id in named]
+    unknown = [i for i in untagged if i.id not in named]
+    if adoptable:
+        yield note(
+            "ENIs of v1.x", f"{_listed(adoptable)}: in a NodeENI's status, so the controller takes them over"
+        )
+    if unknown:
+        yield note(
+            "ENIs of v1.x",
+            f"{_listed(unknown)}: without a cluster tag and in no NodeENI's status; another cluster may use "
+            "them, so they are left alone: if none does, delete them by hand",
+        )
+
+
+def _listed(interfaces: Sequence[Interface]) -> str:
+    told = [f"{i.id} ({i.tags.get(names.TAG_NODEENI, '?')}, {i.status})" for i in interfaces]
+    return some(sorted(told))

@@ -1,0 +1,175 @@
+"""`nodeeni plan`: what the controller would do now, without doing it.
+
+The decision is the controller's own (`controller/planning.py`); EC2 and the API server are only read.
+"""
+
+import os
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+from rich.console import Console
+
+from nodeeni.api.meta import ObjectMeta
+from nodeeni.api.v1alpha1 import NodeENI, NodeENISpec
+from nodeeni.cli import reach, reach_ec2, tables
+from nodeeni.controller.planning import Planning, read_cluster
+from nodeeni.controller.reconciler import Plan
+from nodeeni.ec2.client import EC2Client
+from nodeeni.plan.actions import Action
+from nodeeni.settings import UsageError, controller_settings
+
+_LAST = "9999-12-31T23:59:59Z"  # a NodeENI that is not applied yet is younger than all that are
+
+
+class Step(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One action; `reason` is why it has to wait, for at least `after` seconds (absent: for an event)."""
+
+    action: str
+    node_eni: str = msgspec.field(name="nodeENI")
+    text: str
+    reason: str = ""
+    after: float | None = None
+
+
+class Refused(msgspec.Struct, frozen=True):
+    node_eni: str = msgspec.field(name="nodeENI")
+    reason: str
+    message: str
+
+
+class NodePlan(msgspec.Struct, frozen=True, rename="camel"):
+    node: str
+    instance_id: str = msgspec.field(name="instanceID")
+    now: list[Step]
+    later: list[Step]
+    refused: list[Refused]
+
+    @property
+    def empty(self) -> bool:
+        return not (self.now or self.later or self.refused)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0: shown; 1: cannot be read, or there is no such node; 2: FILE cannot be used (UsageError)."""
+    flags = reach.looking_flags("plan", "Show what the controller would do now, without doing it.")
+    reach_ec2.add_flags(flags)
+    flags.add_argument("nodes", nargs="*", metavar="NODE", help="only these nodes")
+    flags.add_argument(
+        "-f", "--filename", metavar="FILE", help="plan as if the NodeENIs of this file were applied"
+    )
+    options = flags.parse_args(list(arguments))
+    supposed = read_nodeenis(options.filename) if options.filename else []
+    return reach.run("plan", _plan(options, supposed))
+
+
+def read_nodeenis(filename: str) -> list[NodeENI]:
+    """The NodeENIs of a YAML or JSON file. Raises UsageError."""
+    try:
+        documents = [d for d in yaml.safe_load_all(Path(filename).read_text()) if isinstance(d, dict)]
+        return [_supposed(document) for document in documents if document.get("kind") == "NodeENI"]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"-f {filename} cannot be read: {reason}") from error
+    except (KeyError, TypeError, msgspec.ValidationError) as error:
+        raise UsageError(f"-f {filename} holds a NodeENI that is not valid: {error}") from error
+
+
+def _supposed(document: dict[str, Any]) -> NodeENI:
+    name = str(document["metadata"]["name"])
+    metadata = ObjectMeta(name=name, uid=f"not-applied-{name}", creation_timestamp=_LAST)
+    return NodeENI(metadata=metadata, spec=msgspec.convert(document["spec"], NodeENISpec))
+
+
+async def _plan(options: Namespace, supposed: Sequence[NodeENI]) -> int:
+    settings = controller_settings([], os.environ)
+    async with reach.cluster_client(options) as client:
+        cluster = await read_cluster(client)
+        region = await reach_ec2.region(options, cluster)
+        cluster_id = await reach_ec2.cluster_id(options, client)
+        async with EC2Client.connect(region) as ec2:
+            planning = Planning(client, ec2, cluster, settings, cluster_id)
+            for nodeeni in supposed:
+                planning.suppose(nodeeni)
+            await planning.read()
+            try:
+                nodes = _chosen(options.nodes, planning.nodes())
+                plans = [_told(node, await planning.plan(node)) for node in nodes]
+            finally:
+                await planning.close()
+    if options.output == "json":
+        tables.print_json({"nodes": [plan for plan in plans if not plan.empty]})
+    else:
+        _show(tables.console(), plans)
+    return 0
+
+
+def _chosen(wanted: Sequence[str], known: Sequence[str]) -> list[str]:
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise reach.NotThere(f"there is no node {', '.join(unknown)}")
+    return [name for name in known if not wanted or name in wanted]
+
+
+def _told(node: str, plan: Plan) -> NodePlan:
+    later = [
+        Step(
+            action=type(refused.action).__name__,
+            node_eni=refused.action.nodeeni,
+            text=refused.action.text,
+            reason=refused.reason,
+            after=refused.retry_after if refused.retry_after != float("inf") else None,
+        )
+        for refused in plan.decision.refused
+    ]
+    return NodePlan(
+        node=node,
+        instance_id=plan.observed.node.instance_id if plan.observed.node else "",
+        now=[_step(action) for action in plan.decision.allowed],
+        later=later,
+        refused=[Refused(r.nodeeni, r.reason, r.message) for r in plan.diff.refusals],
+    )
+
+
+def _step(action: Action) -> Step:
+    return Step(action=type(action).__name__, node_eni=action.nodeeni, text=action.text)
+
+
+def _show(to: Console, plans: Sequence[NodePlan]) -> None:
+    for plan in plans:
+        if plan.empty:
+            continue
+        to.print(f"{plan.node}  {plan.instance_id or 'no instance'}", style="bold", markup=False)
+        for step in plan.now:
+            tables.print_finding(to, _mark(step), step.node_eni or "?", step.text)
+        for step in plan.later:
+            after = f" (in {step.after:.0f} s at the soonest)" if step.after is not None else ""
+            tables.print_finding(to, "…", step.node_eni or "?", f"not now: {step.text}; {step.reason}{after}")
+        for refused in plan.refused:
+            tables.print_finding(to, "✗", refused.node_eni, f"{refused.reason}: {refused.message}")
+        to.print()
+    to.print(_summary(plans), markup=False)
+
+
+def _mark(step: Step) -> str:
+    if step.action in ("Create", "Attach"):
+        return "+"
+    return "-" if step.action in ("Detach", "Delete") else "~"
+
+
+def _summary(plans: Sequence[NodePlan]) -> str:
+    now = sum(len(plan.now) for plan in plans)
+    later = sum(len(plan.later) for plan in plans)
+    refused = sum(len(plan.refused) for plan in plans)
+    quiet = sum(plan.empty for plan in plans)
+    return (
+        f"{_count(now, 'action')} now, {later} later, {refused} refused; "
+        f"{quiet} of {_count(len(plans), 'node')} {'needs' if quiet == 1 else 'need'} nothing"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
