@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 from argparse import SUPPRESS, Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -18,12 +18,11 @@ from nodeeni.cli.demo.scenes import NODES_SHOWN, Scenes
 from nodeeni.cli.demo.summary import print_summary
 from nodeeni.cli.flags import Flags
 from nodeeni.cli.kernels import Kernels, find_kernels
-from nodeeni.cli.stage import Stage
-from nodeeni.sandbox.ec2 import Delay, EC2Settings
+from nodeeni.cli.stage import Stage, fast_settings
+from nodeeni.sandbox.ec2 import EC2Settings
 
 MANIFEST = "multus-eni.yaml"
 LOG_TAIL = 12  # lines shown of the controller's log when something fails
-FAST = 0.1  # of EC2's usual times
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -53,16 +52,17 @@ def _parse(arguments: Sequence[str]) -> Namespace:
 
 
 async def _until_signal(options: Namespace, kernels: Kernels, directory: Path) -> int:
-    """SIGTERM is met as Ctrl-C is: everything that was started is ended."""
+    """SIGTERM and a closed terminal are met as Ctrl-C is: everything that was started is ended."""
     playing = asyncio.current_task()
     assert playing is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, playing.cancel)
     return await _play(options, kernels, directory)
 
 
 async def _play(options: Namespace, kernels: Kernels, directory: Path) -> int:
     console = screen.console()
-    settings = fast_settings(FAST) if options.fast else EC2Settings()
+    settings = fast_settings() if options.fast else EC2Settings()
     with screen.Screen(console) as shown:
         _introduce(shown, kernels)
         async with Stage(directory, settings, kernels=kernels.usable) as stage:
@@ -91,23 +91,6 @@ def _introduce(shown: screen.Screen, kernels: Kernels) -> None:
     else:
         shown.note("real", "1 controller")
         shown.note("left out", f"agents and the nodes' kernels: {kernels.reason}")
-
-
-def fast_settings(factor: float) -> EC2Settings:
-    """EC2 with all its times multiplied by `factor`."""
-    usual = EC2Settings()
-
-    def scaled(delay: Delay) -> Delay:
-        return Delay(delay.seconds * factor)
-
-    replies: Mapping[str, Delay] = {action: scaled(delay) for action, delay in usual.replies.items()}
-    return EC2Settings(
-        replies=replies,
-        reply=scaled(usual.reply),
-        attaching=scaled(usual.attaching),
-        detaching=scaled(usual.detaching),
-        terminating=scaled(usual.terminating),
-    )
 
 
 def _manifest() -> Path:

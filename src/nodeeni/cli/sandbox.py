@@ -1,0 +1,106 @@
+"""`nodeeni sandbox`: both servers kept running, and what a person needs to play with them by hand."""
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from argparse import SUPPRESS, Namespace
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from nodeeni.cli.flags import Flags, count, port
+from nodeeni.cli.guide import guide, write_entrances, write_environment
+from nodeeni.cli.kernels import STARTED_OVER, Kernels, find_kernels
+from nodeeni.cli.stage import Stage, fast_settings
+from nodeeni.sandbox.ec2 import EC2Settings
+from nodeeni.sandbox.world import WorldNode
+from nodeeni.settings import UsageError
+
+LOOPBACK = "127.0.0.1"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run until SIGINT, SIGTERM or SIGHUP: 0."""
+    options = _parse(arguments)
+    for flag, number in (("--kube-port", options.kube_port), ("--ec2-port", options.ec2_port)):
+        _check_port(flag, number)
+    kernels = find_kernels("sandbox", arguments, wanted=options.kernels)
+    if options.agents and not kernels.usable:
+        raise UsageError(f"--agents: nodes cannot have kernels of their own here: {kernels.reason}")
+    with _directory(options.directory) as directory:
+        asyncio.run(_keep(options, kernels, directory))
+    return 0
+
+
+def _parse(arguments: Sequence[str]) -> Namespace:
+    flags = Flags("sandbox", "Keep an API server and an EC2 running on loopback, to play with by hand.")
+    flags.add_argument("--nodes", type=count, default=3, help="nodes, labelled ng=multi-eni (default 3)")
+    flags.add_argument(
+        "--zones", choices=("1", "2", "3"), default="1", help="zones that the nodes are in (default 1)"
+    )
+    flags.add_argument("--kube-port", type=port, default=0, help="API server's port (default: a free one)")
+    flags.add_argument("--ec2-port", type=port, default=0, help="EC2's port (default: a free one)")
+    flags.add_argument("--directory", type=Path, help="where the kubeconfig goes (default: a temporary one)")
+    flags.add_argument("--fast", action="store_true", help="EC2 ten times as fast as the real one")
+    flags.add_argument("--agents", action="store_true", help="run the ENI manager on each node")
+    flags.add_argument(
+        "--no-kernels", dest="kernels", action="store_false", help="nodes without kernels of their own"
+    )
+    flags.add_argument(STARTED_OVER, action="store_true", help=SUPPRESS)
+    return flags.parse_args(list(arguments))
+
+
+def _check_port(flag: str, number: int) -> None:
+    try:
+        socket.create_server((LOOPBACK, number)).close()
+    except OSError as error:
+        raise UsageError(f"{flag} {number}: {error.strerror}; another port, or 0 for a free one") from error
+
+
+@contextlib.contextmanager
+def _directory(given: Path | None) -> Iterator[Path]:
+    """The one given, which stays, or a temporary one."""
+    if given is None:
+        temporary = Path(tempfile.mkdtemp(prefix="nodeeni-sandbox-"))
+        try:
+            yield temporary
+        finally:
+            shutil.rmtree(temporary)
+        return
+    try:
+        given.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--directory {given}: {error.strerror}") from error
+    yield given.absolute()
+
+
+async def _keep(options: Namespace, kernels: Kernels, directory: Path) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stage = Stage(
+        directory,
+        fast_settings() if options.fast else EC2Settings(),
+        kernels=kernels.usable,
+        kube_port=options.kube_port,
+        ec2_port=options.ec2_port,
+    )
+    async with stage:
+        await _add_nodes(stage, options)
+        write_environment(stage)
+        if kernels.usable:
+            write_entrances(stage, started_over=options.in_user_namespace)
+        print(guide(stage, kernels), flush=True)
+        await stop.wait()
+        print("\nending", file=sys.stderr)
+
+
+async def _add_nodes(stage: Stage, options: Namespace) -> None:
+    for number in range(options.nodes):
+        zone = "abc"[number % int(options.zones)]
+        node: WorldNode = await stage.world.add_node(zone=zone, labels={"ng": "multi-eni"})
+        if options.agents:
+            await stage.start_agent(node)
