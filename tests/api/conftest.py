@@ -4,15 +4,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.contract.servers import new_server
 
 from nodeeni.api.crd import manifests
 from nodeeni.kube.client import KubeClient
-from nodeeni.sandbox.kube import KubeServer
 
 
 @pytest.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[KubeClient]:
-    server = KubeServer()
+    server = new_server()
     for manifest in manifests().values():
         server.create(manifest)
     await server.start()

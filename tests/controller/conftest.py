@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.contract.servers import new_server
 
 from nodeeni.api.names import API_VERSION, FINALIZER
 from nodeeni.controller import app
@@ -154,7 +155,7 @@ class Stage:
 async def staged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: EC2Settings
 ) -> AsyncIterator[Stage]:
-    async with World(settings) as world:
+    async with World(settings, kube=new_server()) as world:
         environment = world.environment(tmp_path / "kubeconfig")
         for name, value in environment.items():  # botocore reads the process's own
             monkeypatch.setenv(name, value)

@@ -38,18 +38,22 @@ class WorldNode:
 
 
 class World:
-    """`hosts`: nodes get kernels of their own, network namespaces. Ports of 0 are chosen by the system."""
+    """`hosts`: nodes get kernels of their own, network namespaces. `kube`: the API server, if not a new one.
+
+    Ports of 0 are chosen by the system.
+    """
 
     def __init__(
         self,
         ec2: EC2Settings | None = None,
         *,
         hosts: Hosts | None = None,
+        kube: KubeServer | None = None,
         kube_port: int = 0,
         ec2_port: int = 0,
     ) -> None:
         self.hosts = hosts
-        self.kube = KubeServer(port=kube_port)
+        self.kube = kube or KubeServer(port=kube_port)
         self.ec2 = EC2Server(port=ec2_port, settings=ec2, kernels=hosts)
         self.nodes: dict[str, WorldNode] = {}
         self._cloud_controller: asyncio.Task[None] | None = None

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import msgspec
 import pytest
+from tests.contract.servers import new_server, session
 from tests.sandbox.kube.clients import Client, Kubectl
 
 from nodeeni.sandbox.kube import KubeServer
@@ -17,7 +17,7 @@ _HERE = Path(__file__).parent
 
 @pytest.fixture
 async def server() -> AsyncIterator[KubeServer]:
-    server = KubeServer()
+    server = new_server()
     await server.start()
     yield server
     await server.stop()
@@ -39,8 +39,8 @@ def widgets(server: KubeServer, definition: dict[str, Any]) -> KubeServer:
 
 @pytest.fixture
 async def client(server: KubeServer) -> AsyncIterator[Client]:
-    async with aiohttp.ClientSession(server.url) as session:
-        yield Client(session)
+    async with session(server) as http:
+        yield Client(http)
 
 
 @pytest.fixture

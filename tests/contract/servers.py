@@ -1,0 +1,28 @@
+"""The API server that a test meets: the sandbox's, or under `make apitest` the real one."""
+
+import ssl
+from typing import cast
+
+import aiohttp
+from tests.contract.processes import real_is_wanted
+from tests.contract.real import RealKube
+
+from nodeeni.sandbox.kube import KubeServer
+
+
+def new_server() -> KubeServer:
+    """A server that looks fresh. Of `KubeServer` the real one has what tests use; without it they skip."""
+    return cast("KubeServer", RealKube()) if real_is_wanted() else KubeServer()
+
+
+def session(server: KubeServer) -> aiohttp.ClientSession:
+    """HTTP to it as an administrator."""
+    headers, tls = access(server)
+    return aiohttp.ClientSession(
+        server.url, headers=headers, connector=aiohttp.TCPConnector(ssl=True if tls is None else tls)
+    )
+
+
+def access(server: object) -> tuple[dict[str, str], ssl.SSLContext | None]:
+    """What an administrator's client needs: headers, and the context of TLS if there is any."""
+    return (server.headers, server.tls) if isinstance(server, RealKube) else ({}, None)
