@@ -2,7 +2,7 @@
 
 Run as a process of its own, so that nothing else of the benchmark delays its clock. Usage:
 `observer.py NAMESPACE SIZE ROUNDS PATIENCE`; prints a JSON list of milliseconds, null where a link did not
-come up with MTU and name within PATIENCE seconds. The links are `02:00:00:00:01:NN` as `bench.agent` lists them.
+come up with MTU and name within PATIENCE seconds. Links are `02:00:00:00:01:NN`, as `bench.agent` lists.
 """
 
 import ctypes
