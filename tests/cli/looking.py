@@ -1,0 +1,133 @@
+"""A world to look at, and the commands as people start them, in a thread of their own beside it."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import pytest
+
+from nodeeni.api.names import API_VERSION, GROUP, interface_tags
+from nodeeni.cli import doctor, plan, status
+from nodeeni.controller import app
+from nodeeni.sandbox.ec2 import Interface
+from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET, World, WorldNode
+from nodeeni.settings import controller_settings
+
+LABELS = {"ng": "multi-eni"}
+NAME = "multus-eni-config"
+_COMMANDS = {"status": status.main, "plan": plan.main, "doctor": doctor.main}
+_QUICK = ("--metrics-addr=127.0.0.1:0", "--read-lag=200ms")
+
+
+class Seen(NamedTuple):
+    """What a command left: exit status, standard output and error."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Site:
+    def __init__(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+        self.world = world
+        self._capsys = capsys
+
+    async def run(self, command: str, *arguments: str) -> Seen:
+        status = await asyncio.to_thread(_COMMANDS[command], arguments)
+        captured = self._capsys.readouterr()
+        return Seen(status, captured.out, captured.err)
+
+    async def node(self, name: str, zone: str = "a") -> WorldNode:
+        return await self.world.add_node(name, zone=zone, labels=LABELS)
+
+    def manifest(self, name: str = NAME, **spec: Any) -> dict[str, Any]:
+        given = {
+            "nodeSelector": LABELS,
+            "subnetID": SUBNET,
+            "securityGroupIDs": [SECURITY_GROUP],
+            "deviceIndex": 2,
+        }
+        return {
+            "apiVersion": API_VERSION,
+            "kind": "NodeENI",
+            "metadata": {"name": name},
+            "spec": {**given, **spec},
+        }
+
+    def apply(self, name: str = NAME, **spec: Any) -> None:
+        self.world.kube.apply(self.manifest(name, **spec))
+
+    def report(self, name: str = NAME, **status: Any) -> None:
+        """Write a NodeENI's status, as a controller would."""
+        self.world.kube.patch(GROUP, "nodeenis", name, {"status": status}, subresource="status")
+
+    def report_links(self, node: str, *links: dict[str, Any]) -> None:
+        """Make a node's ENINode with this status, as a controller and an ENI manager would."""
+        self.world.kube.create(
+            {
+                "apiVersion": API_VERSION,
+                "kind": "ENINode",
+                "metadata": {"name": node},
+                "status": {"interfaces": list(links)},
+            }
+        )
+
+    @property
+    def cluster_id(self) -> str:
+        namespace = self.world.kube.get("", "namespaces", "kube-system")
+        assert namespace is not None
+        return str(namespace["metadata"]["uid"])
+
+    def plant(self, node: WorldNode, *, owner: str, uid: str, cluster: str | None = None) -> Interface:
+        """A free interface that carries our tags; `cluster` empty: as v1.x made them."""
+        tags = interface_tags(
+            cluster_id=self.cluster_id if cluster is None else cluster,
+            nodeeni=owner,
+            uid=uid,
+            node=node.name,
+            instance_id=node.instance_id,
+        )
+        if cluster == "":
+            tags = {key: value for key, value in tags.items() if not key.startswith("nodeeni.")}
+        return self.world.ec2.plant_interface(self.world.subnets["a"], tags=tags)
+
+    @asynccontextmanager
+    async def controller(self) -> AsyncIterator[None]:
+        """The real controller, for as long as the block lasts."""
+        environment: dict[str, str] = {}
+        task = asyncio.create_task(app.run(controller_settings(_QUICK), environment))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def until_attached(self, count: int, name: str = NAME) -> None:
+        await until(
+            lambda: ((self.world.nodeeni(name) or {}).get("status") or {}).get("attached") == count,
+        )
+
+    def changing_calls(self) -> int:
+        """Calls to EC2 that are not reads and not dry runs."""
+        return sum(
+            not call.action.startswith(("Describe", "Get")) and call.parameters.get("DryRun") != "true"
+            for call in self.world.ec2.calls
+        )
+
+
+async def until(holds: Callable[[], bool], within: float = 15.0) -> None:
+    deadline = time.monotonic() + within
+    while not holds():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        await asyncio.sleep(0.02)

@@ -1,0 +1,194 @@
+"""`nodeeni doctor`: each check one line, with the way out, and exit status 1 if something is wrong."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from tests.cli.looking import NAME, Seen, Site
+
+from nodeeni.cli.doctor import kubernetes
+from nodeeni.cli.doctor.findings import Mark
+from nodeeni.ec2.types import Action
+from nodeeni.kube.client import KubeClient
+
+CRDS = "customresourcedefinitions"
+NO_LEASE = "not started, or without --enable-leader-election"
+
+
+def found(seen: Seen) -> dict[str, tuple[str, str]]:
+    return {entry["check"]: (entry["result"], entry["message"]) for entry in seen.json}
+
+
+async def test_nothing_is_wrong(site: Site) -> None:
+    await site.node("n1")
+    site.apply()
+    async with site.controller():
+        await site.until_attached(1)
+    calls = site.changing_calls()
+    seen = await site.run("doctor")
+    assert (seen.status, seen.err) == (0, "")
+    assert seen.lines == [
+        f"✓ API server: {site.world.kube.url}",
+        "✓ nodeenis.networking.k8s.aws: installed and current",
+        "✓ eninodes.networking.k8s.aws: installed and current",
+        "✓ RBAC: all 18 permissions that the controller needs, for the user of this command",
+        f"! controller: no lease nodeeni-controller-leader-election: {NO_LEASE}",
+        f"✓ cluster id: {site.cluster_id}",
+        "✓ AWS credentials: arn:aws:iam::123456789012:user/sandbox in us-west-2",
+        "✓ IAM, reading: 5 Describe actions are permitted",
+        f"✓ IAM, changing: permitted: {', '.join(Action)}",
+        "✓ ENIs of this cluster: 1 ENI by cluster tag",
+    ]
+    assert site.changing_calls() == calls
+
+
+async def test_a_missing_and_a_stale_custom_resource(site: Site) -> None:
+    group = "apiextensions.k8s.io"
+    site.world.kube.delete(group, CRDS, "eninodes.networking.k8s.aws")
+    stored = site.world.kube.get(group, CRDS, "nodeenis.networking.k8s.aws")
+    assert stored is not None
+    versions = [{**stored["spec"]["versions"][0], "additionalPrinterColumns": []}]
+    site.world.kube.patch(group, CRDS, "nodeenis.networking.k8s.aws", {"spec": {"versions": versions}})
+    seen = await site.run("doctor", "-o", "json")
+    assert seen.status == 1
+    told = found(seen)
+    stale = ("wrong", "is not that of this version: kubectl apply -f deploy/crds")
+    assert told["nodeenis.networking.k8s.aws"] == stale
+    assert told["eninodes.networking.k8s.aws"] == ("wrong", "is not installed: kubectl apply -f deploy/crds")
+
+
+async def test_the_iam_action_to_grant_is_named(site: Site) -> None:
+    site.world.ec2.faults.error("AttachNetworkInterface", "UnauthorizedOperation", message="no")
+    site.world.ec2.faults.error(
+        "CreateNetworkInterface",
+        "UnauthorizedOperation",
+        message="You are not authorized to perform: ec2:CreateTags because no policy allows it",
+    )
+    seen = await site.run("doctor")
+    assert seen.status == 1
+    assert "✗ IAM, changing: grant ec2:CreateTags, ec2:AttachNetworkInterface" in seen.lines
+
+
+async def test_reading_is_not_permitted(site: Site) -> None:
+    site.world.ec2.faults.error("DescribeSubnets", "UnauthorizedOperation", message="no", times=None)
+    seen = await site.run("doctor")
+    assert (seen.status, seen.lines[-1]) == (1, "✗ IAM, reading: grant ec2:DescribeSubnets")
+
+
+async def test_what_ec2_cannot_judge_yet_is_no_fault(site: Site) -> None:
+    code = "InvalidNetworkInterfaceID.NotFound"
+    site.world.ec2.faults.error("DeleteNetworkInterface", code, message="it does not exist")
+    seen = await site.run("doctor", "-o", "json")
+    notes = [entry["message"] for entry in seen.json if entry["check"] == "IAM, changing"]
+    assert seen.status == 0
+    assert notes[0].endswith(f"DeleteNetworkInterface ({code})")
+
+
+async def test_expired_credentials(site: Site) -> None:
+    site.world.ec2.faults.error("GetCallerIdentity", "ExpiredToken", message="The token is expired")
+    seen = await site.run("doctor")
+    assert seen.status == 1
+    assert seen.lines[-1].startswith(
+        "✗ AWS credentials: ExpiredToken: The token is expired: give the controller"
+    )
+
+
+async def test_leftovers_are_told_of_and_left_alone(site: Site) -> None:
+    node = await site.node("n1")
+    site.apply()
+    owner = (site.world.nodeeni(NAME) or {})["metadata"]["uid"]
+    orphan = site.plant(node, owner="gone", uid="a-uid-that-is-gone")
+    waiting = site.plant(node, owner=NAME, uid=owner)
+    older = site.plant(node, owner=NAME, uid=owner, cluster="")
+    unknown = site.plant(node, owner="elsewhere", uid="x", cluster="")
+    others = site.plant(node, owner=NAME, uid=owner, cluster="another-cluster")
+    site.report(attachments=[{"nodeID": "n1", "eniID": older.id, "status": "attached"}])
+    seen = await site.run("doctor", "-o", "json")
+    told = [(e["check"], e["result"], e["message"].partition(":")[0]) for e in seen.json][-6:]
+    assert seen.status == 1
+    assert told == [
+        ("ENIs of this cluster", "right", "2 ENIs by cluster tag"),
+        ("ENIs without a NodeENI", "wrong", f"{orphan.id} (gone, available)"),
+        ("ENIs not attached", "note", f"{waiting.id} ({NAME}, available)"),
+        ("ENIs of v1.x", "note", f"{older.id} ({NAME}, available)"),
+        ("ENIs of v1.x", "note", f"{unknown.id} (elsewhere, available)"),
+        ("ENIs of other clusters", "note", "1 ENI of another-cluster"),
+    ]
+    left = {interface.id for interface in site.world.ec2.interfaces()}
+    assert {orphan.id, waiting.id, older.id, unknown.id, others.id} <= left
+
+
+async def test_a_lease_that_nobody_renews(site: Site) -> None:
+    site.world.kube.create(
+        {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": "nodeeni-controller-leader-election", "namespace": "eni-controller-system"},
+            "spec": {
+                "holderIdentity": "pod-1",
+                "renewTime": "2020-01-01T00:00:00.000000Z",
+                "leaseDurationSeconds": 15,
+            },
+        }
+    )
+    result, message = found(await site.run("doctor", "-o", "json"))["controller"]
+    assert (result, message.partition(" for ")[0]) == ("wrong", "pod-1 has not renewed the lease")
+
+
+async def test_no_kubeconfig_and_no_api_server(site: Site, tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing")
+    seen = await site.run("doctor", "--kubeconfig", missing)
+    assert seen == (
+        1,
+        f"✗ kubeconfig: kubeconfig {missing} does not exist; give an existing file with --kubeconfig\n",
+        "",
+    )
+    site.world.kube.refuse_connections()
+    seen = await site.run("doctor")
+    assert (seen.status, len(seen.lines)) == (1, 1)
+    assert seen.out.startswith(f"✗ API server: {site.world.kube.url} does not serve us: ")
+    await site.world.kube.listen()
+
+
+@pytest.fixture
+async def strict_server(tmp_path: Path) -> AsyncIterator[KubeClient]:
+    """An API server that allows reading alone, as far as SelfSubjectAccessReviews go."""
+
+    async def review(request: web.Request) -> web.Response:
+        asked: dict[str, Any] = (await request.json())["spec"]["resourceAttributes"]
+        return web.json_response({"status": {"allowed": asked["verb"] in ("get", "list", "watch")}})
+
+    application = web.Application()
+    application.router.add_post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    config = tmp_path / "strict"
+    config.write_text(
+        "{current-context: a, contexts: [{name: a, context: {cluster: a}}], "
+        f"clusters: [{{name: a, cluster: {{server: 'http://{host}:{port}'}}}}]}}"
+    )
+    client = KubeClient.connect(str(config))
+    yield client
+    await client.close()
+    await runner.cleanup()
+
+
+async def test_missing_permissions_are_told_as_a_role_would_grant_them(strict_server: KubeClient) -> None:
+    finding = await kubernetes.permissions(strict_server)
+    prefix, _, missing = finding.message.partition(": ")
+    assert (finding.mark, prefix) == (Mark.WRONG, "grant in a ClusterRole")
+    assert missing.split(", ") == [
+        "patch nodeenis.networking.k8s.aws",
+        "patch nodeenis.networking.k8s.aws/status",
+        "create eninodes.networking.k8s.aws",
+        "patch eninodes.networking.k8s.aws",
+        "delete eninodes.networking.k8s.aws",
+        "create events",
+        "patch events",
+        "create leases.coordination.k8s.io",
+        "patch leases.coordination.k8s.io",
+    ]

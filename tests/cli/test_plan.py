@@ -1,0 +1,134 @@
+"""`nodeeni plan`: what the controller would do, told and not done."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.looking import NAME, Site
+
+from nodeeni.cli import plan
+from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET
+from nodeeni.settings import UsageError
+
+
+async def test_an_interface_is_to_be_made_and_another_cannot_be(site: Site) -> None:
+    near = await site.node("n1")
+    far = await site.node("n2", zone="b")
+    site.apply()
+    seen = await site.run("plan")
+    assert (seen.status, seen.err) == (0, "")
+    assert seen.lines[:2] == [
+        f"n1  {near.instance_id}",
+        f"+ {NAME}: create an ENI in {SUBNET} with {SECURITY_GROUP} for index 2",
+    ]
+    assert seen.lines[3] == f"n2  {far.instance_id}"
+    assert seen.lines[4].startswith(f"✗ {NAME}: NoSubnetInZone: instance {far.instance_id} is in us-west-2b")
+    assert seen.lines[-1] == "1 action now, 0 later, 1 refused; 0 of 2 nodes need nothing"
+    assert site.changing_calls() == 0
+
+
+async def test_nothing_is_changed_in_the_cluster_either(site: Site) -> None:
+    await site.node("n1")
+    site.apply()
+    before = site.world.nodeeni(NAME)
+    site.world.kube.requests.clear()
+    await site.run("plan")
+    assert site.world.nodeeni(NAME) == before
+    assert {verb for verb, _ in site.world.kube.requests} == {"list", "get"}
+
+
+async def test_the_plan_is_what_the_controller_then_does(site: Site) -> None:
+    """Made, told to be at rest, edited, told to be replaced one after another, unmatched."""
+    one, two = await site.node("n1"), await site.node("n2")
+    site.apply()
+    async with site.controller():
+        await site.until_attached(2)
+    calls = site.changing_calls()
+    assert (await site.run("plan")).lines == ["0 actions now, 0 later, 0 refused; 2 of 2 nodes need nothing"]
+
+    (eni_of_one,) = (i.id for i in site.world.ec2.interfaces(Node=one.name))
+    (eni_of_two,) = (i.id for i in site.world.ec2.interfaces(Node=two.name))
+    site.apply(deviceIndex=3)
+    first, second = (await site.run("plan", "-o", "json")).json["nodes"]
+    edited = "subnet, device index or network card were edited"
+    assert [step["text"] for step in first["now"]] == [f"detach {eni_of_one}: {edited}"]
+    assert (second["now"], [(step["text"], step["reason"]) for step in second["later"]]) == (
+        [],
+        [(f"detach {eni_of_two}: {edited}", "node n1 is being replaced first")],
+    )
+
+    site.world.label("n2", ng=None)
+    seen = await site.run("plan", "n2")
+    assert seen.lines[1] == f"- {NAME}: detach {eni_of_two}: the node no longer matches the NodeENI"
+    assert seen.lines[-1] == "1 action now, 0 later, 0 refused; 0 of 1 node need nothing"
+    assert site.changing_calls() == calls
+
+
+async def test_an_orphan_is_told_as_something_for_later(site: Site) -> None:
+    node = await site.node("n1")
+    orphan = site.plant(node, owner="forgotten", uid="a-uid-that-is-gone")
+    (only,) = (await site.run("plan", "-o", "json")).json["nodes"]
+    assert only["now"] == []
+    assert only["later"] == [
+        {
+            "action": "Delete",
+            "nodeENI": "forgotten",
+            "text": f"delete {orphan.id}: no NodeENI owns it",
+            "reason": "not yet confirmed to be an orphan",
+            "after": 60.0,
+        }
+    ]
+
+
+@pytest.mark.parametrize("applied", [False, True])
+async def test_a_file_is_planned_as_if_it_were_applied(site: Site, tmp_path: Path, applied: bool) -> None:
+    await site.node("n1")
+    if applied:
+        site.apply()
+    file = tmp_path / "new.yaml"
+    file.write_text(json.dumps(site.manifest(deviceIndex=3)))
+    (only,) = (await site.run("plan", "-f", str(file), "-o", "json")).json["nodes"]
+    assert [step["text"] for step in only["now"]] == [
+        f"create an ENI in {SUBNET} with {SECURITY_GROUP} for index 3"
+    ]
+    spec = (site.world.nodeeni(NAME) or {}).get("spec", {})
+    assert spec.get("deviceIndex") == (2 if applied else None)
+
+
+async def test_no_such_node(site: Site) -> None:
+    assert await site.run("plan", "n9") == (1, "", "nodeeni plan: there is no node n9\n")
+
+
+async def test_without_permission_doctor_is_named(site: Site) -> None:
+    await site.node("n1")
+    site.world.ec2.faults.error(
+        "DescribeNetworkInterfaces", "UnauthorizedOperation", message="no", times=None
+    )
+    seen = await site.run("plan")
+    assert (seen.status, seen.out) == (1, "")
+    assert seen.err == (
+        "nodeeni plan: DescribeNetworkInterfaces: UnauthorizedOperation: no; `nodeeni doctor` tells what is "
+        "missing\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "cannot be read: "),
+        ("kind: [", "cannot be read: "),
+        ("kind: NodeENI\nmetadata: {name: x}\n", "holds a NodeENI that is not valid: 'spec'"),
+        (
+            "kind: NodeENI\nmetadata: {name: x}\nspec: {nodeSelector: {a: b}, deviceIndex: two}\n",
+            "holds a NodeENI that is not valid: Expected `int`, got `str` - at `$.deviceIndex`",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_used(tmp_path: Path, content: str | None, complaint: str) -> None:
+    file = tmp_path / "new.yaml"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(UsageError) as refusal:
+        plan.main(["-f", str(file)])
+    assert f"-f {file} {complaint}" in str(refusal.value)
+    assert "\n" not in str(refusal.value)

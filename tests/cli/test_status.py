@@ -1,0 +1,162 @@
+"""`nodeeni status`: what is wrong first, one line a node and NodeENI, and only reads."""
+
+from typing import Any
+
+from tests.cli.looking import NAME, Site, until
+
+LONG_AGO = "2020-01-01T00:00:00Z"
+
+
+def condition(kind: str, status: str, reason: str, message: str) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": LONG_AGO,
+        "observedGeneration": 1,
+    }
+
+
+def attached(node: str, eni: str, mac: str) -> dict[str, Any]:
+    return {
+        "nodeID": node,
+        "instanceID": f"i-{node}",
+        "eniID": eni,
+        "deviceIndex": 2,
+        "macAddress": mac,
+        "privateIPAddress": "10.11.0.4",
+        "status": "attached",
+        "lastUpdated": LONG_AGO,
+    }
+
+
+def a_mixed_cluster(site: Site) -> None:
+    """n1 well, n2 with its link down, n3 failed."""
+    site.apply()
+    failed = {
+        "nodeID": "n3",
+        "status": "failed",
+        "reason": "SubnetFull",
+        "message": "no free address is left in subnet-1",
+        "lastUpdated": LONG_AGO,
+    }
+    site.report(
+        observedGeneration=1,
+        desired=3,
+        attached=2,
+        failed=1,
+        linksUp=1,
+        conditions=[
+            condition("Ready", "False", "Failing", "attached on 2 of 3 nodes"),
+            condition("Degraded", "True", "SubnetFull", "n3: no free address is left in subnet-1"),
+        ],
+        attachments=[failed, attached("n1", "eni-1", "02:01"), attached("n2", "eni-2", "02:02")],
+    )
+    site.report_links("n1", {"macAddress": "02:01", "linkName": "ens6", "state": "Up"})
+    site.report_links(
+        "n2", {"macAddress": "02:02", "linkName": "ens7", "state": "Down", "message": "MTU 9001 refused"}
+    )
+
+
+async def test_what_is_wrong_comes_first_and_every_row_is_one_line(site: Site) -> None:
+    a_mixed_cluster(site)
+    seen = await site.run("status")
+    assert (seen.status, seen.err) == (0, "")
+    *rest, row3, row2, row1 = seen.lines
+    assert rest[:4] == [
+        f"✗ n3 {NAME}: SubnetFull: no free address is left in subnet-1",
+        f"✗ n2 {NAME}: link ens7 of eni-2 is down: MTU 9001 refused",
+        "",
+        "NODEENI             NODES   ATTACHED   UP   FAILED   READY   SINCE   MESSAGE",
+    ]
+    assert rest[4].split(maxsplit=7)[:6] == [NAME, "3", "2", "1", "1", "no"]
+    assert rest[4].endswith("attached on 2 of 3 nodes")
+    assert rest[6].split() == ["NODE", "NODEENI", "ENI", "INDEX", "ADDRESS", "STATE", "LINK", "SINCE"]
+    assert row3.split()[:-1] == ["n3", NAME, "-", "-", "-", "failed", "-"]
+    assert row2.split()[:-1] == ["n2", NAME, "eni-2", "2", "10.11.0.4", "attached", "Down", "ens7"]
+    assert row1.split()[:-1] == ["n1", NAME, "eni-1", "2", "10.11.0.4", "attached", "Up", "ens6"]
+    assert all(row.split()[-1].endswith("d") for row in (row1, row2, row3)), "since years"
+
+
+async def test_one_node_or_one_nodeeni_alone(site: Site) -> None:
+    a_mixed_cluster(site)
+    site.apply("other")
+    site.report("other", observedGeneration=1, conditions=[condition("Ready", "True", "AllAttached", "ok")])
+    of_node = (await site.run("status", "n1", "-o", "json")).json
+    assert [line["node"] for line in of_node["attachments"]] == ["n1"]
+    assert [nodeeni["name"] for nodeeni in of_node["nodeENIs"]] == [NAME]
+    of_nodeeni = (await site.run("status", "other", "-o", "json")).json
+    assert of_nodeeni["attachments"] == []
+    assert [nodeeni["name"] for nodeeni in of_nodeeni["nodeENIs"]] == ["other"]
+
+
+async def test_json_has_everything_of_a_row(site: Site) -> None:
+    a_mixed_cluster(site)
+    rows = (await site.run("status", "-o", "json")).json["attachments"]
+    assert rows[1] == {
+        "node": "n2",
+        "nodeENI": NAME,
+        "eniID": "eni-2",
+        "deviceIndex": 2,
+        "address": "10.11.0.4",
+        "state": "attached",
+        "linkState": "Down",
+        "linkName": "ens7",
+        "since": LONG_AGO,
+        "reason": "",
+        "message": "MTU 9001 refused",
+    }
+
+
+async def test_a_nodeeni_that_nobody_reports_on(site: Site) -> None:
+    site.apply()
+    assert (await site.run("status")).lines[0] == f"✗ {NAME}: nothing is reported: is the controller running?"
+
+
+async def test_an_edit_that_nobody_reports_on(site: Site) -> None:
+    site.apply()
+    site.report(observedGeneration=1, conditions=[condition("Ready", "True", "AllAttached", "ok")])
+    site.apply(deviceIndex=3)
+    told = (await site.run("status")).lines[0]
+    assert told == f"✗ {NAME}: its last edit is not reported on: is the controller running?"
+
+
+async def test_a_condition_that_no_row_explains(site: Site) -> None:
+    site.apply()
+    degraded = condition("Degraded", "True", "QuotaExceeded", "creating ENIs is paused")
+    site.report(observedGeneration=1, conditions=[degraded])
+    assert (await site.run("status")).lines[0] == f"✗ {NAME}: QuotaExceeded: creating ENIs is paused"
+
+
+async def test_nothing_there(site: Site) -> None:
+    assert await site.run("status") == (0, "there is no NodeENI\n", "")
+
+
+async def test_no_such_name(site: Site) -> None:
+    line = "nodeeni status: no NodeENI and no node with an ENI has the name nobody\n"
+    assert await site.run("status", "nobody") == (1, "", line)
+
+
+async def test_without_the_custom_resources_the_way_out_is_told(site: Site) -> None:
+    definition = ("apiextensions.k8s.io", "customresourcedefinitions", "nodeenis.networking.k8s.aws")
+    site.world.kube.delete(*definition)
+    await until(lambda: site.world.kube.get(*definition) is None)
+    seen = await site.run("status")
+    assert (seen.status, seen.out, seen.err.count("\n")) == (1, "", 1)
+    assert seen.err.startswith("nodeeni status: list nodeenis.networking.k8s.aws: ")
+    assert "kubectl apply -f deploy/crds" in seen.err
+
+
+async def test_without_permission_the_verb_to_grant_is_told(site: Site) -> None:
+    site.world.kube.faults.fail(403, verb="list", resource="nodeenis", message="no")
+    seen = await site.run("status")
+    assert (seen.status, seen.out, seen.err.count("\n")) == (1, "", 1)
+    assert 'grant the verb "list" on "nodeenis.networking.k8s.aws"' in seen.err
+
+
+async def test_it_only_lists(site: Site) -> None:
+    a_mixed_cluster(site)
+    site.world.kube.requests.clear()
+    await site.run("status")
+    assert set(site.world.kube.requests) == {("list", "nodeenis"), ("list", "eninodes")}
