@@ -54,6 +54,7 @@ STOP_TIMEOUT = 8.0  # seconds for calls that have begun; the pod is killed after
 INVENTORY_GAP = 2.0  # seconds between two reads that both count; less where reads lag less than that
 QUIET = 90.0  # seconds without a word from the API server; its watches end and begin anew every 60
 RETRY = 5.0  # seconds
+FIRST_READ_RETRY = 30.0  # seconds at most: credentials that come late should not cost five minutes
 DEFAULT_REGION = "us-west-2"  # v1.1.0's
 
 
@@ -257,7 +258,7 @@ class _Controller:
                 return
             except EC2Error as error:
                 log.warning("cannot read EC2: %s", error)
-                await asyncio.sleep(error.delay(attempt, random.random()))
+                await asyncio.sleep(min(FIRST_READ_RETRY, error.delay(attempt, random.random())))
                 attempt += 1
 
     async def _worker(self, reconciler: Reconciler) -> None:
