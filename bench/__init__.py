@@ -1,0 +1,1 @@
+"""The figures that this project promises, measured: `python -m bench --help`."""

@@ -1,0 +1,197 @@
+"""One measurement: the sandbox in this process, the real controller in a process of its own.
+
+So that CPU and memory of the controller are its own, only sockets are between the two. What EC2 did, and
+when, is read off the sandbox's log of calls: its clock is this process's.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from nodeeni.api.names import API_VERSION
+from nodeeni.cli.stage import Running, Stage
+from nodeeni.sandbox.ec2 import EC2Settings
+from nodeeni.sandbox.ec2.calls import OK
+from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET, World, WorldNode
+
+from .limits import ATTACH_SECONDS
+
+Object = dict[str, Any]
+
+LABELS = {"ng": "multi-eni"}
+NAME = "multus-eni-config"
+MUTATING = (
+    "CreateNetworkInterface",
+    "AttachNetworkInterface",
+    "DetachNetworkInterface",
+    "DeleteNetworkInterface",
+    "ModifyNetworkInterfaceAttribute",
+    "CreateTags",
+    "DeleteTags",
+)
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Usage:
+    """What the controller's process has used. `cpu` is user and system seconds; sizes are MB."""
+
+    def __init__(self, pid: int) -> None:
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        self.cpu = (int(stat[11]) + int(stat[12])) / _TICKS
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        sizes = {key: value.split() for key, _, value in (line.partition(":") for line in lines)}
+        self.rss = int(sizes["VmRSS"][0]) / 1000
+        self.peak_rss = int(sizes["VmHWM"][0]) / 1000
+
+
+class Bench:
+    """A world with the controller on it, and its figures."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.world: World = stage.world
+        self._stage = stage
+        self._probe = ""
+        self.started_at = 0.0
+        self.ready_after = 0.0
+
+    # -- the controller ------------------------------------------------------------------------------
+
+    async def start_controller(self, *flags: str) -> None:
+        """Start it and wait until it says that it is ready; `ready_after` is how long that took."""
+        port = _free_port()
+        self._probe = f"http://127.0.0.1:{port}"
+        self.started_at = time.monotonic()
+        await self._stage.start_controller(
+            f"--metrics-addr=127.0.0.1:{port}", "--enable-leader-election", *flags
+        )
+        await self.until(self._is_ready, 120, pause=0.02)
+        self.ready_after = time.monotonic() - self.started_at
+
+    async def stop_controller(self) -> None:
+        """In order: it gives its lease back."""
+        await self._stage.stop_processes()
+
+    async def _is_ready(self) -> bool:
+        if self.controller.ended:
+            raise RuntimeError(f"the controller ended: {self.controller.log.read_text()[-2000:]}")
+        with contextlib.suppress(aiohttp.ClientError):
+            async with aiohttp.ClientSession() as http, http.get(f"{self._probe}/readyz") as answer:
+                return answer.status == 200
+        return False
+
+    @property
+    def controller(self) -> Running:
+        assert self._stage.controller is not None
+        return self._stage.controller
+
+    def usage(self) -> Usage:
+        return Usage(self.controller.process.pid)
+
+    async def metrics(self) -> str:
+        async with aiohttp.ClientSession() as http, http.get(f"{self._probe}/metrics") as answer:
+            return await answer.text()
+
+    # -- the world -----------------------------------------------------------------------------------
+
+    async def nodes(self, count: int, zones: str = "a", type: str = "m5.4xlarge") -> list[WorldNode]:
+        made = []
+        for number in range(count):
+            made.append(await self.world.add_node(zone=zones[number % len(zones)], type=type, labels=LABELS))
+            if number % 50 == 0:
+                await asyncio.sleep(0)
+        return made
+
+    def apply(self, name: str = NAME, **spec: Any) -> float:
+        """Apply a NodeENI; the moment of it."""
+        whole = {
+            "nodeSelector": LABELS,
+            "subnetID": SUBNET,
+            "securityGroupIDs": [SECURITY_GROUP],
+            "deviceIndex": 2,
+            "deleteOnTermination": True,
+            "description": "Multus ENI for secondary network interfaces",
+        } | spec
+        self.world.kube.apply(
+            {"apiVersion": API_VERSION, "kind": "NodeENI", "metadata": {"name": name}, "spec": whole}
+        )
+        return time.monotonic()
+
+    def status(self, name: str = NAME) -> Object:
+        return (self.world.nodeeni(name) or {}).get("status") or {}
+
+    # -- looking -------------------------------------------------------------------------------------
+
+    async def until(self, holds: Callable[[], Any], timeout: float, pause: float = 0.05) -> float:
+        """Wait for a condition, and the moment when it was seen."""
+        deadline = time.monotonic() + timeout
+        while True:
+            seen = holds()
+            if asyncio.iscoroutine(seen):
+                seen = await seen
+            if seen:
+                return time.monotonic()
+            if time.monotonic() > deadline:
+                tail = self.controller.log.read_text()[-3000:]
+                raise RuntimeError(f"not within {timeout:g} s; calls {self.calls()}; the controller:\n{tail}")
+            await asyncio.sleep(pause)
+
+    def attached(self) -> int:
+        return self.world.ec2.calls.by_code["AttachNetworkInterface", OK]
+
+    def done(self, action: str, count: int) -> bool:
+        return self.world.ec2.calls.by_code[action, OK] >= count
+
+    def attach_moments(self) -> list[float]:
+        """When each ENI came into the state `attached` (a moment may lie ahead)."""
+        return sorted(
+            call.time + ATTACH_SECONDS for call in self.world.ec2.calls.of("AttachNetworkInterface", OK)
+        )
+
+    def calls(self) -> dict[str, int]:
+        """EC2 calls by action, refused ones too."""
+        return dict(sorted(self.world.ec2.calls.by_action.items()))
+
+    def mutating(self) -> int:
+        return sum(self.world.ec2.calls.by_action[action] for action in MUTATING)
+
+    def throttled(self) -> int:
+        return self.world.ec2.calls.throttled
+
+    def describes(self) -> int:
+        by_action = self.world.ec2.calls.by_action
+        return sum(count for action, count in by_action.items() if action.startswith("Describe"))
+
+    def kube_writes(self) -> dict[str, int]:
+        """Writes that the API server served over its socket, by verb and resource."""
+        return {
+            f"{verb} {path}": count
+            for (verb, path), count in sorted(self.world.kube.requests.items())
+            if verb not in ("GET", "get", "list", "watch")
+        }
+
+
+async def known_nodes(b: Bench) -> None:
+    """Give the controller time to have looked at each node once, as it has in a cluster that stands."""
+    await asyncio.sleep(1.0 + len(b.world.nodes) / 2000)
+
+
+@asynccontextmanager
+async def bench(settings: EC2Settings | None = None) -> AsyncIterator[Bench]:
+    with tempfile.TemporaryDirectory(prefix="nodeeni-bench-") as directory:
+        async with Stage(Path(directory), settings or EC2Settings(), kernels=False) as stage:
+            yield Bench(stage)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

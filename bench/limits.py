@@ -1,0 +1,37 @@
+"""What EC2 itself allows: the line that no controller can cross. Times are seconds."""
+
+from collections.abc import Sequence
+
+CREATE_SECONDS = 0.6  # a Create, from sent to answered
+ATTACH_SECONDS = 1.0  # from the Attach's arrival to `attached`
+DETACH_SECONDS = 2.0
+DELETE_SECONDS = 0.2
+BURST = 50.0  # Attach and Detach: source "Request throttling for the Amazon EC2 API"
+REFILL = 5.0  # calls a second
+
+
+def attach_limit(count: int, share: float = 1.0) -> float:
+    """T(N): from the order to the last of `count` ENIs attached, with `share` of the bucket."""
+    waiting = max(0.0, count - BURST * share) / (REFILL * share)
+    return CREATE_SECONDS + ATTACH_SECONDS + waiting
+
+
+def attach_line(count: int, share: float = 1.0) -> list[float]:
+    """When the n-th ENI can be attached at the earliest, n = 1 to `count`."""
+    return [attach_limit(n, share) for n in range(1, count + 1)]
+
+
+def removal_limit(count: int) -> float:
+    """From the order to the last of `count` attached ENIs deleted."""
+    return DETACH_SECONDS + max(0.0, count - BURST) / REFILL + DELETE_SECONDS
+
+
+def node_lines(nodes: int, each: int) -> tuple[float, float, float]:
+    """The earliest first, median and last complete node, when nodes are completed one after another."""
+    first, median, last = each, each * ((nodes + 1) // 2), each * nodes
+    return attach_limit(first), attach_limit(median), attach_limit(last)
+
+
+def median(values: Sequence[float]) -> float:
+    """The upper one of two."""
+    return sorted(values)[len(values) // 2]

@@ -1,0 +1,164 @@
+"""A cluster of 5,000 nodes with an ENI each: the restart on it, and the quiet hours after."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bench.harness import NAME, Bench, bench
+from bench.kubelet import Kubelets, furnish
+from bench.result import Promise, Result
+from nodeeni.api.names import interface_tags
+from nodeeni.sandbox.ec2 import EC2Settings
+from nodeeni.sandbox.world import WorldNode
+
+COUNT = 5000
+READY_WITHIN = 10.0  # seconds
+MOST_RSS = 120.0  # MB
+MOST_CPU = 0.05  # of a core
+RESYNC = 30.0  # seconds; five minutes by default
+PAGES = COUNT // 200
+WATCHED = 60.0  # seconds of steady state that are looked at
+
+
+async def restart() -> Result:
+    """A controller ends in order, another begins: it is ready, and has changed nothing anywhere."""
+    async with _settled_cluster(COUNT) as b:
+        calls, writes = b.mutating(), b.kube_writes()
+        reads = b.describes()
+        await b.start_controller()
+        await b.until(lambda: b.describes() - reads >= PAGES, 60)
+        await asyncio.sleep(10)  # whatever it might still do
+        used = b.usage()
+        written = _difference(b.kube_writes(), writes)
+        return Result(
+            name="restart-5000",
+            title=f"Restart on {COUNT:,} nodes with an ENI each",
+            command="python -m bench restart-5000",
+            figures={
+                "ready after (s)": round(b.ready_after, 2),
+                "EC2 calls that change": b.mutating() - calls,
+                "EC2 describes": b.describes() - reads,
+                "Kubernetes writes": written,
+                "RSS (MB)": round(used.rss, 1),
+                "peak RSS (MB)": round(used.peak_rss, 1),
+                "CPU (s)": round(used.cpu, 2),
+            },
+            promises=[
+                Promise("ready within (s)", round(b.ready_after, 2), READY_WITHIN),
+                Promise("EC2 calls that change", b.mutating() - calls, 0, "exactly"),
+                Promise("Kubernetes writes but the lease", sum(written.values()), 0, "exactly"),
+                Promise("RSS (MB)", round(used.rss, 1), MOST_RSS),
+                Promise("peak RSS (MB)", round(used.peak_rss, 1), MOST_RSS),
+            ],
+        )
+
+
+async def steady() -> Result:
+    """Nothing happens but kubelets' heartbeats: none, then from each node every 10 seconds."""
+    async with _settled_cluster(COUNT) as b:
+        await b.start_controller(f"--resync-period={RESYNC:g}s")
+        await asyncio.sleep(10)
+        quiet = await _watch(b, WATCHED)
+        kubelets = Kubelets(b.world, every=10.0)
+        kubelets.start()
+        await asyncio.sleep(5)
+        busy = await _watch(b, WATCHED)
+        rate = await kubelets.stop()
+        used = b.usage()
+        return Result(
+            name="steady-5000",
+            title=f"Steady state with {COUNT:,} nodes and {COUNT:,} ENIs",
+            command="python -m bench steady-5000",
+            figures={
+                "heartbeats a second": round(rate, 1),
+                "CPU, no heartbeats (%)": round(quiet.cpu * 100, 2),
+                "CPU, heartbeats (%)": round(busy.cpu * 100, 2),
+                "EC2 describes a resync": round(quiet.describes * RESYNC / WATCHED, 1),
+                "EC2 calls that change": quiet.mutating + busy.mutating,
+                "Kubernetes writes a minute": {
+                    key: round(count * 60 / WATCHED, 1) for key, count in busy.writes.items()
+                },
+                "RSS (MB)": round(used.rss, 1),
+                "peak RSS (MB)": round(used.peak_rss, 1),
+            },
+            promises=[
+                Promise("CPU with heartbeats, of a core", round(busy.cpu, 4), MOST_CPU),
+                Promise("EC2 describes a resync", quiet.describes * RESYNC / WATCHED, PAGES),
+                Promise("EC2 calls that change", quiet.mutating + busy.mutating, 0, "exactly"),
+                Promise(
+                    "Kubernetes writes but the lease",
+                    sum(quiet.writes.values()) + sum(busy.writes.values()),
+                    0,
+                    "exactly",
+                ),
+                Promise("RSS (MB)", round(used.rss, 1), MOST_RSS),
+            ],
+        )
+
+
+class _Seen:
+    """What the controller used in a time: `cpu` is a share of a core."""
+
+    def __init__(self, cpu: float, describes: int, mutating: int, writes: dict[str, int]) -> None:
+        self.cpu, self.describes, self.mutating, self.writes = cpu, describes, mutating, writes
+
+
+async def _watch(b: Bench, seconds: float) -> _Seen:
+    cpu, describes, mutating, writes = b.usage().cpu, b.describes(), b.mutating(), b.kube_writes()
+    began = time.monotonic()
+    await asyncio.sleep(seconds)
+    took = time.monotonic() - began
+    return _Seen(
+        (b.usage().cpu - cpu) / took,
+        b.describes() - describes,
+        b.mutating() - mutating,
+        _difference(b.kube_writes(), writes),
+    )
+
+
+def _difference(after: dict[str, int], before: dict[str, int]) -> dict[str, int]:
+    """The lease apart: it is written every 2 seconds as long as a controller lives."""
+    changed = {key: count - before.get(key, 0) for key, count in after.items()}
+    return {key: count for key, count in changed.items() if count and "leases" not in key}
+
+
+@asynccontextmanager
+async def _settled_cluster(count: int) -> AsyncIterator[Bench]:
+    """Nodes of a kubelet's size with an attached ENI each, which a controller has adopted and reported."""
+    async with bench(EC2Settings(interface_quota=4 * count)) as b:
+        nodes = await b.nodes(count)
+        for number, node in enumerate(nodes):
+            furnish(b.world, node)
+            if number % 50 == 0:
+                await asyncio.sleep(0)
+        b.apply()
+        _plant(b, nodes)
+        await b.start_controller()
+        await b.until(lambda: b.status().get("attached") == count, 120)
+        await b.until(lambda: len(b.world.kube.objects("networking.k8s.aws", "eninodes")) == count, 120, 0.5)
+        await asyncio.sleep(2)
+        await b.stop_controller()
+        yield b
+
+
+def _plant(b: Bench, nodes: list[WorldNode]) -> None:
+    namespace = b.world.kube.get("", "namespaces", "kube-system")
+    nodeeni = b.world.nodeeni(NAME)
+    assert namespace is not None
+    assert nodeeni is not None
+    for node in nodes:
+        b.world.ec2.plant_interface(
+            b.world.subnets["a"],
+            description=nodeeni["spec"]["description"],
+            tags=interface_tags(
+                cluster_id=namespace["metadata"]["uid"],
+                nodeeni=NAME,
+                uid=nodeeni["metadata"]["uid"],
+                node=node.name,
+                instance_id=node.instance_id,
+            ),
+            group_ids=nodeeni["spec"]["securityGroupIDs"],
+            instance=b.world.ec2.instance(node.instance_id),
+            device_index=nodeeni["spec"]["deviceIndex"],
+        )
