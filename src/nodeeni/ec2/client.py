@@ -21,6 +21,7 @@ from botocore.parsers import ResponseParserError
 
 from nodeeni.ec2 import wire
 from nodeeni.ec2.errors import EC2Error, ErrorClass
+from nodeeni.ec2.models import cut_loader
 from nodeeni.ec2.types import (
     Action,
     Instance,
@@ -49,8 +50,8 @@ _T = TypeVar("_T")
 
 @cache
 def _models() -> Any:
-    """botocore's models: EC2's takes a tenth of a second to load, once in a process."""
-    return get_session().get_component("data_loader")
+    """botocore's models, read once in a process."""
+    return cut_loader(_METHODS)
 
 
 def _ignore_call(action: str, seconds: float, error: EC2Error | None) -> None:
