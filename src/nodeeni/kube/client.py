@@ -16,6 +16,7 @@ from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 from nodeeni.kube import config
 from nodeeni.kube.errors import Invalid, KubeError, Unauthorized, Unavailable, decode_status, from_status
 from nodeeni.kube.resources import Resource
+from nodeeni.kube.transport import AiohttpTransport
 
 T = TypeVar("T")
 Items: TypeAlias = list[T]
@@ -54,6 +55,7 @@ class KubeClient:
             base_url=connection.url,
             verify=connection.tls,
             auth=connection.auth,
+            transport=None if connection.by_proxy else AiohttpTransport(connection.tls),
             proxy=connection.proxy,
             trust_env=connection.use_proxy_env,
             timeout=timeout,

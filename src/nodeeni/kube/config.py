@@ -12,6 +12,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import httpx2
 import msgspec
@@ -45,6 +46,11 @@ class Connection(msgspec.Struct, frozen=True):
     proxy: str | None = None
     server_name: str | None = None
     use_proxy_env: bool = True
+
+    @property
+    def by_proxy(self) -> bool:
+        """Whether a proxy stands between us and the server, or may stand there."""
+        return self.proxy is not None or (self.use_proxy_env and bool(getproxies()))
 
 
 class _Named(msgspec.Struct):
