@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
 import signal
 import socket
@@ -57,7 +58,8 @@ def _check_port(flag: str, number: int) -> None:
     try:
         socket.create_server((LOOPBACK, number)).close()
     except OSError as error:
-        raise UsageError(f"{flag} {number}: {error.strerror}; another port, or 0 for a free one") from error
+        reason = os.strerror(error.errno or 0)  # without the address that Python adds
+        raise UsageError(f"{flag} {number}: {reason}; another port, or 0 for a free one") from error
 
 
 @contextlib.contextmanager
