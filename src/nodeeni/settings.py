@@ -87,8 +87,9 @@ CONTROLLER_SETTINGS = (
     Setting("--lease-duration", _positive_duration, "15s", "How long a lease is valid without renewal."),
     Setting("--kubeconfig", str, None, "Kubeconfig file. Default: in-cluster, else ~/.kube/config.",
             ("KUBECONFIG",)),
-    Setting("--aws-region", str, None, "AWS region. Default: instance metadata, else a Node's region label.",
-            ("AWS_REGION", "AWS_DEFAULT_REGION")),
+    Setting("--aws-region", str, None,
+            "AWS region. Default: instance metadata, else a Node's region label, else us-west-2 with a "
+            "warning.", ("AWS_REGION", "AWS_DEFAULT_REGION")),
     Setting("--cluster-id", str, None, "Value of the cluster tag of our ENIs. Default: the uid of namespace "
             "kube-system.", ("CLUSTER_ID",)),
     Setting("--v", _verbosity, "0", "Log verbosity: 0 is info, 5 is debug.", ("LOG_LEVEL",)),

@@ -83,6 +83,11 @@ class Site:
             }
         )
 
+    async def remove_definition(self, name: str) -> None:
+        definition = ("apiextensions.k8s.io", "customresourcedefinitions", name)
+        self.world.kube.delete(*definition)
+        await until(lambda: self.world.kube.get(*definition) is None)
+
     @property
     def cluster_id(self) -> str:
         namespace = self.world.kube.get("", "namespaces", "kube-system")

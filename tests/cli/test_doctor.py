@@ -46,7 +46,7 @@ async def test_nothing_is_wrong(site: Site) -> None:
 
 async def test_a_missing_and_a_stale_custom_resource(site: Site) -> None:
     group = "apiextensions.k8s.io"
-    site.world.kube.delete(group, CRDS, "eninodes.networking.k8s.aws")
+    await site.remove_definition("eninodes.networking.k8s.aws")
     stored = site.world.kube.get(group, CRDS, "nodeenis.networking.k8s.aws")
     assert stored is not None
     versions = [{**stored["spec"]["versions"][0], "additionalPrinterColumns": []}]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.cli.looking import NAME, Site, until
+from tests.cli.looking import NAME, Site
 
 LONG_AGO = "2020-01-01T00:00:00Z"
 
@@ -139,9 +139,7 @@ async def test_no_such_name(site: Site) -> None:
 
 
 async def test_without_the_custom_resources_the_way_out_is_told(site: Site) -> None:
-    definition = ("apiextensions.k8s.io", "customresourcedefinitions", "nodeenis.networking.k8s.aws")
-    site.world.kube.delete(*definition)
-    await until(lambda: site.world.kube.get(*definition) is None)
+    await site.remove_definition("nodeenis.networking.k8s.aws")
     seen = await site.run("status")
     assert (seen.status, seen.out, seen.err.count("\n")) == (1, "", 1)
     assert seen.err.startswith("nodeeni status: list nodeenis.networking.k8s.aws: ")

@@ -1,0 +1,180 @@
+"""From NodeENIs to what one node is to have, or to the reason why it cannot."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from tests.plan.build import (
+    FAR_SUBNET,
+    GROUP,
+    NODE,
+    SECOND_GROUP,
+    SECOND_SUBNET,
+    SUBNET,
+    desire,
+    instance,
+    nodeeni,
+)
+
+from nodeeni.api.v1alpha1 import LabelRequirement, NodeENISpec
+from nodeeni.ec2.types import SecurityGroup, Subnet
+from nodeeni.plan.desired import Desired, Network, desired_interfaces, matches, selecting
+
+
+def requirement(operator: Any, *values: str) -> LabelRequirement:
+    return LabelRequirement(key="tier", operator=operator, values=list(values))
+
+
+@pytest.mark.parametrize(
+    ("labels", "equal", "expressions", "selected"),
+    [
+        ({"ng": "multi"}, {"ng": "multi"}, [], True),
+        ({"ng": "multi", "more": "x"}, {"ng": "multi"}, [], True),
+        ({"ng": "other"}, {"ng": "multi"}, [], False),
+        ({}, {"ng": "multi"}, [], False),
+        ({"ng": "multi"}, {}, [], False),
+        ({"tier": "a"}, {}, [requirement("In", "a", "b")], True),
+        ({"tier": "c"}, {}, [requirement("In", "a", "b")], False),
+        ({}, {}, [requirement("In", "a")], False),
+        ({"tier": "c"}, {}, [requirement("NotIn", "a")], True),
+        ({"tier": "a"}, {}, [requirement("NotIn", "a")], False),
+        ({}, {}, [requirement("NotIn", "a")], True),
+        ({"tier": ""}, {}, [requirement("Exists")], True),
+        ({}, {}, [requirement("Exists")], False),
+        ({}, {}, [requirement("DoesNotExist")], True),
+        ({"tier": "a"}, {}, [requirement("DoesNotExist")], False),
+        ({"ng": "multi", "tier": "a"}, {"ng": "multi"}, [requirement("In", "b")], False),
+    ],
+)
+def test_selection_is_that_of_kubernetes_and_an_empty_selector_selects_nothing(
+    labels: dict[str, str], equal: dict[str, str], expressions: list[LabelRequirement], selected: bool
+) -> None:
+    spec = NodeENISpec(node_selector=equal, match_expressions=expressions)
+    assert matches(spec, labels) is selected
+
+
+def test_the_oldest_comes_first_and_those_being_deleted_do_not_come() -> None:
+    young = nodeeni("young", created="2026-02-01T00:00:00Z")
+    old = nodeeni("old", created="2026-01-01T00:00:00Z")
+    also_old = nodeeni("also-old", created="2026-01-01T00:00:00Z")
+    going = nodeeni("going", deleting=True)
+    elsewhere = nodeeni("elsewhere", node_selector={"ng": "other"})
+    chosen = selecting(NODE, [young, old, going, elsewhere, also_old])
+    assert [n.metadata.name for n in chosen] == ["also-old", "old", "young"]
+
+
+def test_everything_that_is_asked_for_is_in_it() -> None:
+    (wanted,) = desire(
+        nodeeni(
+            device_index=3,
+            device_index_policy="NextFree",
+            network_card_index=1,
+            delete_on_termination=False,
+            source_dest_check=False,
+            description="by hand",
+            mtu=9001,
+            interface_name="net1",
+            tags={"team": "x"},
+        )
+    ).interfaces
+    own = wanted.tags
+    assert msgspec.structs.astuple(msgspec.structs.replace(wanted, tags={})) == (
+        *("multus", "uid-multus", "n1", "i-1", (SUBNET,), (GROUP.id,)),
+        *(3, True, 1, False, False, "by hand", {}, 9001, "net1"),
+    )
+    assert own["team"] == "x"
+    assert own["nodeeni.networking.k8s.aws/tags"] == "team"
+    assert own["nodeeni.networking.k8s.aws/instance"] == "i-1"
+
+
+def test_names_are_given_where_none_are() -> None:
+    (wanted,) = desire(nodeeni()).interfaces
+    assert (wanted.description, wanted.interface_name, wanted.mtu) == (
+        "NodeENI multus on node n1",
+        "multus",
+        None,
+    )
+    assert "nodeeni.networking.k8s.aws/tags" not in wanted.tags
+
+
+def test_the_controllers_own_tags_win_over_a_spec_that_was_stored_before_the_rule() -> None:
+    (wanted,) = desire(nodeeni(tags={"NodeENI": "another"})).interfaces
+    assert wanted.tags["NodeENI"] == "multus"
+
+
+def test_of_several_subnets_those_of_the_zone_the_emptiest_first() -> None:
+    (wanted,) = desire(
+        nodeeni(subnet_id=FAR_SUBNET.id, subnet_ids=[SUBNET.id], subnet_names=[SECOND_SUBNET.name])
+    ).interfaces
+    assert wanted.subnets == (SECOND_SUBNET, SUBNET)
+
+
+def test_a_subnet_that_is_missing_does_not_hinder_one_that_is_there() -> None:
+    (wanted,) = desire(nodeeni(subnet_id="subnet-none", subnet_ids=[SUBNET.id])).interfaces
+    assert wanted.subnets == (SUBNET,)
+
+
+def test_a_name_counts_within_the_nodes_vpc_alone() -> None:
+    twin = Subnet("subnet-twin", "vpc-2", SUBNET.zone, "10.9.0.0/16", 999, SUBNET.name)
+    network = Network((twin, SUBNET), (GROUP,))
+    (wanted,) = desire(nodeeni(subnet_id=None, subnet_name=SUBNET.name), network=network).interfaces
+    assert wanted.subnets == (SUBNET,)
+
+
+def test_groups_by_id_group_name_and_tag_are_united() -> None:
+    found = desire(
+        nodeeni(security_group_ids=[GROUP.id], security_group_names=["second-sg", "Multus"])
+    ).interfaces
+    assert found[0].group_ids == (GROUP.id, SECOND_GROUP.id)
+
+
+def test_a_group_name_comes_before_a_tag_of_that_name() -> None:
+    tagged = SecurityGroup("sg-0", SUBNET.vpc_id, "unlike", "wanted")
+    named = SecurityGroup("sg-9", SUBNET.vpc_id, "wanted", "")
+    network = Network((SUBNET,), (tagged, named))
+    spec = nodeeni(security_group_ids=[], security_group_names=["wanted"])
+    assert desire(spec, network=network).interfaces[0].group_ids == ("sg-9",)
+
+
+def reasons(found: Desired) -> list[str]:
+    assert found.interfaces == ()
+    return [refusal.reason for refusal in found.refusals]
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason", "says"),
+    [
+        ({"subnet_id": "subnet-none"}, "SubnetNotFound", "subnet subnet-none does not exist in vpc-1"),
+        ({"subnet_id": None, "subnet_name": "none"}, "SubnetNotFound", "subnet 'none' does not exist"),
+        ({"subnet_id": FAR_SUBNET.id}, "NoSubnetInZone", "add a subnet of us-west-2a to spec.subnetIDs"),
+        ({"security_group_ids": ["sg-none"]}, "SecurityGroupNotFound", "correct spec.securityGroupIDs"),
+        ({"security_group_names": ["none"]}, "SecurityGroupNotFound", "correct spec.securityGroupNames"),
+    ],
+)
+def test_what_a_spec_cannot_have(spec: dict[str, Any], reason: str, says: str) -> None:
+    found = desire(nodeeni(**spec))
+    assert reasons(found) == [reason]
+    assert says in found.refusals[0].message
+
+
+def test_one_that_cannot_be_had_does_not_hinder_another() -> None:
+    found = desire(nodeeni("bad", subnet_id="subnet-none"), nodeeni("good"))
+    assert [wanted.nodeeni for wanted in found.interfaces] == ["good"]
+    assert [refusal.nodeeni for refusal in found.refusals] == ["bad"]
+
+
+def test_a_node_without_an_instance() -> None:
+    node = msgspec.structs.replace(NODE, instance_id="")
+    assert reasons(desire(nodeeni(), node=node)) == ["NoInstance"]
+
+
+def test_an_instance_that_ec2_does_not_know() -> None:
+    found = desired_interfaces(NODE, None, [nodeeni()], Network(), "c-1")
+    assert reasons(found) == ["InstanceNotFound"]
+
+
+def test_a_subnet_of_another_vpc_is_told_as_such() -> None:
+    abroad = Subnet("subnet-abroad", "vpc-2", SUBNET.zone, "10.9.0.0/16", 9)
+    found = desire(nodeeni(subnet_id=abroad.id), of=instance(), network=Network((abroad,), (GROUP,)))
+    assert reasons(found) == ["NoSubnetInZone"]
+    assert "subnet-abroad is in us-west-2a of vpc-2" in found.refusals[0].message
