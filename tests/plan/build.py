@@ -46,6 +46,11 @@ def instance(
     return Instance(instance_id, "m5.xlarge", state, ZONE, VPC, "subnet-nodes", tuple(slots))
 
 
+def other(index: int, card: int = 0) -> InstanceSlot:
+    """An index that somebody else's interface occupies."""
+    return InstanceSlot(f"eni-other-{index}", index, card, "attached")
+
+
 def nodeeni(
     name: str = "multus", *, deleting: bool = False, created: str = "2026-01-01T00:00:00Z", **spec: Any
 ) -> NodeENI:

@@ -76,12 +76,12 @@ def test_nothing_is_made_while_a_quota_is_used_up() -> None:
 @pytest.mark.parametrize(
     ("circumstances", "expected"),
     [
-        ({}, ("the node is on its way out", 120.0)),
+        ({"node_ends": True, "node_absent_for": 120.0}, ("the node is on its way out", 120.0)),
         (
-            {"node_present": False, "node_absent_for": 30.0},
+            {"node_absent_for": 30.0},
             ("the node may come back while its instance lives", 90.0),
         ),
-        ({"node_present": False, "node_absent_for": 120.0}, None),
+        ({"node_absent_for": 120.0}, None),
     ],
 )
 def test_a_node_that_goes_keeps_what_it_has_for_its_grace(

@@ -1,25 +1,21 @@
 """Which device indices are taken, and whether one more interface fits."""
 
-from tests.plan.build import PRIMARY, TYPE, attachment, instance, interface
+from tests.plan.build import PRIMARY, TYPE, attachment, instance, interface, other
 
 from nodeeni.ec2.types import InstanceSlot, InstanceType
 from nodeeni.plan.slots import Slots
 
 
-def other(index: int, card: int = 0) -> InstanceSlot:
-    return InstanceSlot(f"eni-other-{card}-{index}", index, card, "attached")
-
-
 def test_the_holder_of_an_index_is_known() -> None:
     ours = interface(attached=attachment(2))
     slots = Slots(instance(slots=(PRIMARY, other(1))), TYPE, [ours])
-    assert [slots.holder(0, index) for index in range(4)] == ["eni-primary", "eni-other-0-1", "eni-1", None]
+    assert [slots.holder(0, index) for index in range(4)] == ["eni-primary", "eni-other-1", "eni-1", None]
     assert slots.lowest_free(0, 1) == 3
 
 
 def test_an_index_belongs_to_its_card() -> None:
     slots = Slots(instance(slots=(PRIMARY, other(1, card=1))), TYPE, [])
-    assert (slots.holder(0, 1), slots.holder(1, 1)) == (None, "eni-other-1-1")
+    assert (slots.holder(0, 1), slots.holder(1, 1)) == (None, "eni-other-1")
 
 
 def test_our_inventory_is_believed_over_a_listing_that_lags() -> None:

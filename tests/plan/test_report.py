@@ -1,0 +1,233 @@
+"""What is said of a plan: the status of a NodeENI, the spec of an ENINode."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from tests.plan.build import attachment, interface, nodeeni, plan
+
+from nodeeni.api.conditions import DEGRADED, condition
+from nodeeni.api.v1alpha1 import AttachmentStatus, Condition, ENINodeInterface, NodeENI, NodeENIStatus
+from nodeeni.plan.actions import Attach, Delete
+from nodeeni.plan.policy import Hold
+from nodeeni.plan.report import ATTACHMENTS_LIMIT, eninode_spec, nodeeni_status, with_failures
+from nodeeni.plan.rows import Row, State
+
+T1, T2 = "2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z"
+
+
+def row(node: str = "n1", state: State = State.ATTACHED, **changes: Any) -> Row:
+    made = interface(f"eni-{node}", node=node, attached=attachment(2))
+    shape = {
+        "uid": "uid-multus",
+        "nodeeni": "multus",
+        "node": node,
+        "instance_id": "i-1",
+        "state": state,
+        "interface": made if state in (State.ATTACHED, State.DETACHING) else None,
+        "subnet_cidr": "10.1.0.0/16",
+        "device_index": 2,
+        "network_card_index": 0,
+        **changes,
+    }
+    return Row(**shape)
+
+
+def failed(node: str = "n1") -> Row:
+    return row(node, State.FAILED, reason="SubnetFull", message="no free address is left")
+
+
+def status(
+    *rows: Row, of: NodeENI | None = None, notes: list[Condition] | None = None, links_up: int | None = None
+) -> NodeENIStatus:
+    return nodeeni_status(of or nodeeni(), {r.node: r for r in rows}, links_up, notes or [], T1)
+
+
+def told(found: NodeENIStatus) -> list[tuple[str, str, str, str]]:
+    return [(c.type, c.status, c.reason, c.message) for c in found.conditions]
+
+
+SETTLED = ("Progressing", "False", "Settled", "nothing is in progress")
+FINE = ("Degraded", "False", "AsDesired", "nothing is wrong")
+
+
+def test_all_attached() -> None:
+    found = status(row("n1"), row("n2"), links_up=1)
+    assert (found.desired, found.attached, found.failed, found.links_up) == (2, 2, 0, 1)
+    assert told(found) == [("Ready", "True", "AllAttached", "attached on 2 nodes"), SETTLED, FINE]
+
+
+def test_no_node_matches() -> None:
+    assert told(status()) == [
+        ("Ready", "True", "NoMatchingNodes", "no node matches the selector"),
+        SETTLED,
+        FINE,
+    ]
+
+
+def test_on_the_way() -> None:
+    found = status(row("n1"), row("n2", State.CREATING))
+    assert told(found) == [
+        ("Ready", "False", "Attaching", "attached on 1 of 2 nodes"),
+        ("Progressing", "True", "Working", "1 node in progress"),
+        FINE,
+    ]
+
+
+def test_a_failure_is_told_with_its_node_and_the_way_out_and_comes_first() -> None:
+    found = status(row("n1"), failed("n3"), failed("n2"))
+    assert (found.desired, found.attached, found.failed) == (3, 1, 2)
+    assert told(found) == [
+        ("Ready", "False", "Failing", "attached on 1 of 3 nodes"),
+        SETTLED,
+        ("Degraded", "True", "SubnetFull", "n2: no free address is left (and 1 node more)"),
+    ]
+    assert [entry.node_id for entry in found.attachments] == ["n2", "n3", "n1"]
+
+
+def test_what_is_being_removed_is_listed_and_not_counted_as_desired() -> None:
+    found = status(row("n1"), row("n2", State.DETACHING, wanted=False))
+    assert (found.desired, found.attached) == (1, 1)
+    assert [(e.node_id, e.status) for e in found.attachments] == [("n1", "attached"), ("n2", "detaching")]
+    assert told(found)[1] == ("Progressing", "True", "Working", "1 node in progress")
+
+
+def test_a_nodeeni_that_is_being_deleted() -> None:
+    found = status(row("n1", State.DETACHING, wanted=False), of=nodeeni(deleting=True))
+    assert told(found)[0] == ("Ready", "False", "Deleting", "1 ENIs are still to be removed")
+
+
+def test_a_note_is_told_unless_a_failure_is() -> None:
+    paused = condition(DEGRADED, True, "QuotaExceeded", "creating ENIs is paused")
+    assert told(status(row(), notes=[paused]))[2][2] == "QuotaExceeded"
+    assert told(status(failed(), notes=[paused]))[2][2] == "SubnetFull"
+
+
+def test_fields_that_are_accepted_but_not_applied_are_told() -> None:
+    found = status(row(), of=nodeeni(enable_dpdk=True, dpdk_driver="vfio-pci"))
+    assert told(found)[2][:3] == ("Degraded", "True", "FieldsNotApplied")
+    assert told(found)[2][3].startswith("spec.enableDPDK, spec.dpdkDriver: not yet applied")
+
+
+def test_an_entry_has_everything_that_is_known() -> None:
+    (entry,) = status(row(mtu=9001)).attachments
+    assert entry == AttachmentStatus(
+        node_id="n1",
+        instance_id="i-1",
+        eni_id="eni-n1",
+        attachment_id="eni-attach-1",
+        subnet_id="subnet-a",
+        subnet_cidr="10.1.0.0/16",
+        device_index=2,
+        network_card_index=0,
+        mac_address=interface("eni-n1").mac,
+        private_ip_address="10.1.0.9",
+        mtu=9001,
+        status="attached",
+        last_updated=T1,
+    )
+
+
+def test_times_change_with_what_they_are_times_of_alone() -> None:
+    before = nodeeni()
+    before.status = status(row("n1"), row("n2", State.CREATING))
+    after = nodeeni_status(before, {"n1": row("n1"), "n2": row("n2")}, None, [], T2)
+    assert {entry.node_id: entry.last_updated for entry in after.attachments} == {"n1": T1, "n2": T2}
+    times = {c.type: c.last_transition_time for c in after.conditions}
+    assert times == {"Ready": T2, "Progressing": T2, "Degraded": T1}
+
+
+def test_the_same_rows_give_the_same_status_again() -> None:
+    before = nodeeni()
+    before.status = status(row("n1"), failed("n2"))
+    assert nodeeni_status(before, {"n1": row("n1"), "n2": failed("n2")}, None, [], T2) == before.status
+
+
+def test_with_the_status_wiped_all_but_the_times_is_the_same() -> None:
+    rows = {"n1": row("n1"), "n2": failed("n2")}
+    wiped = nodeeni_status(nodeeni(), rows, None, [], T2)
+    assert [msgspec.structs.replace(e, last_updated=T1) for e in wiped.attachments] == status(
+        *rows.values()
+    ).attachments
+
+
+def test_a_long_list_keeps_the_failed_and_counts_all() -> None:
+    nodes = [row(f"n{number:04}") for number in range(ATTACHMENTS_LIMIT)]
+    found = status(*nodes, failed("z1"), failed("z2"))
+    assert (len(found.attachments), found.attachments_truncated) == (ATTACHMENTS_LIMIT, True)
+    assert [entry.node_id for entry in found.attachments[:3]] == ["z1", "z2", "n0000"]
+    assert (found.desired, found.attached, found.failed) == (ATTACHMENTS_LIMIT + 2, ATTACHMENTS_LIMIT, 2)
+
+
+def test_conditions_of_others_stay() -> None:
+    theirs = Condition(type="Theirs", status="True", reason="X", last_transition_time=T1)
+    before = nodeeni()
+    before.status = NodeENIStatus(conditions=[theirs])
+    assert nodeeni_status(before, {}, None, [], T2).conditions[-1] == theirs
+
+
+# -- failures of calls -------------------------------------------------------------------------------
+
+
+def hold(action: Any, *, reported: bool = True) -> Hold:
+    return Hold(
+        action=action, until=9.0, attempts=1, reason="Throttled", message="it failed", reported=reported
+    )
+
+
+@pytest.mark.parametrize(("reported", "state"), [(True, State.FAILED), (False, State.ATTACHING)])
+def test_a_call_that_keeps_failing_makes_its_row_failed_once_people_can_do_something(
+    reported: bool, state: State
+) -> None:
+    found = plan(nodeeni(), having=[interface()])
+    (action,) = found.actions
+    assert isinstance(action, Attach)
+    (shown,) = with_failures(found.rows, [hold(action, reported=reported)])
+    assert shown.state is state
+    assert (shown.reason, shown.message) == (("Throttled", "it failed") if reported else ("", ""))
+
+
+def test_a_failure_concerns_its_own_row_alone() -> None:
+    mine, other = plan(nodeeni("mine", device_index=1), nodeeni("other")).actions
+    rows = plan(nodeeni("mine", device_index=1), nodeeni("other")).rows
+    shown = with_failures(rows, [hold(mine)])
+    assert {r.nodeeni: r.state for r in shown} == {"mine": State.FAILED, "other": State.CREATING}
+    assert other.nodeeni == "other"
+
+
+def test_a_delete_that_fails_does_not_hide_what_is_attached() -> None:
+    """A surplus one cannot be deleted; the one that serves is attached all the same."""
+    found = plan(nodeeni(), having=[interface(attached=attachment(2)), interface("eni-2")])
+    (action,) = found.actions
+    assert isinstance(action, Delete)
+    shown = {r.interface.id: r.state for r in with_failures(found.rows, [hold(action)]) if r.interface}
+    assert shown == {"eni-1": State.ATTACHED, "eni-2": State.FAILED}
+
+
+# -- the ENINode -------------------------------------------------------------------------------------
+
+
+def test_an_eninode_lists_what_exists_by_id() -> None:
+    waiting = row("n1", State.ATTACHING, interface=interface("eni-a"), device_index=3, mtu=9001)
+    here = row("n1", interface_name="net1")
+    spec = eninode_spec("i-1", [here, row("n1", State.CREATING), waiting])
+    assert spec.instance_id == "i-1"
+    assert [(e.eni_id, e.device_index, e.mtu, e.interface_name) for e in spec.interfaces] == [
+        ("eni-a", 3, 9001, ""),
+        ("eni-n1", 2, None, "net1"),
+    ]
+    assert spec.interfaces[1] == ENINodeInterface(
+        node_eni="multus",
+        eni_id="eni-n1",
+        mac_address=interface("eni-n1").mac,
+        device_index=2,
+        network_card_index=0,
+        subnet_id="subnet-a",
+        subnet_cidr="10.1.0.0/16",
+        private_ip_addresses=("10.1.0.9",),
+        interface_name="net1",
+    )
+
+
+def test_without_an_interface_nothing_is_listed() -> None:
+    assert eninode_spec("i-1", [row("n1", State.CREATING), failed()]).interfaces == ()
