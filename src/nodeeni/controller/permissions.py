@@ -23,7 +23,7 @@ KUBERNETES = (
     Permission(NODEENIS, ("patch",), "status"),
     Permission(ENINODES, ("list", "watch", "create", "patch", "delete")),
     Permission(NAMESPACES, ("get",), name="kube-system"),  # its uid is the cluster's id
-    Permission(EVENTS, ("create", "patch")),
+    Permission(EVENTS, ("create", "patch"), namespace="default"),  # where those of cluster-wide objects go
     Permission(LEASES, ("get", "create", "patch"), namespace=names.NAMESPACE),
 )
 

@@ -19,7 +19,7 @@ def main(arguments: Sequence[str]) -> int:
         "doctor",
         "Check what the controller needs, and look for what is left behind. Changes nothing. It asks as the "
         "user of this command; for the controller's own permissions run it in its pod: kubectl -n "
-        "eni-controller-system exec deploy/nodeeni-controller -- nodeeni doctor",
+        "eni-controller-system exec deploy/eni-controller -- nodeeni doctor",
     )
     reach_ec2.add_flags(flags)
     return reach.run("doctor", _doctor(flags.parse_args(list(arguments))))
