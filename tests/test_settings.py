@@ -102,6 +102,7 @@ def test_flags_come_before_variables_and_the_first_variable_before_the_second() 
         (["--dry-run", "--v=5"], {"dry_run": True, "verbosity": 5}),
         (["--enable-leader-election=true"], {"enable_leader_election": True}),
         (["--v", "0"], {}),
+        (["-v=5", "-dry-run", "-cluster-id", "c"], {"verbosity": 5, "dry_run": True, "cluster_id": "c"}),
         (["--metrics-addr=[::1]:0"], {"metrics_addr": ("::1", 0)}),
     ],
 )

@@ -97,6 +97,8 @@ CONTROLLER_SETTINGS = (
             "Interval at which the inventory of ENIs is read anew from EC2.", ("RECONCILE_PERIOD",)),
     Setting("--force-detach-after", _positive_duration, "5m", "A detach that hangs this long is forced.",
             ("DETACHMENT_TIMEOUT",)),
+    Setting("--undo-attach-after", _positive_duration, "90s",
+            "An attach that hangs this long is undone and tried once more; then it is reported."),
     # Little's law: 100 creates in a burst of 0.6 s each is the most that the documented buckets allow
     # to be under way at once; more would only queue at EC2.
     Setting("--max-concurrent-nodes", _positive_int, "100",
@@ -125,6 +127,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     verbosity: int
     resync_period: float
     force_detach_after: float
+    undo_attach_after: float
     max_concurrent_nodes: int
     node_grace_period: float
     read_lag: float
@@ -150,8 +153,13 @@ def controller_settings(arguments: Sequence[str], environment: Mapping[str, str]
     )
     for setting in CONTROLLER_SETTINGS:
         parser.add_argument(setting.flag, **_argument(setting))
-    given = vars(parser.parse_args(list(arguments)))
+    given = vars(parser.parse_args([_two_dashes(argument) for argument in arguments]))
     return Settings(**{s.field: _value(s, given[s.field], environment) for s in CONTROLLER_SETTINGS})
+
+
+def _two_dashes(argument: str) -> str:
+    """v1.x is a Go program, whose flags are written with one dash as well. `-h` stays what it is."""
+    return f"-{argument}" if re.match(r"-(v\b|[a-z]{2})", argument) else argument
 
 
 def _argument(setting: Setting) -> dict[str, Any]:
