@@ -61,6 +61,23 @@ class Adoption:
     def get(self, eni_id: str) -> Interface | None:
         return self._found.get(eni_id)
 
+    def done(self, eni_id: str) -> None:
+        """It is ours now, and what becomes of it is the inventory's to know."""
+        self._found.pop(eni_id, None)
+
+    def waits_for(self, nodeeni: str) -> bool:
+        """Whether an interface of this NodeENI is still to be adopted, on a node that is there to do it."""
+        return any(
+            interface.tags[names.TAG_NODEENI] == nodeeni and self._can_be_adopted(interface)
+            for interface in self._found.values()
+        )
+
+    def _can_be_adopted(self, interface: Interface) -> bool:
+        node = self._cluster.node(interface.tags[names.TAG_NODE])
+        if node is None or node.deleting or node.out_of_service or not node.instance_id:
+            return False
+        return interface in self.of(node.name, node.instance_id)
+
 
 def _is_of(interface: Interface, owner: tuple[str, str]) -> bool:
     nodeeni, node = owner

@@ -219,7 +219,9 @@ class _Controller:
             announcer=self._announcer,
             queue=self._queue,
         )
-        finalizers = Finalizers(self._client, self._cluster, inventory, executor, lambda: settled_at)
+        finalizers = Finalizers(
+            self._client, self._cluster, inventory, executor, adoption, lambda: settled_at
+        )
         triggers = Triggers(self._queue, self._cluster, inventory, lookups, self._memory)
         self._inventory, self._executor = inventory, executor
         self._reporter.notes = self._notes

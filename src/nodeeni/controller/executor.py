@@ -211,6 +211,7 @@ class Executor:
         older = self._adoption.get(action.eni_id)
         if older is not None and self._inventory.get(action.eni_id) is None:
             self._inventory.note_adopted(older, action.tags)
+            self._adoption.done(action.eni_id)
         else:
             self._inventory.note_modified(action.eni_id, tags=dict(action.tags))
 

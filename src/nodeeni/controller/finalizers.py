@@ -13,6 +13,7 @@ from collections.abc import Callable
 from nodeeni import metrics
 from nodeeni.api.names import FINALIZER
 from nodeeni.api.v1alpha1 import NodeENI
+from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.executor import Executor
 from nodeeni.ec2.errors import EC2Error
@@ -36,6 +37,7 @@ class Finalizers:
         cluster: Cluster,
         inventory: Inventory,
         executor: Executor,
+        adoption: Adoption,
         settled_at: Callable[[], float],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -43,6 +45,7 @@ class Finalizers:
         self._cluster = cluster
         self._inventory = inventory
         self._executor = executor
+        self._adoption = adoption
         self._settled_at = settled_at
         self._clock = clock
         self._woken = asyncio.Event()
@@ -83,7 +86,7 @@ class Finalizers:
 
     async def _take_off(self, nodeeni: NodeENI) -> None:
         uid = nodeeni.metadata.uid
-        if self._inventory.of_nodeeni(uid) or self._executor.works_for(uid):
+        if self._holds(nodeeni):
             self._empty_since.pop(uid, None)
             return
         since = max(self._empty_since.setdefault(uid, self._clock()), self._settled_at())
@@ -96,6 +99,15 @@ class Finalizers:
         await self._write(nodeeni, [name for name in nodeeni.metadata.finalizers if name != FINALIZER])
         self._empty_since.pop(uid, None)
         log.info("nothing is left of NodeENI %s", nodeeni.metadata.name)
+
+    def _holds(self, nodeeni: NodeENI) -> bool:
+        """Whether something of it is left, on its way, or still to be taken over from v1.x."""
+        uid, name = nodeeni.metadata.uid, nodeeni.metadata.name
+        return (
+            bool(self._inventory.of_nodeeni(uid))
+            or self._executor.works_for(uid)
+            or self._adoption.waits_for(name)
+        )
 
     async def _write(self, nodeeni: NodeENI, finalizers: list[str]) -> None:
         body = {

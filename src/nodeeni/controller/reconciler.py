@@ -159,6 +159,7 @@ class Reconciler:
             instance_type=instance_type,
             instance_states={key: value.state for key, value in instances.items()},
             interfaces=interfaces,
+            cluster_id=self._cluster_id,
             adoptable=self._adoption.of(name, instance.id) if instance else (),
             owners=self._cluster.owners(),
             in_flight=self._executor.under_way(name),

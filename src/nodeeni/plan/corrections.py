@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from nodeeni.api import names
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import Action, RemoveTags, SetDescription, SetGroups, SetSourceDestCheck, SetTags
-from nodeeni.plan.desired import DesiredInterface
+from nodeeni.plan.desired import DesiredInterface, default_description
+
+_V1_DESCRIPTION = "ENI created by nodeeni-controller for node "
 
 
 def corrections(wanted: DesiredInterface, interface: Interface) -> Iterable[Action]:
@@ -13,7 +15,7 @@ def corrections(wanted: DesiredInterface, interface: Interface) -> Iterable[Acti
     node, nodeeni, uid, eni_id = wanted.node, wanted.nodeeni, wanted.uid, interface.id
     if set(interface.group_ids) != set(wanted.group_ids):
         yield SetGroups(node=node, nodeeni=nodeeni, uid=uid, eni_id=eni_id, group_ids=wanted.group_ids)
-    if interface.description != wanted.description:
+    if interface.description != wanted.description and not _both_by_default(wanted, interface):
         yield SetDescription(
             node=node, nodeeni=nodeeni, uid=uid, eni_id=eni_id, description=wanted.description
         )
@@ -35,3 +37,9 @@ def corrections(wanted: DesiredInterface, interface: Interface) -> Iterable[Acti
     }
     if missing:
         yield SetTags(node=node, nodeeni=nodeeni, uid=uid, eni_id=eni_id, tags=missing)
+
+
+def _both_by_default(wanted: DesiredInterface, interface: Interface) -> bool:
+    """Whether no description was asked for, and v1.x gave it its own: an upgrade only tags."""
+    asked_for_none = wanted.description == default_description(wanted.nodeeni, wanted.node)
+    return asked_for_none and interface.description == f"{_V1_DESCRIPTION}{wanted.node}"

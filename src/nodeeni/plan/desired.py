@@ -31,6 +31,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     message: str
     retry_after: float = 60.0
+    event: str = "ENICreationFailed"
 
 
 class DesiredInterface(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,11 +146,15 @@ def _interface(
         network_card_index=spec.network_card_index,
         delete_on_termination=spec.delete_on_termination,
         source_dest_check=spec.source_dest_check,
-        description=spec.description or f"NodeENI {name} on node {node.name}"[:DESCRIPTION_LIMIT],
+        description=spec.description or default_description(name, node.name),
         tags={**spec.tags, **_extra_keys(spec.tags), **own},
         mtu=spec.mtu,
         interface_name=spec.interface_name or name[:127],
     )
+
+
+def default_description(nodeeni: str, node: str) -> str:
+    return f"NodeENI {nodeeni} on node {node}"[:DESCRIPTION_LIMIT]
 
 
 def _extra_keys(tags: dict[str, str]) -> dict[str, str]:

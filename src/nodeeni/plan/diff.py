@@ -28,8 +28,8 @@ from nodeeni.plan.actions import (
     Delete,
     Detach,
     SetDeleteOnTermination,
-    SetTags,
 )
+from nodeeni.plan.adopting import candidates, fitting, left_alone, take_over
 from nodeeni.plan.corrections import corrections
 from nodeeni.plan.desired import Desired, DesiredInterface, Refusal
 from nodeeni.plan.observed import Observed
@@ -68,7 +68,8 @@ class _Differ:
         self.under_way = {action.key: action for action in observed.in_flight}
         self.slots = self._slots()
         self.leaving: frozenset[str] = frozenset()
-        self.uids = {interface.id: self._uid(interface) for interface in observed.interfaces}
+        known = observed.interfaces + observed.adoptable
+        self.uids = {interface.id: self._uid(interface) for interface in known}
 
     def run(self) -> Diff:
         pairs = self._pairs()
@@ -79,6 +80,8 @@ class _Differ:
             self._refused(refusal)
         for interface in list(self.left.values()):
             self._unwanted(interface)
+        for interface in self.observed.adoptable:
+            self._unclaimed(interface)
         return Diff(tuple(self.actions), tuple(self.rows), tuple(self.refusals), tuple(self.vanishing))
 
     def _uid(self, interface: Interface) -> str:
@@ -243,21 +246,30 @@ class _Differ:
 
     def _adopt(self, wanted: DesiredInterface) -> bool:
         """Take over the interface that v1.x made for this NodeENI and node, by tagging it."""
-        for interface in self.observed.adoptable:
-            if interface.tags.get(names.TAG_NODEENI) == wanted.nodeeni:
-                ours = (names.TAG_CLUSTER, names.TAG_UID, names.TAG_INSTANCE)
-                self.actions.append(
-                    SetTags(
-                        node=wanted.node,
-                        nodeeni=wanted.nodeeni,
-                        uid=wanted.uid,
-                        eni_id=interface.id,
-                        tags={key: wanted.tags[key] for key in ours},
-                    )
-                )
-                self._row(wanted, interface, State.ATTACHED)
-                return True
-        return False
+        found = candidates(self.observed.adoptable, wanted.nodeeni)
+        interface = fitting(found, lambda i: self._to_be_replaced(wanted, i))
+        if interface is not None:
+            self.actions.append(
+                take_over(interface, wanted.tags, node=wanted.node, nodeeni=wanted.nodeeni, uid=wanted.uid)
+            )
+            self._row(wanted, interface, State.ATTACHED)
+        elif found:
+            self._refuse(wanted, left_alone(wanted, found[0]), found[0])
+        return bool(found)
+
+    def _unclaimed(self, interface: Interface) -> None:
+        """One of v1.x that its NodeENI no longer wants here is made ours, and then removed as ours are."""
+        uid = self.uids[interface.id]
+        spoken_for = {w.uid for w in self.desired.interfaces} | {r.uid for r in self.desired.refusals}
+        instance_id = interface.attachment.instance_id if interface.attachment else ""
+        if self.observed.node_ends or self.observed.ends(instance_id) or uid in {"", *spoken_for}:
+            return
+        nodeeni, node = interface.tags[names.TAG_NODEENI], self.observed.name
+        tags = names.interface_tags(
+            cluster_id=self.observed.cluster_id, nodeeni=nodeeni, uid=uid, node=node, instance_id=instance_id
+        )
+        self.actions.append(take_over(interface, tags, node=node, nodeeni=nodeeni, uid=uid))
+        self.rows.append(self._unwanted_row(interface, State.ATTACHED))
 
     def _elsewhere(self, wanted: DesiredInterface, interface: Interface) -> None:
         assert interface.attachment is not None
@@ -316,12 +328,12 @@ class _Differ:
 
     def _refused(self, refusal: Refusal) -> None:
         """A NodeENI that cannot be resolved keeps what is attached, and gives back what is not."""
+        standing = [*self.left.values(), *self.observed.adoptable]
         interface = next(
-            (i for i in self.left.values() if self.uids[i.id] == refusal.uid and i.attachment is not None),
-            None,
+            (i for i in standing if self.uids[i.id] == refusal.uid and i.attachment is not None), None
         )
         if interface is not None:
-            del self.left[interface.id]
+            self.left.pop(interface.id, None)
         self.rows.append(
             Row(
                 uid=refusal.uid,

@@ -36,6 +36,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     node: NodeView | None
+    cluster_id: str = ""
     instance: Instance | None = None
     instance_type: InstanceType | None = None
     instance_states: dict[str, str] = msgspec.field(default_factory=dict)
