@@ -22,6 +22,7 @@ DEFAULTS = Settings(
     verbosity=0,
     resync_period=300.0,
     force_detach_after=300.0,
+    undo_attach_after=90.0,
     max_concurrent_nodes=100,
     node_grace_period=120.0,
     read_lag=35.0,
@@ -42,7 +43,13 @@ def test_every_flag() -> None:
     arguments = [
         *("--metrics-addr=127.0.0.1:9090", "--enable-leader-election", "--leader-election-namespace=ns"),
         *("--lease-duration", "30s", "--kubeconfig=/k", "--aws-region", "eu-west-1", "--cluster-id=c"),
-        *("--v=5", "--resync-period=1m30s", "--force-detach-after=10m", "--max-concurrent-nodes=7"),
+        *(
+            "--v=5",
+            "--resync-period=1m30s",
+            "--force-detach-after=10m",
+            "--undo-attach-after=45s",
+            "--max-concurrent-nodes=7",
+        ),
         *("--node-grace-period=1h", "--read-lag=500ms", "--orphan-grace-period=1.5m", "--dry-run"),
     ]
     assert controller_settings(arguments, {}) == Settings(
@@ -56,6 +63,7 @@ def test_every_flag() -> None:
         verbosity=5,
         resync_period=90.0,
         force_detach_after=600.0,
+        undo_attach_after=45.0,
         max_concurrent_nodes=7,
         node_grace_period=3600.0,
         read_lag=0.5,
