@@ -85,7 +85,7 @@ async def _play(options: Namespace, kernels: Kernels, directory: Path) -> int:
 
 def _introduce(shown: screen.Screen, kernels: Kernels) -> None:
     shown.title("nodeeni demo: three nodes, one NodeENI; nothing leaves this machine")
-    shown.note("simulated", "API server and EC2, on loopback, with EC2's limits and usual delays")
+    shown.note("simulated", "API server and EC2, on loopback, with EC2's limits and delays")
     if kernels.usable:
         shown.note("real", f"1 controller, {NODES_SHOWN} node agents, links in network namespaces")
     else:
