@@ -39,9 +39,14 @@ verify: $(VENV)/.dev ## Lint, types, import order, generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python hack/generate.py --check
+	$(BIN)/python hack/render.py --check
+	hack/lint-deploy.sh
 
 generate: $(VENV)/.dev ## Write the generated files (CRDs)
 	@$(BIN)/python hack/generate.py
+
+render: $(VENV)/.dev ## Write what is derived from the chart (schema, deploy/*.yaml; needs helm)
+	@$(BIN)/python hack/render.py
 
 requirements: $(VENV)/.dev ## Pin the dependencies anew, with hashes
 	@for spec in "run --extra sandbox" "dev --extra sandbox --group dev" "aws --group aws"; do set -- $$spec; name=$$1; shift; \

@@ -1,0 +1,53 @@
+"""The chart as helm renders it. Without helm these tests are skipped: `.ci/run` fetches it."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CHART = ROOT / "charts" / "nodeeni"
+
+Object = dict[str, Any]
+Template = Callable[..., dict[tuple[str, str], Object]]
+
+
+@pytest.fixture(scope="session")
+def helm() -> str:
+    found = shutil.which("helm")
+    if found is None:
+        pytest.skip("helm is not installed")
+    return found
+
+
+@pytest.fixture
+def template(helm: str) -> Template:
+    """Renders the chart with `--set` values and arguments: objects by kind and name."""
+
+    def render(*values: str, arguments: tuple[str, ...] = ()) -> dict[tuple[str, str], Object]:
+        command = [
+            helm,
+            "template",
+            "nodeeni",
+            str(CHART),
+            "--namespace",
+            "eni-controller-system",
+            *arguments,
+        ]
+        command += [part for value in values for part in ("--set", value)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        if done.returncode != 0:
+            raise ValueError(done.stderr)
+        documents = [document for document in yaml.safe_load_all(done.stdout) if document]
+        return {(document["kind"], document["metadata"]["name"]): document for document in documents}
+
+    return render
+
+
+def container(workload: Object) -> Object:
+    (only,) = workload["spec"]["template"]["spec"]["containers"]
+    return dict(only)

@@ -1,0 +1,178 @@
+"""The chart: what it renders is what the programs, the API server and v1.1.0's users take."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import Counter, Gauge, Histogram
+from tests.deploy.conftest import CHART, ROOT, Template, container
+
+from nodeeni import metrics
+from nodeeni.agent import counters
+from nodeeni.agent.settings import agent_settings
+from nodeeni.controller.permissions import KUBERNETES
+from nodeeni.settings import controller_settings
+
+FULLEST = ("--values", str(Path(__file__).parent / "fullest-values.yaml"))
+DEPLOYMENT, DAEMON_SET = ("Deployment", "eni-controller"), ("DaemonSet", "eni-manager")
+
+
+@pytest.mark.parametrize("arguments", [(), FULLEST], ids=["least", "fullest"])
+def test_helm_finds_nothing_to_complain_of(helm: str, arguments: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [helm, "lint", "--strict", str(CHART), *arguments], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[WARNING]" not in done.stdout
+
+
+def test_derived_files_are_current() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "hack" / "render.py"), "--check"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), FULLEST], ids=["least", "fullest"])
+def test_the_programs_take_the_arguments_that_it_renders(
+    template: Template, arguments: tuple[str, ...]
+) -> None:
+    objects = template(arguments=arguments)
+    controller = controller_settings(container(objects[DEPLOYMENT])["args"], {})
+    agent = agent_settings(container(objects[DAEMON_SET])["args"], {})
+    fullest = bool(arguments)
+    assert controller.enable_leader_election
+    assert controller.metrics_addr == ("", 9090 if fullest else 8080)
+    assert (controller.aws_region, controller.cluster_id, controller.resync_period, controller.dry_run) == (
+        ("eu-west-1", "111122223333", 5400.0, True) if fullest else (None, None, 300.0, False)
+    )
+    assert agent.metrics_addr == (("", 9999) if fullest else ("127.0.0.1", 9811))
+    assert (agent.physical, agent.check_interval) == ((False, 60.0) if fullest else (True, 30.0))
+    assert agent.spec_file == "/var/lib/nodeeni/spec.json"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("controller.settings.resyncPeriod=5", "resyncPeriod"),
+        ("controller.settings.resynchPeriod=5m", "resynchPeriod"),
+        ("controller.settings.metricsAddr=:9", "metricsAddr"),
+        ("manager.settings.manageLinks=all", "manageLinks"),
+        ("image.digest=latest", "digest"),
+        ("controller.replicas=0", "replicas"),
+        ("managers.enabled=false", "managers"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(template: Template, value: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        template(value)
+
+
+def test_names_and_selectors_are_those_of_v1_1_0(template: Template) -> None:
+    objects = template()
+    deployment, daemon_set = objects[DEPLOYMENT], objects[DAEMON_SET]
+    assert (
+        deployment["metadata"]["namespace"] == daemon_set["metadata"]["namespace"] == "eni-controller-system"
+    )
+    assert deployment["spec"]["selector"] == {"matchLabels": {"app": "eni-controller"}}
+    assert daemon_set["spec"]["selector"] == {"matchLabels": {"app": "eni-manager"}}
+    assert daemon_set["spec"]["template"]["spec"]["nodeSelector"]["ng"] == "multi-eni"
+    assert {("ServiceAccount", "eni-controller"), ("ServiceAccount", "eni-manager")} <= objects.keys()
+    assert {("ClusterRole", "eni-controller-role"), ("ClusterRoleBinding", "eni-controller-rolebinding")} <= (
+        objects.keys()
+    )
+    components = [
+        {e["name"]: e.get("value") for e in container(objects[key])["env"]}["COMPONENT"]
+        for key in (DEPLOYMENT, DAEMON_SET)
+    ]
+    assert components == ["eni-controller", "eni-manager"]
+
+
+def test_the_controller_may_do_what_it_does_and_no_more(template: Template) -> None:
+    granted = set()
+    for (kind, name), role in template().items():
+        if kind in ("Role", "ClusterRole") and name.startswith("eni-controller"):
+            granted |= _granted(role)
+    needed = {
+        (p.resource.group, p.resource.plural + (f"/{p.subresource}" if p.subresource else ""), verb)
+        for p in KUBERNETES
+        for verb in p.verbs
+    }
+    # `get` beside `list` and `watch`: what may be listed whole may be read singly.
+    assert granted - needed == {("", "nodes", "get"), ("networking.k8s.aws", "eninodes", "get")}
+    assert needed <= granted
+
+
+def test_the_eni_manager_may_read_eninodes_and_report(template: Template) -> None:
+    assert _granted(template()["ClusterRole", "eni-manager-role"]) == {
+        *(("networking.k8s.aws", "eninodes", verb) for verb in ("get", "list", "watch")),
+        ("networking.k8s.aws", "eninodes/status", "patch"),
+    }
+
+
+def test_pods_have_no_more_privileges_than_they_use(template: Template) -> None:
+    objects = template()
+    controller, manager = container(objects[DEPLOYMENT]), container(objects[DAEMON_SET])
+    pod = objects[DEPLOYMENT]["spec"]["template"]["spec"]["securityContext"]
+    assert (pod["runAsNonRoot"], pod["seccompProfile"]) == (True, {"type": "RuntimeDefault"})
+    for context in (controller["securityContext"], manager["securityContext"]):
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["capabilities"]["drop"] == ["ALL"]
+    assert controller["securityContext"]["capabilities"].get("add") is None
+    assert manager["securityContext"]["capabilities"]["add"] == ["NET_ADMIN"]
+    assert manager["securityContext"]["privileged"] is False
+    volumes = objects[DAEMON_SET]["spec"]["template"]["spec"]["volumes"]
+    assert [volume["hostPath"]["path"] for volume in volumes] == ["/var/lib/nodeeni"]
+
+
+def test_crds_are_updated_by_upgrades_and_kept_on_uninstall(template: Template) -> None:
+    crds = [o for (kind, _), o in template().items() if kind == "CustomResourceDefinition"]
+    assert [crd["metadata"]["annotations"]["helm.sh/resource-policy"] for crd in crds] == ["keep", "keep"]
+    for crd in crds:
+        plural = crd["spec"]["names"]["plural"]
+        committed = (ROOT / "deploy" / "crds" / f"networking.k8s.aws_{plural}_crd.yaml").read_text()
+        assert crd["spec"] == yaml.safe_load(committed)["spec"]
+    assert not any(kind == "CustomResourceDefinition" for kind, _ in template("crds.install=false"))
+
+
+def test_alerts_and_dashboard_ask_for_metrics_that_exist(template: Template) -> None:
+    objects = template(arguments=FULLEST)
+    rules = objects["PrometheusRule", "nodeeni"]["spec"]
+    dashboard = json.loads(objects["ConfigMap", "nodeeni-dashboard"]["data"]["nodeeni.json"])
+    expressions = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    expressions += [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    asked = {name for expression in expressions for name in re.findall(r"nodeeni_\w+", expression)}
+    assert asked <= _exposed()
+
+
+def test_the_version_is_one(template: Template) -> None:
+    project = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert project is not None
+    semantic = re.sub(r"\.dev(\d+)$", r"-dev.\1", project[1])
+    assert (chart["version"], chart["appVersion"]) == (semantic, semantic)
+    assert container(template()[DEPLOYMENT])["image"].endswith(f":{semantic}")
+
+
+def _granted(role: dict[str, Any]) -> set[tuple[str, str, str]]:
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def _exposed() -> set[str]:
+    """The names of all series of both programs."""
+    collectors = [value for value in vars(metrics).values() if isinstance(value, Counter | Gauge | Histogram)]
+    families = [family for collector in collectors for family in collector.describe()]
+    names = {f"{family.name}{suffix}" for family in families for suffix in ("", "_total", "_bucket")}
+    return names | set(re.findall(r"^# TYPE (\w+)", counters.Counters().text(), re.MULTILINE))
