@@ -130,11 +130,11 @@ class Reporter:
         self._written[uid] = status
 
     def _links_up(self, rows: dict[str, Row]) -> int | None:
-        """How many of these interfaces are up on their nodes; None where no ENI manager reports."""
+        """How many of the wanted interfaces are up on their nodes; None where no ENI manager reports."""
         up, reported = 0, False
         for node, row in rows.items():
             eninode = self._cluster.eninodes.store.get(node)
-            if eninode is None or row.interface is None:
+            if eninode is None or row.interface is None or not row.wanted:
                 continue
             for link in eninode.status.interfaces:
                 if link.mac_address == row.interface.mac:
