@@ -5,6 +5,11 @@ from prometheus_client import Counter, Gauge, Histogram
 EC2_CALLS = Counter(
     "nodeeni_ec2_calls_total", "EC2 calls by action and outcome class.", ["action", "outcome"]
 )
+EC2_UNKNOWN_CODES = Counter(
+    "nodeeni_ec2_unknown_codes_total",
+    "EC2 error codes that the error table does not know, treated as unknown outcomes.",
+    ["action", "code"],
+)
 EC2_SECONDS = Histogram(
     "nodeeni_ec2_call_seconds",
     "Duration of EC2 calls.",

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from nodeeni.api.names import interface_tags
+from nodeeni.api.names import TAG_CLUSTER, interface_tags
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.types import Attachment, Interface
@@ -86,11 +86,43 @@ def test_one_absence_is_no_proof_and_two_too_close_are_none(scene: Scene) -> Non
 
 def test_a_sighting_between_two_absences_starts_the_count_anew(scene: Scene) -> None:
     scene.read(ENI)
+    scene.pass_time(LAG)
     for shown in ((), (ENI,), ()):
         scene.pass_time(10)
         scene.read(*shown)
     assert scene.inventory.all() == [ENI]
     assert scene.heard == [(None, ENI), *[(ENI, ENI)] * 3]  # absent, back, absent again
+
+
+def test_what_a_predecessor_made_may_be_as_young_as_our_first_sight_of_it(scene: Scene) -> None:
+    scene.read(ENI)
+    for _ in range(5):  # answered by a replica of EC2 that lags further behind than the first
+        scene.pass_time(10)
+        scene.read()
+    assert scene.inventory.all() == [ENI]
+    for _ in range(2):
+        scene.pass_time(10)
+        scene.read()
+    assert scene.inventory.all() == []
+
+
+def test_the_cluster_tag_taken_off_by_hand_loses_nothing(scene: Scene) -> None:
+    scene.read(ENI)
+    untagged = replace(ENI, tags={k: v for k, v in ENI.tags.items() if k != TAG_CLUSTER})
+    for _ in range(3):
+        scene.pass_time(LAG)
+        scene.read()  # by the tag it is not found
+        scene.read(untagged, asked=["eni-1"])
+    assert scene.inventory.all() == [untagged]
+
+
+def test_one_that_another_cluster_has_claimed_is_no_longer_ours(scene: Scene) -> None:
+    scene.read(ENI)
+    claimed = replace(ENI, tags={**ENI.tags, TAG_CLUSTER: "another"})
+    for _ in range(3):
+        scene.pass_time(LAG)
+        scene.read(claimed, asked=["eni-1"])
+    assert scene.inventory.all() == []
 
 
 def test_a_read_of_other_interfaces_says_nothing_of_this_one(scene: Scene) -> None:

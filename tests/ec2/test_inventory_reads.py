@@ -58,7 +58,7 @@ async def test_a_read_that_fails_half_way_counts_for_nothing(site: Site) -> None
 async def test_the_reads_of_one_nodeeni_prove_it_empty(site: Site) -> None:
     kept = site.ec2.plant_interface(site.subnet, tags=ours("uid-1", "node-1", "i-1"))
     gone = site.ec2.plant_interface(site.subnet, tags=ours("uid-2", "node-2", "i-2"))
-    inventory = Inventory(site.client, CLUSTER, gap=0.05)
+    inventory = Inventory(site.client, CLUSTER, lag=0, gap=0.05)
     await inventory.refresh()
     site.ec2.remove_interface(gone.id)
     since = time.monotonic()

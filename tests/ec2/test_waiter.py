@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from nodeeni.ec2.buckets import BucketSize
 from nodeeni.ec2.errors import RetryRule
-from nodeeni.ec2.inventory import Inventory
+from nodeeni.ec2.inventory import LAG, Inventory
 from nodeeni.ec2.types import Attachment, Interface
 from nodeeni.ec2.waiter import Pace, Waiter
 from nodeeni.sandbox.ec2 import Delay
@@ -45,8 +45,10 @@ class Attacher:
 
 
 @asynccontextmanager
-async def waiting(site: Site, pace: Pace, gap: float = 0.01) -> AsyncIterator[tuple[Attacher, Waiter]]:
-    inventory = Inventory(site.client, CLUSTER, gap=gap)
+async def waiting(
+    site: Site, pace: Pace, gap: float = 0.01, lag: float = LAG
+) -> AsyncIterator[tuple[Attacher, Waiter]]:
+    inventory = Inventory(site.client, CLUSTER, lag=lag, gap=gap)
     waiter = Waiter(inventory, pace=pace)
     task = asyncio.create_task(waiter.run())
     yield Attacher(site, inventory), waiter
@@ -114,7 +116,7 @@ async def test_an_interface_deleted_by_hand_is_proved_gone_soon_after_the_first_
         site.ec2.plant_interface(site.subnet, tags=tags, instance=instance, device_index=index)
         for index in (1, 2)
     )
-    async with waiting(site, BRISK, gap=0.2) as (attacher, waiter):
+    async with waiting(site, BRISK, gap=0.2, lag=0) as (attacher, waiter):
         await attacher.inventory.refresh()
         assert waiter.watching() == 0
         site.ec2.remove_interface(gone.id)

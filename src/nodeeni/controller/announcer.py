@@ -53,6 +53,18 @@ class Announcer:
         if ref is not None and hold.reported:
             self._recorder.event(ref, "Warning", _failure(action), f"{action.node}: {hold.message}")
 
+    def undoing(self, action: Detach, after: float) -> None:
+        """An attach hangs and is about to be undone."""
+        ref = self._ref(action.uid)
+        if ref is not None:
+            self._recorder.event(
+                ref,
+                "Warning",
+                "ENIAttachmentUndone",
+                f"{action.node}: {action.eni_id} has been attaching to {action.instance_id} for over "
+                f"{after:g} s and is detached by force: {action.cause}",
+            )
+
     def forcing(self, action: Detach, after: float) -> None:
         """A detach hangs and is about to be forced, which can leave the device index unusable."""
         ref = self._ref(action.uid)
@@ -72,7 +84,7 @@ class Announcer:
             ref = self._ref(refusal.uid)
             if ref is not None and told.get(refusal.uid) != refusal.message:
                 self._recorder.event(
-                    ref, "Warning", "ENICreationFailed", f"{node}: {refusal.reason}: {refusal.message}"
+                    ref, "Warning", refusal.event, f"{node}: {refusal.reason}: {refusal.message}"
                 )
         if refusals:
             self._refused[node] = {refusal.uid: refusal.message for refusal in refusals}
@@ -84,7 +96,7 @@ class Announcer:
         ref = ObjectRef(kind="Namespace", api_version="v1", name=names.NAMESPACE, uid="")
         name = interface.tags.get(names.TAG_NODEENI, "?")
         self._recorder.event(
-            ref, "Normal", "ENIOrphanSwept", f"{interface.id} is deleted: its NodeENI {name} is gone"
+            ref, "Normal", "ENIOrphanSwept", f"{interface.id} is taken away: its NodeENI {name} is gone"
         )
 
     def _ref(self, uid: str) -> ObjectRef | None:

@@ -203,6 +203,7 @@ class _Controller:
             again=self._queue.add,
             resync_period=settings.resync_period,
             grace=settings.orphan_grace_period,
+            dry_run=settings.dry_run,
         )
         reconciler = Reconciler(
             settings=settings,

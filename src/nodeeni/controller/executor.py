@@ -22,6 +22,7 @@ from nodeeni.ec2.types import Attachment
 from nodeeni.plan.actions import (
     Action,
     Attach,
+    Cause,
     Create,
     Delete,
     Detach,
@@ -161,6 +162,8 @@ class Executor:
                 await self._ec2.detach(action.attachment_id, force=action.force)
                 if action.force:
                     self._memory.forced(action.eni_id)
+                if action.cause is Cause.HANGS:
+                    self._memory.attach_undone(action.eni_id)
                 self._inventory.note_detaching(action.eni_id)
             case Delete():
                 await self._ec2.delete(action.eni_id)
@@ -331,4 +334,7 @@ def _priority(action: Action, missing: int) -> tuple[float, ...]:
 def observe_call(action: str, seconds: float, error: EC2Error | None) -> None:
     """Count one EC2 call; handed to the client."""
     metrics.EC2_CALLS.labels(action, error.error_class.value if error else "ok").inc()
+    if error is not None and not error.known:
+        metrics.EC2_UNKNOWN_CODES.labels(action, error.code).inc()
+        log.warning("EC2 answered a code that is not known here: %s", error)
     metrics.EC2_SECONDS.labels(action).observe(seconds)

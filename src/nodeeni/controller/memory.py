@@ -62,6 +62,7 @@ class Memory:
         self._read_lag = read_lag
         self._clock = clock
         self._since: dict[str, float] = {}  # interface → when it came into its present state
+        self._undone: set[str] = set()
         self._mismatches: dict[tuple[str, str], float] = {}
         self._holds: dict[str, dict[tuple[str, str], Hold]] = {}
         self._generations: dict[tuple[str, str], int] = {}
@@ -115,10 +116,14 @@ class Memory:
     def interface_changed(self, before: Interface | None, after: Interface | None) -> None:
         """A listener of the inventory: since when an interface is in its present state, and what is gone."""
         if after is not None:
-            if attachment_stage(before) != attachment_stage(after):
+            stage = attachment_stage(after)
+            if attachment_stage(before) != stage:
                 self._since[after.id] = self._clock()
+            if stage == "attached":
+                self._undone.discard(after.id)
         elif before is not None:
             self._since.pop(before.id, None)
+            self._undone.discard(before.id)
             self._forget_token(before)
 
     def age(self, eni_id: str) -> float:
@@ -128,6 +133,14 @@ class Memory:
     def forced(self, eni_id: str) -> None:
         """A forced detach was accepted: it gets as much time as the one before."""
         self._since[eni_id] = self._clock()
+
+    def attach_undone(self, eni_id: str) -> None:
+        """Its attach hung and was undone: that is done once, until an attach succeeds."""
+        self._undone.add(eni_id)
+
+    @property
+    def undone(self) -> frozenset[str]:
+        return frozenset(self._undone)
 
     # -- client tokens -------------------------------------------------------------------------------
 

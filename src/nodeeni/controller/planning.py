@@ -68,6 +68,7 @@ class Planning:
             again=queue.add,
             resync_period=settings.resync_period,
             grace=settings.orphan_grace_period,
+            dry_run=True,
         )
         self._reconciler = Reconciler(
             settings=settings,

@@ -170,6 +170,8 @@ class Reconciler:
             gone=self._gone(instance),
             ages={i.id: self._memory.age(i.id) for i in interfaces},
             force_detach_after=self._settings.force_detach_after,
+            undo_attach_after=self._settings.undo_attach_after,
+            undone=self._memory.undone,
         )
         desired = (
             desired_interfaces(node, instance, selected, network, self._cluster_id) if node else Desired()
@@ -203,8 +205,9 @@ class Reconciler:
 
     def _circumstances(self, observed: Observed) -> Circumstances:
         now = self._clock()
+        node = observed.node
         absent_since = now
-        if observed.node is None and observed.interfaces:
+        if _stranded(observed):
             absent_since = self._absent_since.setdefault(observed.name, now)
         else:
             self._absent_since.pop(observed.name, None)
@@ -219,7 +222,7 @@ class Reconciler:
                 for n in self._cluster.nodeenis.store.values()
                 if names.FINALIZER in n.metadata.finalizers or self._settings.dry_run
             ),
-            node_present=observed.node is not None,
+            node_ends=node is not None and (node.deleting or node.out_of_service),
             node_absent_for=now - absent_since,
             node_grace=self._settings.node_grace_period,
             confirmed_orphans=self._sweeper.confirmed,
@@ -238,8 +241,15 @@ class Reconciler:
             return
         for action in plan.decision.allowed:
             if isinstance(action, Detach) and action.force:
-                self._announcer.forcing(action, self._settings.force_detach_after)
+                self._announce_force(plan.observed, action)
         self._executor.sync(name, plan.decision.allowed)
+
+    def _announce_force(self, observed: Observed, action: Detach) -> None:
+        interface = next(i for i in observed.interfaces if i.id == action.eni_id)
+        if interface.attachment is not None and interface.attachment.status == "attaching":
+            self._announcer.undoing(action, self._settings.undo_attach_after)
+        else:
+            self._announcer.forcing(action, self._settings.force_detach_after)
 
     def _take_turns(self, plan: Plan) -> None:
         """A replacement that begins holds its NodeENI's turn until the node has its new interface."""
@@ -293,14 +303,24 @@ class Reconciler:
         """When to look at the node again if nothing happens before."""
         delays = [refused.retry_after for refused in plan.decision.refused]
         delays += [refusal.retry_after for refusal in plan.diff.refusals]
-        delays += [
-            self._settings.force_detach_after
-            for row in plan.diff.rows
-            if row.state is State.DETACHING and row.interface is not None
-        ]
+        delays += [_hangs_in(plan.observed, i) for i in plan.observed.interfaces]
         instance = plan.observed.instance
         if instance and any(r.reason == INSTANCE_NOT_RUNNING for r in plan.diff.refusals):
             self._lookups.invalidate_instance(instance.id)
         soonest = min(delays, default=math.inf)
         if math.isfinite(soonest):
             self._queue.add_after(plan.observed.name, max(soonest, 0.05))
+
+
+def _hangs_in(observed: Observed, interface: Interface) -> float:
+    """Seconds until its transition counts as hanging; infinite where there is none, or it does already."""
+    status = interface.attachment.status if interface.attachment else ""
+    limits = {"detaching": observed.force_detach_after, "attaching": observed.undo_attach_after}
+    left = limits.get(status, math.inf) - observed.ages.get(interface.id, 0.0)
+    return left + 0.05 if left >= 0 else math.inf
+
+
+def _stranded(observed: Observed) -> bool:
+    """Whether interfaces hang on an instance that the Node does not name: there is none, or it has another."""
+    home = observed.node.instance_id if observed.node else ""
+    return any(i.attachment and i.attachment.instance_id != home for i in observed.interfaces)

@@ -43,6 +43,7 @@ class Sweeper:
         again: Callable[[str], None],
         resync_period: float,
         grace: float,
+        dry_run: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
@@ -53,6 +54,7 @@ class Sweeper:
         self._again = again
         self._resync_period = resync_period
         self._grace = grace
+        self._dry_run = dry_run
         self._clock = clock
         self._unowned: dict[str, tuple[int, float]] = {}  # interface → sightings, the first at
         self._dying: set[str] = set()
@@ -100,7 +102,7 @@ class Sweeper:
         ]
         confirmed = [i for i in ripe[:MOST_A_PASS] if await self._is_orphan(i)]
         for interface in confirmed:
-            if interface.id not in self.confirmed:
+            if interface.id not in self.confirmed and not self._dry_run:
                 metrics.ORPHANS.inc()
                 self._announcer.orphan_swept(interface)
         self.confirmed = frozenset(interface.id for interface in confirmed)

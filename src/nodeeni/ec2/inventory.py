@@ -287,10 +287,14 @@ class Inventory:
             yield page
 
     def _is_ours(self, interface: Interface) -> bool:
-        if interface.tags.get(TAG_CLUSTER) == self._cluster_id:
+        cluster = interface.tags.get(TAG_CLUSTER)
+        if cluster == self._cluster_id:
             return True
         record = self._records.get(interface.id)
-        return record is not None and record.has_tags_pending()
+        if record is None:
+            return False
+        # What we have known as ours stays ours when somebody took the tag off; the planner puts it back.
+        return record.has_tags_pending() or cluster is None
 
     def _sighted(self, interface: Interface, began: float) -> None:
         uid = interface.tags.get(TAG_UID)

@@ -172,7 +172,17 @@ class TagsWrite:
 class Record:
     """One interface: what EC2 last showed, our writes on top, and the two together as `view`."""
 
-    __slots__ = ("_read_at", "_seen", "_writes", "absent_at", "created_at", "sighted_at", "sightings", "view")
+    __slots__ = (
+        "_known_since",
+        "_read_at",
+        "_seen",
+        "_writes",
+        "absent_at",
+        "created_at",
+        "sighted_at",
+        "sightings",
+        "view",
+    )
 
     def __init__(self, seen: Interface, *, created_at: float | None = None) -> None:
         self.view = seen
@@ -182,6 +192,7 @@ class Record:
         self.sighted_at = float("-inf")
         self._seen = seen
         self._read_at = float("-inf")
+        self._known_since = created_at
         self._writes: dict[str, Write] = {}
 
     def read(self, shown: Interface, began: float, lag: float, gap: float) -> None:
@@ -189,6 +200,7 @@ class Record:
         if began < self._read_at:
             return
         self._read_at = began
+        self._known_since = began if self._known_since is None else self._known_since
         self.absent_at = None
         if began >= self.sighted_at + gap:
             self.sightings += 1
@@ -203,9 +215,10 @@ class Record:
     def missing(self, began: float, lag: float, gap: float) -> bool:
         """A covering read begun at `began` lacked this interface; true when that proves it gone.
 
-        Two such reads, `gap` seconds apart, are proof, and none that may be too early to show our Create.
+        Two such reads, `gap` seconds apart, are proof, and none that may be too early to show the Create:
+        ours, or a predecessor's, which may be as young as our first sight of it.
         """
-        if began < self._read_at or (self.created_at is not None and began < self.created_at + lag):
+        if began < self._read_at or (self._known_since is not None and began < self._known_since + lag):
             return False
         self._read_at = began
         if self.absent_at is None:

@@ -23,6 +23,8 @@ class Cause(StrEnum):
     SURPLUS = "the node has another one for the same NodeENI"
     REPLACED = "subnet, device index or network card were edited"
     REFUSED = "it cannot be attached as the NodeENI asks"
+    HANGS = "its attach hangs, and is tried once more"
+    STUCK = "its detach hangs, and it is to be attached anew"
 
 
 class _Action(msgspec.Struct, frozen=True, kw_only=True):

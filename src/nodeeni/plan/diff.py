@@ -5,9 +5,9 @@
     absent          Create                            -
     pending         wait                              wait
     available       Attach                            Delete
-    attaching       wait                              wait
+    attaching       wait; undo after a time           wait; Detach by force after a time
     in-use          put right in place, or replace    Detach
-    detaching       wait, then as available           wait; Detach by force after a time
+    detaching       wait; Detach by force after a time, whether it is wanted or not
 
 A plan asks for all that can be done now and nothing that must wait for it: when something happened, there
 is another plan. Asked twice with the same input it gives the same actions, which is how the executor knows
@@ -39,6 +39,7 @@ from nodeeni.plan.slots import Slots
 
 PENDING_RETRY = 5.0  # seconds
 STOPPED_RETRY = 60.0  # seconds
+ATTACH_HANGS_RETRY = 300.0  # seconds: an attach that ends after all is seen when it does
 INSTANCE_NOT_RUNNING = "InstanceNotRunning"
 
 
@@ -133,9 +134,11 @@ class _Differ:
         elif interface.attachment.instance_id != wanted.instance_id:
             self._elsewhere(wanted, interface)
         elif interface.attachment.status == "detaching":
+            if self._detach_hangs(interface):
+                self._detach(interface, interface.attachment, Cause.STUCK, force=True)
             self._row(wanted, interface, State.DETACHING)
         elif interface.attachment.status == "attaching":
-            self._row(wanted, interface, State.ATTACHING)
+            self._attaching(wanted, interface)
         elif self._to_be_replaced(wanted, interface):
             self._replace(wanted, interface)
         else:
@@ -282,6 +285,31 @@ class _Differ:
             "there, and it comes back to this node",
         )
 
+    def _attaching(self, wanted: DesiredInterface, interface: Interface) -> None:
+        """An attach that hangs is undone and tried once more, then left to people."""
+        attachment = interface.attachment
+        assert attachment is not None
+        if not self._attach_hangs(interface):
+            self._row(wanted, interface, State.ATTACHING)
+        elif interface.id not in self.observed.undone:
+            self._detach(interface, attachment, Cause.HANGS, force=True)
+            self._row(wanted, interface, State.ATTACHING)
+        else:
+            why = NoPlace(
+                "AttachHangs",
+                f"{interface.id} has been attaching to {attachment.instance_id} for over "
+                f"{self.observed.undo_attach_after:g} s, for the second time: restart the instance, or "
+                "replace it",
+                ATTACH_HANGS_RETRY,
+            )
+            self._refuse(wanted, why, interface, event="ENIAttachmentFailed")
+
+    def _attach_hangs(self, interface: Interface) -> bool:
+        return self.observed.ages.get(interface.id, 0.0) > self.observed.undo_attach_after
+
+    def _detach_hangs(self, interface: Interface) -> bool:
+        return self.observed.ages.get(interface.id, 0.0) > self.observed.force_detach_after
+
     def _to_be_replaced(self, wanted: DesiredInterface, interface: Interface) -> bool:
         assert interface.attachment is not None
         index = interface.attachment.device_index
@@ -374,7 +402,9 @@ class _Differ:
     def _remove(self, interface: Interface, cause: Cause, wanted: DesiredInterface | None) -> None:
         attachment = interface.attachment
         state = State.DETACHING if attachment else State.DELETING
-        if attachment is None:
+        if self.observed.cluster_id and names.TAG_CLUSTER not in interface.tags:
+            self._claim(interface)
+        elif attachment is None:
             self._delete(interface, cause)
         elif self._ends(attachment):
             self.vanishing.append(interface.id)  # DeleteOnTermination does the work
@@ -383,13 +413,25 @@ class _Differ:
             if cause is Cause.NODE_GONE:
                 state = State.ATTACHED  # and working, until the node's grace is over
         else:
-            hangs = self.observed.ages.get(interface.id, 0.0) > self.observed.force_detach_after
-            if attachment.status == "detaching" and hangs:
+            undone = attachment.status == "attaching" and self._attach_hangs(interface)
+            if undone or (attachment.status == "detaching" and self._detach_hangs(interface)):
                 self._detach(interface, attachment, cause, force=True)
         if wanted is not None:
             self._row(wanted, interface, state)
         elif cause is not Cause.REFUSED:  # whose refusal is a row already
             self.rows.append(self._unwanted_row(interface, state))
+
+    def _claim(self, interface: Interface) -> None:
+        """Its cluster tag was taken off by hand: put it back first, since nothing without it is removed."""
+        self.actions.append(
+            SetTags(
+                node=self.observed.name,
+                nodeeni=interface.tags.get(names.TAG_NODEENI, ""),
+                uid=self.uids[interface.id],
+                eni_id=interface.id,
+                tags={names.TAG_CLUSTER: self.observed.cluster_id},
+            )
+        )
 
     def _delete(self, interface: Interface, cause: Cause) -> None:
         if interface.status in ("available", "pending"):
@@ -426,7 +468,14 @@ class _Differ:
         begun = self.under_way.get(action.key)
         return begun if begun is not None else action
 
-    def _refuse(self, wanted: DesiredInterface, why: NoPlace, interface: Interface | None = None) -> None:
+    def _refuse(
+        self,
+        wanted: DesiredInterface,
+        why: NoPlace,
+        interface: Interface | None = None,
+        *,
+        event: str = "ENICreationFailed",
+    ) -> None:
         self.refusals.append(
             Refusal(
                 nodeeni=wanted.nodeeni,
@@ -434,6 +483,7 @@ class _Differ:
                 reason=why.reason,
                 message=why.message,
                 retry_after=why.retry_after,
+                event=event,
             )
         )
         self._row(wanted, interface, State.FAILED, reason=why.reason, message=why.message)

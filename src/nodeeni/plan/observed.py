@@ -51,6 +51,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     gone: frozenset[str] = frozenset()  # interfaces that we removed, which EC2 may still show
     ages: dict[str, float] = msgspec.field(default_factory=dict)
     force_detach_after: float = float("inf")  # seconds
+    undo_attach_after: float = float("inf")  # seconds
+    undone: frozenset[str] = frozenset()  # interfaces whose attach hung before and was undone
 
     def ends(self, instance_id: str) -> bool:
         """Whether the instance takes its interfaces with it, or has: EC2 is not to be helped."""

@@ -39,8 +39,8 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     creates_paused_until: float = 0.0  # a regional quota is used up
     turns: dict[str, str] = msgspec.field(default_factory=dict)  # NodeENI uid → node being replaced
     finalized: frozenset[str] = frozenset()  # uids of NodeENIs that carry our finalizer
-    node_present: bool = True
-    node_absent_for: float = 0.0
+    node_ends: bool = False  # its Node is being deleted or out of service
+    node_absent_for: float = 0.0  # since no Node names the instance that its interfaces hang on
     node_grace: float = 120.0
     confirmed_orphans: frozenset[str] = frozenset()
 
@@ -74,7 +74,7 @@ def _node_goes(action: Action, at: Circumstances) -> Refused | None:
     """A node on its way out is left to DeleteOnTermination; one that vanished gets a grace period."""
     if not isinstance(action, Detach) or action.cause is not Cause.NODE_GONE:
         return None
-    if at.node_present:
+    if at.node_ends:
         return Refused(action=action, reason="the node is on its way out", retry_after=at.node_grace)
     if at.node_absent_for < at.node_grace:
         left = at.node_grace - at.node_absent_for

@@ -1,0 +1,316 @@
+"""Everything at once, by a seed: what users, EC2, the API server and signals do to a cluster of 30 nodes.
+
+After the turmoil all faults end, and the world has to become right: exactly the wanted interfaces, none of
+others touched, none left over. The same seed gives the same script of what is done and when.
+"""
+
+import asyncio
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.faults.processes import Controller, Zygote
+from tests.faults.right import ours_in
+from tests.faults.situation import Situation, situated
+
+from nodeeni.sandbox.ec2 import quick_settings
+from nodeeni.sandbox.ec2.faults import Fault as EC2Fault
+from nodeeni.sandbox.ec2.settings import Delay
+from nodeeni.sandbox.world import SECURITY_GROUP
+
+NODES = 30
+NODEENIS = 5
+STALE = 0.6  # seconds by which describes lag; the controllers are told --read-lag=800ms
+CALM = 60.0  # seconds in which all has to be right at the end
+LEASED = ("--enable-leader-election", "--lease-duration=2s")
+LAG = ("--read-lag=800ms", "--force-detach-after=3s")
+
+_LOST = ("CreateNetworkInterface", "AttachNetworkInterface", "DetachNetworkInterface")
+_CALLS = (
+    *_LOST,
+    "DeleteNetworkInterface",
+    "ModifyNetworkInterfaceAttribute",
+    "CreateTags",
+    "DescribeNetworkInterfaces",
+    "DescribeInstances",
+)
+_WRITTEN = ("nodeenis", "nodeenis/status", "eninodes", "events")
+
+
+class Result(NamedTuple):
+    """`steps` counts what was done; `faults` is what was not right in the end."""
+
+    seed: int
+    steps: Counter[str]
+    killed: int
+    made: int
+    seconds: float
+    faults: tuple[str, ...]
+
+
+class Chaos:
+    def __init__(self, at: Situation, seed: int) -> None:
+        self.at = at
+        self.random = random.Random(seed)
+        self.leased = bool(seed % 2)
+        self.steps: Counter[str] = Counter()
+        self.killed = 0
+        self._controllers: list[Controller] = []
+        self._frozen: set[int] = set()
+        self._generation = 0
+        other = at.ec2.add_subnet(at.world.vpc, "a", "10.20.0.0/16")
+        self._subnets = [at.world.subnets["a"].id, other.id]
+        self._groups = [SECURITY_GROUP, at.ec2.add_security_group(at.world.vpc).id]
+
+    async def run(self, steps: int) -> list[str]:
+        for _ in range(NODES):
+            await self._new_node()
+        for number in range(NODEENIS):
+            self._apply(number)
+        await self._start()
+        if self.leased:
+            await self._start()
+        for _ in range(steps):
+            await asyncio.sleep(self.random.uniform(0.0, 0.12))
+            await self._step()
+        return await self._calm()
+
+    # -- the script ----------------------------------------------------------------------------------
+
+    async def _step(self) -> None:
+        steps: list[tuple[int, Callable[[], object]]] = [
+            (24, self._label),
+            (8, self._edit),
+            (3, self._terminate),
+            (2, self._delete_nodeeni),
+            (2, self._vanish),
+            (6, self._by_hand),
+            (10, self._lose_a_reply),
+            (6, self._refuse_a_call),
+            (3, self._throttle),
+            (3, self._delay),
+            (2, self._stick_detach),
+            (8, self._fail_a_write),
+            (4, self._break_watches),
+            (1, self._api_server_away),
+            (8, self._kill),
+            (3 if self.leased else 0, self._freeze),
+            (2, self._stop_instance),
+        ]
+        (chosen,) = self.random.choices([s for _, s in steps], [w for w, _ in steps])
+        self.steps[getattr(chosen, "__name__", "").strip("_")] += 1
+        done = chosen()
+        if asyncio.iscoroutine(done):
+            await done
+
+    # Users
+
+    def _label(self) -> None:
+        node, number = self._some_node(), self.random.randrange(NODEENIS)
+        if node is not None:
+            self.at.world.label(node, **{f"n{number}": self.random.choice(("on", None))})
+
+    def _edit(self) -> None:
+        number = self.random.randrange(NODEENIS)
+        if self.at.world.nodeeni(f"n{number}") is not None:
+            self._apply(number)
+
+    def _apply(self, number: int) -> None:
+        self._generation += 1
+        made = self.at.apply(
+            f"n{number}",
+            nodeSelector={f"n{number}": "on"},
+            deviceIndex=number + 2,
+            subnetID=self._subnets[self.random.random() < 0.15],
+            securityGroupIDs=self.random.sample(self._groups, self.random.randint(1, 2)),
+            description=f"edit {self._generation}",
+            deleteOnTermination=self.random.random() < 0.7,
+        )
+        if self.random.random() < 0.3 and (node := self._some_node()):
+            self.at.plant_look_alike(f"n{number}", node, made["metadata"]["uid"])
+
+    async def _delete_nodeeni(self) -> None:
+        number = self.random.randrange(NODEENIS)
+        nodeeni = self.at.world.nodeeni(f"n{number}")
+        if nodeeni is None:
+            self._apply(number)
+        elif "deletionTimestamp" not in nodeeni["metadata"]:
+            self.at.delete(f"n{number}")
+
+    async def _terminate(self) -> None:
+        node = self._some_node()
+        if node is not None:
+            self.at.ec2.terminate(self.at.world.nodes[node].instance_id)
+            await self._new_node()
+
+    def _vanish(self) -> None:
+        """The Node object goes and comes back while its instance runs on."""
+        node = self._some_node()
+        found = self.at.kube.get("", "nodes", node) if node else None
+        if found is None or node is None:
+            return
+        self.at.kube.delete("", "nodes", node)
+        fresh = {key: found["metadata"][key] for key in ("name", "labels")}
+        self.at.kube.create({**found, "metadata": fresh})
+
+    def _by_hand(self) -> None:
+        """Somebody detaches or deletes an interface of ours, or takes tags off it."""
+        ours = sorted(ours_in(self.at.world), key=lambda i: i.mac)
+        if not ours:
+            return
+        interface = self.random.choice(ours)
+        kind = self.random.choice(("detach", "delete", "tags", "groups"))
+        if kind == "delete":
+            self.at.ec2.remove_interface(interface.id)
+        elif kind == "detach" and interface.attachment and interface.attachment.status == "attached":
+            self.at.ec2.account.release(interface)
+        elif kind == "tags":
+            key = self.random.choice(("Node", "Name", "nodeeni.networking.k8s.aws/instance"))
+            left = {name: value for name, value in interface.tags.items() if name != key}
+            self.at.ec2.account.set_tags(interface, left)
+
+    def _stop_instance(self) -> None:
+        node = self._some_node()
+        if node is None:
+            return
+        instance_id = self.at.world.nodes[node].instance_id
+        if self.at.ec2.instance(instance_id).state == "running":
+            self.at.ec2.stop_instance(instance_id)
+            asyncio.get_running_loop().call_later(0.3, self._start_instance, instance_id)
+
+    def _start_instance(self, instance_id: str) -> None:
+        if self.at.ec2.instance(instance_id).state == "stopped":
+            self.at.ec2.start_instance(instance_id)
+
+    # EC2
+
+    def _lose_a_reply(self) -> None:
+        phase = self.random.choice(("before", "after"))
+        self.at.ec2.faults.drop(self.random.choice(_LOST), phase)  # type: ignore[arg-type]
+
+    def _refuse_a_call(self) -> None:
+        action, code = self.random.choice(_CALLS), self.random.choice(("InternalError", "Unavailable"))
+        self.at.ec2.faults.error(action, code, phase=self.random.choice(("before", "after")))
+
+    def _throttle(self) -> None:
+        action = self.random.choice(_CALLS)
+        self.at.ec2.faults.error(action, "RequestLimitExceeded", times=self.random.randint(1, 3))
+
+    def _delay(self) -> None:
+        self.at.ec2.faults.add(
+            EC2Fault(
+                action=self.random.choice(_CALLS),
+                delay=self.random.uniform(0.2, 1.5),
+                phase=self.random.choice(("before", "after")),
+            )
+        )
+
+    def _stick_detach(self) -> None:
+        self.at.ec2.faults.stick("DetachNetworkInterface")
+
+    # The API server
+
+    def _fail_a_write(self) -> None:
+        resource, verb = self.random.choice(_WRITTEN), "patch"
+        match self.random.choice(("before", "after", "status")):
+            case "status":
+                status = self.random.choice((409, 429, 500, 503))
+                self.at.kube.faults.fail(status, verb=verb, resource=resource)
+            case when:
+                self.at.kube.faults.drop(when, verb=verb, resource=resource)
+
+    def _break_watches(self) -> None:
+        self.at.kube.faults.break_watches(self.random.choice(("end", "reset", "gone")))
+
+    async def _api_server_away(self) -> None:
+        self.at.kube.refuse_connections()
+        await asyncio.sleep(self.random.uniform(0.2, 1.0))
+        await self.at.kube.listen()
+
+    # Controllers
+
+    async def _start(self) -> None:
+        flags = (*LAG, *(LEASED if self.leased else ()))
+        self._controllers.append(await self.at.start(*flags))
+
+    async def _kill(self) -> None:
+        victim = self.random.choice(self._controllers)
+        victim.signal(self.random.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)))
+        victim.signal(signal.SIGCONT)
+        self.killed += 1
+        if self.leased:
+            await self._replace_the_ended()
+            return
+        await victim.ended()  # without a lease two at once are not promised
+        await self._replace_the_ended()
+
+    async def _freeze(self) -> None:
+        """For longer than the lease lasts; it then wakes up beside its successor."""
+        victim = self.random.choice(self._controllers)
+        if not victim.running or victim.pid in self._frozen:
+            return
+        victim.signal(signal.SIGSTOP)
+        self._frozen.add(victim.pid)
+        asyncio.get_running_loop().call_later(self.random.uniform(2.0, 4.0), self._thaw, victim)
+
+    def _thaw(self, victim: Controller) -> None:
+        self._frozen.discard(victim.pid)
+        victim.signal(signal.SIGCONT)
+
+    async def _replace_the_ended(self) -> None:
+        for controller in [c for c in self._controllers if not c.running]:
+            self._controllers.remove(controller)
+            await controller.ended()
+            await self._start()
+
+    # -- the end -------------------------------------------------------------------------------------
+
+    async def _calm(self) -> list[str]:
+        self.at.ec2.faults.clear()
+        self.at.kube.faults.clear()
+        keeping = asyncio.create_task(self._keep_running())
+        try:
+            return await self.at.righted(CALM)
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            for controller in self._controllers:
+                controller.kill()
+            await asyncio.gather(*(c.ended() for c in self._controllers))
+
+    async def _keep_running(self) -> None:
+        while True:
+            await self._replace_the_ended()
+            await asyncio.sleep(0.2)
+
+    async def _new_node(self) -> None:
+        labels = {f"n{number}": "on" for number in range(NODEENIS) if self.random.random() < 0.35}
+        node = await self.at.world.add_node(type="m5.4xlarge", labels=labels)
+        if self.random.random() < 0.2:
+            self.at.plant_cni(node)
+
+    def _some_node(self) -> str | None:
+        present = {node["metadata"]["name"] for node in self.at.kube.objects("", "nodes")}
+        names = [name for name in self.at.world.nodes if name in present]
+        return self.random.choice(names) if names else None
+
+
+async def chaos(zygote: Zygote, directory: Path, seed: int, steps: int = 60, mutant: str = "") -> Result:
+    """One seed, judged."""
+    started = time.monotonic()
+    settings = quick_settings(
+        stale_reads=STALE,
+        stale_lookups=bool(seed % 3 == 0),
+        attaching=Delay(0.1, spread=0.5),
+        detaching=Delay(0.15, spread=0.5),
+        terminating=Delay(0.3, spread=0.5),
+        seed=seed,
+    )
+    async with situated(zygote, directory, mutant=mutant, settings=settings) as at:
+        run = Chaos(at, seed)
+        faults = await run.run(steps)
+        return Result(seed, run.steps, run.killed, at.made, time.monotonic() - started, tuple(faults))

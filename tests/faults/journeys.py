@@ -1,0 +1,78 @@
+"""What the controller is killed in the midst of: the ways in which an interface comes, changes and goes.
+
+`before` brings the world into a state that is not right any more; a controller then has to make it so.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tests.faults.situation import LABELS, NAME, Situation
+
+Step = Callable[[Situation], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Journey:
+    """`most_made`: how many interfaces may be made in all, the retries of a killed Create included."""
+
+    name: str
+    before: Step
+    most_made: int
+
+
+async def _applied(at: Situation) -> None:
+    node = await at.node()
+    at.plant_cni(node)
+    made = at.apply()
+    at.plant_look_alike(NAME, node.name, made["metadata"]["uid"])
+
+
+async def _attached(at: Situation) -> None:
+    await _applied(at)
+    async with await at.start():
+        await at.until_right()
+
+
+async def _label_removed(at: Situation) -> None:
+    await _attached(at)
+    for node in at.world.nodes:
+        at.world.label(node, **dict.fromkeys(LABELS))
+
+
+async def _deleted(at: Situation) -> None:
+    await _attached(at)
+    at.delete()
+
+
+async def _edited(at: Situation) -> None:
+    group = at.ec2.add_security_group(at.world.vpc)
+    await _attached(at)
+    at.apply(securityGroupIDs=[group.id], description="edited", deleteOnTermination=False, tags={"a": "b"})
+
+
+async def _replaced(at: Situation) -> None:
+    other = at.ec2.add_subnet(at.world.vpc, "a", "10.20.0.0/16")
+    await _attached(at)
+    at.apply(subnetID=other.id)
+
+
+async def _terminated(at: Situation) -> None:
+    await _applied(at)
+    at.apply(deleteOnTermination=False)
+    async with await at.start():
+        await at.until_right()
+    for node in at.world.nodes.values():
+        at.ec2.terminate(node.instance_id)
+
+
+JOURNEYS = {
+    journey.name: journey
+    for journey in (
+        Journey("a NodeENI is applied", _applied, 1),
+        Journey("the label is removed", _label_removed, 1),
+        Journey("the NodeENI is deleted", _deleted, 1),
+        Journey("the NodeENI is edited in place", _edited, 1),
+        Journey("the NodeENI moves to another subnet", _replaced, 2),
+        Journey("the instance is terminated and its ENI survives it", _terminated, 1),
+    )
+}

@@ -1,0 +1,69 @@
+"""Wrong controllers, each with one guard taken out: what the fault suite has to catch, or it proves nothing.
+
+A mutant changes the code of the process that it is applied in, before the controller starts there.
+"""
+
+import secrets
+from collections.abc import Callable
+
+from nodeeni.api import names
+from nodeeni.controller import app, finalizers
+from nodeeni.controller.executor import Executor
+from nodeeni.ec2.inventory import Inventory
+from nodeeni.ec2.overlay import AttachmentWrite, Record
+from nodeeni.plan import policy
+
+
+def random_token() -> None:
+    """Each Create carries another client token."""
+    names.client_token = lambda **_: secrets.token_hex(16)
+
+
+def one_observation() -> None:
+    """One read without an interface proves it gone, however young it is."""
+    Record.missing = lambda self, began, lag, gap: True  # type: ignore[method-assign]
+
+
+def no_overlay() -> None:
+    """What EC2 shows is believed over what it has answered."""
+    AttachmentWrite.apply = lambda self, view: view  # type: ignore[method-assign]
+
+
+def no_finalizer() -> None:
+    """Interfaces are made for NodeENIs that can vanish without telling."""
+    policy.RULES = tuple(rule for rule in policy.RULES if rule is not policy._finalizer)
+    finalizers.Finalizers._set = _nothing  # type: ignore[method-assign,assignment]
+
+
+def hasty_finalizer() -> None:
+    """The finalizer goes with the first look that finds nothing."""
+    finalizers.PROOFS = 0
+    Executor.works_for = lambda self, uid: False  # type: ignore[method-assign]
+
+
+def no_fence() -> None:
+    """The lease is not asked before a call, and its loss ends nothing."""
+    app._Controller._may_act = lambda self: True  # type: ignore[method-assign]
+
+
+def everything_is_ours() -> None:
+    """The cluster tag is not looked at: what looks like ours is taken for ours."""
+    Inventory._is_ours = lambda self, interface: True  # type: ignore[method-assign]
+
+
+async def _nothing(*_: object) -> None:
+    return None
+
+
+MUTANTS: dict[str, Callable[[], None]] = {
+    mutant.__name__: mutant
+    for mutant in (
+        random_token,
+        one_observation,
+        no_overlay,
+        no_finalizer,
+        hasty_finalizer,
+        no_fence,
+        everything_is_ours,
+    )
+}

@@ -1,0 +1,130 @@
+"""A world with real controller processes on it, and the wait for its one right final state."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.faults import processes
+from tests.faults.processes import Controller, Zygote
+from tests.faults.right import ours_in, wrong
+
+from nodeeni.api.names import API_VERSION, GROUP
+from nodeeni.sandbox.ec2 import EC2Settings, Interface, quick_settings
+from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET, World, WorldNode, process_environment
+
+Object = dict[str, Any]
+LABELS = {"ng": "multi-eni"}
+NAME = "multus-eni-config"
+LOOK = 0.05  # seconds
+QUIET = 0.4  # seconds for which the final state has to stay as it is
+
+
+class Situation:
+    def __init__(self, world: World, zygote: Zygote, directory: Path, mutant: str = "") -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.world = world
+        self.ec2 = world.ec2
+        self.kube = world.kube
+        self.mutant = mutant
+        self.log = directory / "controllers.log"
+        self._zygote = zygote
+        self._environment = process_environment(world, directory / "kubeconfig")
+        self.foreign = self._plant_foreign()
+
+    async def start(self, *flags: str) -> Controller:
+        return await processes.start(self._zygote, self._environment, self.log, flags, self.mutant)
+
+    def apply(self, name: str = NAME, **spec: Any) -> Object:
+        """A NodeENI as v1.1.0's README has it, with changes."""
+        whole = {
+            "nodeSelector": LABELS,
+            "subnetID": SUBNET,
+            "securityGroupIDs": [SECURITY_GROUP],
+            "deviceIndex": 2,
+            "description": "Multus ENI",
+        } | spec
+        return self.kube.apply(
+            {"apiVersion": API_VERSION, "kind": "NodeENI", "metadata": {"name": name}, "spec": whole}
+        )
+
+    def delete(self, name: str = NAME) -> None:
+        self.kube.delete(GROUP, "nodeenis", name)
+
+    async def node(self, **labels: str) -> WorldNode:
+        return await self.world.add_node(type="m5.4xlarge", labels=labels or LABELS)
+
+    @property
+    def made(self) -> int:
+        """Interfaces that controllers have made so far, those that are gone included."""
+        return len(self.ec2.account.created)
+
+    def wrong(self) -> list[str]:
+        """What is not as it has to be, foreign interfaces included."""
+        return [*wrong(self.world), *self.touched()]
+
+    def touched(self) -> list[str]:
+        """Foreign interfaces that are not as they were, while their instance lives."""
+        found = {interface.id: interface for interface in self.ec2.interfaces()}
+        return [
+            f"foreign {each.id} was {each}, is {found.get(each.id)}"
+            for each in self.foreign
+            if found.get(each.id) != each and not self._went_with_its_instance(each)
+        ]
+
+    async def righted(self, timeout: float = 20.0) -> list[str]:
+        """Wait until all is right and stays so; what is wrong when the time is over."""
+        deadline = time.monotonic() + timeout
+        right_since: float | None = None
+        while True:
+            now, faults = time.monotonic(), self.wrong()
+            right_since = None if faults else right_since or now
+            if right_since is not None and now - right_since >= QUIET:
+                return []
+            if now > deadline:
+                return faults
+            await asyncio.sleep(LOOK)
+
+    async def until_right(self, timeout: float = 20.0) -> None:
+        faults = await self.righted(timeout)
+        assert not faults, "\n".join(faults)
+
+    def plant_cni(self, node: WorldNode) -> Interface:
+        """What the VPC CNI has on a node, at index 1."""
+        planted = self.ec2.vpc_cni_interface(self.ec2.instance(node.instance_id), 1)
+        self.foreign.append(planted)
+        return planted
+
+    def plant_look_alike(self, nodeeni: str, node: str, uid: str) -> None:
+        """Another cluster's interface, which has all our tags but its own cluster."""
+        own = {"NodeENI": nodeeni, "Node": node, "kubernetes.io/cluster/managed-by": "nodeeni-controller"}
+        others = {
+            "nodeeni.networking.k8s.aws/cluster": "another",
+            "nodeeni.networking.k8s.aws/uid": uid,
+        }
+        subnet = self.world.subnets["a"]
+        self.foreign += [
+            self.ec2.plant_interface(subnet, tags=own),
+            self.ec2.plant_interface(subnet, tags={**own, **others}),
+        ]
+
+    def _plant_foreign(self) -> list[Interface]:
+        subnet = self.world.subnets["a"]
+        return [self.ec2.plant_interface(subnet, tags={"Name": f"nodeeni-{NAME}-node", "NodeENI": NAME})]
+
+    def _went_with_its_instance(self, interface: Interface) -> bool:
+        attachment = interface.attachment
+        return attachment is not None and self.ec2.instance(attachment.instance_id).state != "running"
+
+    def left(self) -> list[Interface]:
+        return ours_in(self.world)
+
+
+@asynccontextmanager
+async def situated(
+    zygote: Zygote, directory: Path, *, mutant: str = "", settings: EC2Settings | None = None
+) -> AsyncIterator[Situation]:
+    async with World(settings or quick_settings()) as world:
+        yield Situation(world, zygote, directory, mutant)
