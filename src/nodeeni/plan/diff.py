@@ -28,6 +28,7 @@ from nodeeni.plan.actions import (
     Delete,
     Detach,
     SetDeleteOnTermination,
+    SetTags,
 )
 from nodeeni.plan.adopting import candidates, fitting, left_alone, take_over
 from nodeeni.plan.corrections import corrections
