@@ -48,10 +48,14 @@ generate: $(VENV)/.dev ## Write the generated files (CRDs)
 render: $(VENV)/.dev ## Write what is derived from the chart (schema, deploy/*.yaml; needs helm)
 	@$(BIN)/python hack/render.py
 
+image-check: ## Do what the Dockerfile does, without an engine (root, Debian 12)
+	@hack/image/check.sh
+
 requirements: $(VENV)/.dev ## Pin the dependencies anew, with hashes
-	@for spec in "run --extra sandbox" "dev --extra sandbox --group dev" "aws --group aws"; do set -- $$spec; name=$$1; shift; \
+	@for spec in "run --extra sandbox" "image -c requirements/run.txt" "dev --extra sandbox --group dev" \
+	  "aws --group aws" "build --group build"; do set -- $$spec; name=$$1; shift; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    $$(test $$name = aws || echo pyproject.toml) "$$@" -o requirements/$$name.txt; done
+	    $$(case $$name in aws|build) ;; *) echo pyproject.toml;; esac) "$$@" -o requirements/$$name.txt; done
 
 clean: ## Remove the environments and caches
 	@rm -rf $(VENV) .venv-aws .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
