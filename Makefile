@@ -6,7 +6,7 @@ AWSBIN := .venv-aws/bin
 PIP    := pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify requirements clean
+.PHONY: help demo test apitest verify requirements clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,15 @@ demo: $(VENV)/.run ## Try it in a minute: no AWS, no cluster
 
 test: $(VENV)/.dev .venv-aws/.done ## Run the test suite
 	@PATH="$(CURDIR)/$(AWSBIN):$$PATH" $(BIN)/pytest -n 4
+
+# Those that meet an API server. Each worker starts one of its own (300 MB).
+APITESTS := tests/contract tests/api tests/sandbox/kube tests/controller
+
+apitest: $(VENV)/.dev ## Run the tests against a real kube-apiserver (built once: 5 minutes)
+	@PATH="$${KUBEBUILDER_ASSETS:+$$KUBEBUILDER_ASSETS:}$$PATH" command -v etcd >/dev/null \
+	  || { echo "apitest: there is no etcd: apt-get install etcd-server, or set KUBEBUILDER_ASSETS"; exit 1; }
+	@server=$$(hack/apiserver/build.sh) && PATH="$${KUBEBUILDER_ASSETS:+$$KUBEBUILDER_ASSETS:}$$PATH" NODEENI_APISERVER="$$server" \
+	  NODEENI_RECORD="$(RECORD)" $(BIN)/pytest -n 2 $(APITESTS)
 
 verify: $(VENV)/.dev ## Lint, types, import order, generated files
 	$(BIN)/ruff format --check .

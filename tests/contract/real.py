@@ -3,8 +3,9 @@
 import base64
 import ssl
 import time
+import weakref
 from collections import Counter
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -46,8 +47,7 @@ class RealKube:
         self.host = "127.0.0.1"
         self._server: RealServer = the_server()
         self._wire = Wire(self._server.port)
-        self._connection: HTTPSConnection | None = None
-        self._others: list[Wire] = []
+        self._direct = _Direct(self.host, self._server.port, self.tls)
         self._audited = 0
         self._counted: Counter[tuple[str, str]] = Counter()
         self.store = _Store(self)
@@ -101,8 +101,7 @@ class RealKube:
 
     async def stop(self) -> None:
         await self._wire.close()
-        if self._connection is not None:
-            self._connection.close()
+        self._direct.close()
 
     @property
     def requests(self) -> Counter[tuple[str, str]]:
@@ -177,25 +176,18 @@ class RealKube:
         return body.get("kind") == "Status" or "deletionTimestamp" not in body["metadata"]
 
     def call(
-        self, method: str, path: str, body: Any = None, content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        content_type: str = "application/json",
+        *,
+        token: str = "",
     ) -> tuple[int, Any]:
-        """One request as the tests' own administrator, which the audit log leaves out."""
-        headers = {"Authorization": f"Bearer {self._server.admin}", "Content-Type": content_type}
+        """One request, by default as the tests' own administrator, whom the audit log leaves out."""
+        headers = {"Authorization": f"Bearer {token or self._server.admin}", "Content-Type": content_type}
         data = None if body is None else msgspec.json.encode(body)
-        for attempt in (1, 2):
-            if self._connection is None:
-                self._connection = HTTPSConnection(self.host, self._server.port, context=self.tls, timeout=30)
-            try:
-                self._connection.request(method, path, data, headers)
-                response = self._connection.getresponse()
-                content = response.read()
-                return response.status, msgspec.json.decode(content) if content[:1] == b"{" else content
-            except (ConnectionError, OSError):  # the server closes idle connections
-                self._connection.close()
-                self._connection = None
-                if attempt == 2:
-                    raise
-        raise AssertionError
+        return self._direct.ask(method, path, data, headers)
 
     def path(self, group: str, plural: str, name: str = "", namespace: str = "") -> str:
         version = "v1alpha1" if group == GROUP else BUILTIN_VERSION
@@ -236,7 +228,7 @@ class RealKube:
 
         def served() -> bool:
             _, there = self.call("GET", crd)
-            conditions = {c["type"]: c["status"] for c in there.get("status", {}).get("conditions", [])}
+            conditions = {c["type"]: c["status"] for c in there.get("status", {}).get("conditions") or []}
             return conditions.get("Established") == "True" and self.call("GET", path)[0] == 200
 
         _wait(served)
@@ -267,6 +259,30 @@ class RealKube:
                 self.call("PATCH", one, {"metadata": {"finalizers": None}}, MERGE_PATCH)
         self.call("DELETE", path)
         _wait(lambda: self.call("GET", path)[0] == 404 and self.call("GET", collection)[0] == 404)
+
+
+class _Direct:
+    """A connection of the tests' own that stays open."""
+
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext) -> None:
+        self._connection = HTTPSConnection(host, port, context=tls, timeout=30)
+        weakref.finalize(self, self._connection.close)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def ask(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, Any]:
+        try:
+            return self._once(method, path, data, headers)
+        except (HTTPException, OSError):  # the server has closed it: it opens anew
+            self._connection.close()
+            return self._once(method, path, data, headers)
+
+    def _once(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, Any]:
+        self._connection.request(method, path, data, headers)
+        response = self._connection.getresponse()
+        content = response.read()
+        return response.status, msgspec.json.decode(content) if content[:1] == b"{" else content
 
 
 class _Store:

@@ -86,7 +86,7 @@ async def test_other_writes_take_ownership_and_make_conflicts(widgets: KubeServe
     assert owned(patched.body)["me"] == {"f:spec": {"f:selector": {"f:a": {}}, "f:part": {}}}
     refused = await client.apply(ONE, stated(selector={"a": "b"}, part="part-1", size=3), "me")
     assert refused.code == 409
-    assert 'conflict with "patcher" using example.com/v1 at ' in refused.body["message"]
+    assert 'conflict with "patcher" using example.com/v1: ' in refused.body["message"]
 
 
 async def test_status_has_its_own_owners(widgets: KubeServer, client: Client) -> None:

@@ -36,6 +36,9 @@ def incoming(target: Target, obj: Any) -> Object:
             f"the API version in the data ({version}) does not match the expected API version "
             f"({resource.api_version})"
         )
+    if kind != resource.kind and resource.custom:
+        cause = invalid_value("kind", kind, f"must be {resource.kind}")
+        raise invalid(kind, resource.group, obj["metadata"].get("name", ""), [cause])
     if kind != resource.kind:
         raise bad_request(
             f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
@@ -59,11 +62,17 @@ def incoming(target: Target, obj: Any) -> Object:
 
 
 def settled(resource: Resource, obj: Object, old: Object | None, options: Options) -> Object:
-    """The object pruned and defaulted; unknown fields are refused (ApiError 400) or warned of as asked."""
+    """The object pruned and defaulted; unknown fields are refused or warned of as asked.
+
+    A refusal is an ApiError 400; of a patch, 422.
+    """
     unknown: list[str] = []
     settled: Object = schema.settle(resource.schema, obj, ABSENT if old is None else old, "", unknown)
     if unknown and options.field_validation == "Strict":
         listed = ", ".join(f'unknown field "{path}"' for path in unknown)
+        if options.by_patch:
+            cause = invalid_value("patch", settled, f"strict decoding error: {listed}")
+            raise invalid("", "", "", [cause])
         raise bad_request(
             f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
             f"strict decoding error: {listed}"
@@ -80,9 +89,10 @@ def check(resource: Resource, rules: cel.Rules | None, obj: Object, old: Object 
     without = {k: v for k, v in obj.items() if k != "metadata"}
     if old is not None:
         before = {k: v for k, v in old.items() if k != "metadata"}
+    causes.extend(kinds.faults(resource, obj))
     causes.extend(schema.validate(resource.schema, without, before, ""))
     if rules is not None and any(cause.reason in _BLOCKING for cause in causes):
-        causes.append(invalid_value("<nil>", "null", _NOT_CHECKED))
+        causes.append(invalid_value("<nil>", None, _NOT_CHECKED))
     elif rules is not None:
         causes.extend(cel.check(rules, resource.schema, obj, ABSENT if old is None else old, ""))
     if resource.plural == "customresourcedefinitions":

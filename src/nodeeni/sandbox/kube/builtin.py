@@ -5,6 +5,7 @@ they come: what a kubelet or a controller would check or fill in is not this ser
 from collections.abc import Iterator
 
 from nodeeni.sandbox.kube.resources import ALL_VERBS, Column, Resource
+from nodeeni.sandbox.kube.schema import STRUCT
 from nodeeni.sandbox.kube.status import Object
 
 
@@ -25,7 +26,7 @@ def _set() -> Object:
 
 
 def _open(**properties: Object) -> Object:
-    result: Object = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    result: Object = {"type": "object", "x-kubernetes-preserve-unknown-fields": True, STRUCT: True}
     if properties:
         result["properties"] = properties
     return result
@@ -77,12 +78,25 @@ def _kind(description: str, **properties: Object) -> Object:
     return {"type": "object", "description": description, "properties": {**common, **properties}}
 
 
-_NAME = Column("Name", "string", ".metadata.name", format="name")
+NAME_COLUMN = Column(
+    "Name",
+    "string",
+    ".metadata.name",
+    description="Name must be unique within a namespace. Is required when creating resources, although some "
+    "resources may allow a client to request the generation of an appropriate name automatically. Name is "
+    "primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: "
+    "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names",
+    format="name",
+)
 _AGE = Column("Age", "date", ".metadata.creationTimestamp")
 
 
-def _event_schema(**renamed: Object) -> Object:
-    return {**_kind("Event is a report of an event somewhere in the cluster."), **_open(**renamed)}
+def _event_schema() -> Object:
+    """The core form, in which events are stored."""
+    about = {**_open(), "x-kubernetes-map-type": "atomic"}
+    common = _kind("Event is a report of an event somewhere in the cluster.")
+    fields = {**common["properties"], "involvedObject": about, "source": _open()}
+    return {**_open(), **common, "properties": fields}
 
 
 def _core() -> Iterator[Resource]:
@@ -100,7 +114,7 @@ def _core() -> Iterator[Resource]:
             spec=_open(finalizers={"type": "array", "items": _STRING}),
             status=_open(conditions=_map_list("type")),
         ),
-        columns=(_NAME, Column("Status", "string", ".status.phase"), _AGE),
+        columns=(NAME_COLUMN, Column("Status", "string", ".status.phase"), _AGE),
         verbs=tuple(verb for verb in ALL_VERBS if verb != "deletecollection"),
     )
     yield Resource(
@@ -122,7 +136,7 @@ def _core() -> Iterator[Resource]:
             ),
         ),
         columns=(
-            _NAME,
+            NAME_COLUMN,
             Column("Status", "string", "@node-status"),
             Column("Roles", "string", "@node-roles"),
             _AGE,
@@ -143,7 +157,7 @@ def _core() -> Iterator[Resource]:
         status=True,
         schema=_kind("Pod is a collection of containers.", spec=_POD_SPEC, status=_CONDITIONS),
         columns=(
-            _NAME,
+            NAME_COLUMN,
             Column("Ready", "string", "@pod-ready"),
             Column("Status", "string", ".status.phase"),
             Column("Restarts", "integer", "@pod-restarts"),
@@ -165,7 +179,7 @@ def _core() -> Iterator[Resource]:
             binaryData=_STRINGS,
             immutable={"type": "boolean"},
         ),
-        columns=(_NAME, Column("Data", "string", "@data-count"), _AGE),
+        columns=(NAME_COLUMN, Column("Data", "string", "@data-count"), _AGE),
     )
     yield Resource(
         "",
@@ -180,7 +194,12 @@ def _core() -> Iterator[Resource]:
             type=_STRING,
             immutable={"type": "boolean"},
         ),
-        columns=(_NAME, Column("Type", "string", ".type"), Column("Data", "string", "@data-count"), _AGE),
+        columns=(
+            NAME_COLUMN,
+            Column("Type", "string", ".type"),
+            Column("Data", "string", "@data-count"),
+            _AGE,
+        ),
     )
     yield Resource(
         "",
@@ -195,7 +214,7 @@ def _core() -> Iterator[Resource]:
             imagePullSecrets={"type": "array", "items": _open()},
             automountServiceAccountToken={"type": "boolean"},
         ),
-        columns=(_NAME, Column("Secrets", "string", "@secrets-count"), _AGE),
+        columns=(NAME_COLUMN, Column("Secrets", "string", "@secrets-count"), _AGE),
     )
     yield Resource(
         "",
@@ -212,7 +231,7 @@ def _core() -> Iterator[Resource]:
             status=_CONDITIONS,
         ),
         columns=(
-            _NAME,
+            NAME_COLUMN,
             Column("Type", "string", ".spec.type"),
             Column("Cluster-IP", "string", ".spec.clusterIP"),
             _AGE,
@@ -266,7 +285,7 @@ def _workloads() -> Iterator[Resource]:
                 spec=_open(template=_TEMPLATE),
                 status=_CONDITIONS,
             ),
-            columns=(_NAME, Column("Ready", "string", ready), _AGE),
+            columns=(NAME_COLUMN, Column("Ready", "string", ready), _AGE),
         )
 
 
@@ -290,7 +309,7 @@ def _rbac() -> Iterator[Resource]:
             kind.lower(),
             namespaced=namespaced,
             schema=schema,
-            columns=(_NAME, Column("Created At", "date", ".metadata.creationTimestamp")),
+            columns=(NAME_COLUMN, Column("Created At", "date", ".metadata.creationTimestamp")),
         )
 
 
@@ -304,7 +323,7 @@ def _others() -> Iterator[Resource]:
         unconditional_update=False,
         create_on_update=True,
         schema=_kind("Lease defines a lease concept.", spec=_open()),
-        columns=(_NAME, Column("Holder", "string", ".spec.holderIdentity"), _AGE),
+        columns=(NAME_COLUMN, Column("Holder", "string", ".spec.holderIdentity"), _AGE),
     )
     yield Resource(
         "apiextensions.k8s.io",
@@ -323,7 +342,7 @@ def _others() -> Iterator[Resource]:
             spec=_open(versions=_map_list("name")),
             status=_CONDITIONS,
         ),
-        columns=(_NAME, Column("Created At", "date", ".metadata.creationTimestamp")),
+        columns=(NAME_COLUMN, Column("Created At", "date", ".metadata.creationTimestamp")),
     )
 
 

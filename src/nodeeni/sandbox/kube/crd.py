@@ -7,7 +7,7 @@ schema, rules that compile. So a manifest that this server takes is one that a c
 from collections.abc import Iterator
 from typing import Any
 
-from nodeeni.sandbox.kube.builtin import OBJECT_META
+from nodeeni.sandbox.kube.builtin import NAME_COLUMN, OBJECT_META
 from nodeeni.sandbox.kube.cel import Rules, compile_rules
 from nodeeni.sandbox.kube.resources import Column, Resource
 from nodeeni.sandbox.kube.schema import INT_OR_STRING, PRESERVE, child
@@ -196,7 +196,7 @@ def _with_metadata(schema: Object) -> Object:
 
 
 def _columns(version: Object) -> Iterator[Column]:
-    yield Column("Name", "string", ".metadata.name", format="name")
+    yield NAME_COLUMN
     given: list[dict[str, Any]] = version.get("additionalPrinterColumns") or [
         {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
     ]
@@ -206,7 +206,8 @@ def _columns(version: Object) -> Iterator[Column]:
             column["type"],
             column["jsonPath"],
             column.get("priority", 0),
-            column.get("description", ""),
+            column.get("description")
+            or f"Custom resource definition column (in JSONPath format): {column['jsonPath']}",
             column.get("format", ""),
         )
 

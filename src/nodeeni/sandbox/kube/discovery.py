@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from nodeeni.sandbox.kube.resources import Registry, Resource
 from nodeeni.sandbox.kube.status import Object
 
+_CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
@@ -49,7 +50,7 @@ def resource_list(resources: Iterable[Resource], group_version: str) -> Object:
             "singularName": resource.singular,
             "namespaced": resource.namespaced,
             "kind": resource.kind,
-            "verbs": list(resource.verbs),
+            "verbs": list(_CUSTOM_VERBS if resource.custom else resource.verbs),
         }
         if resource.short_names:
             entry["shortNames"] = list(resource.short_names)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from nodeeni.sandbox.kube.schema import ABSENT, item_key, map_keys, property_schema
+from nodeeni.sandbox.kube.schema import ABSENT, STRUCT, item_key, map_keys, property_schema
 from nodeeni.sandbox.kube.status import Object
 
 FieldPath = tuple[str, ...]
@@ -47,8 +47,8 @@ def key_element(item: Object, keys: list[str], items: Object) -> str:
 
 
 def leaves(schema: Object, value: Any, path: FieldPath = (), *, dots: bool = False) -> FieldSet:
-    """Every path that a manager who wrote this value owns. `dots` adds the objects on the way, which is
-    how a write that is not an apply records an object that it created."""
+    """Every path that a manager who wrote this value owns. `dots` adds the maps and lists on the way, which
+    is how a write that is not an apply records one that it created."""
     found: FieldSet = set()
     _collect(schema, value, path, dots, found)
     return found
@@ -59,7 +59,7 @@ def _collect(schema: Object, value: Any, path: FieldPath, dots: bool, found: Fie
         if path:
             found.add(path)
         return
-    if path and (not value or path[-1][:2] in ("k:", "v:") or (dots and isinstance(value, dict))):
+    if path and (not value or path[-1][:2] in ("k:", "v:") or (dots and not schema.get(STRUCT))):
         found.add(path)
     for element, below, held in parts(schema, value):
         here = (*path, element)

@@ -57,6 +57,8 @@ class Api:
         try:
             return await self._route(request)
         except ApiError as error:
+            if error.plain:
+                return web.Response(text=error.message, status=error.code)
             return _json(msgspec.json.encode(error.status()), error.code, error.headers)
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -229,7 +231,7 @@ class Api:
         return _json(reads.list_body(found, asked.resource, reads.Form.PLAIN, "Object"))
 
     def _options(self, request: web.BaseRequest) -> Options:
-        return write_options(dict(request.query), request.headers.get("User-Agent", ""))
+        return write_options(dict(request.query), request.headers.get("User-Agent", ""), request.method)
 
     def _written(
         self, request: web.BaseRequest, asked: ApiRequest, obj: Object, options: Options, code: int

@@ -1,9 +1,10 @@
-"""What single built-in kinds need beyond plain storage: defaults at creation, and the two forms of events."""
+"""What single built-in kinds need beyond plain storage: defaults at creation, checks, two forms of events."""
 
 import base64
+from collections.abc import Iterator
 
 from nodeeni.sandbox.kube.resources import Resource
-from nodeeni.sandbox.kube.status import Object
+from nodeeni.sandbox.kube.status import Cause, Object, invalid_value
 
 
 def prepared(resource: Resource, obj: Object) -> Object:
@@ -25,10 +26,22 @@ def prepared(resource: Resource, obj: Object) -> Object:
             return {"spec": {}, "status": {}, **obj}
         case "", "secrets":
             return _secret(obj)
+        case (("" | "events.k8s.io"), "events"):
+            return {"eventTime": None, **obj}
+        case "apiextensions.k8s.io", "customresourcedefinitions":
+            return {**obj, "spec": {"conversion": {"strategy": "None"}, **(obj.get("spec") or {})}}
         case _ if resource.status and resource.custom:
             return {k: v for k, v in obj.items() if k != "status"}
         case _:
             return obj
+
+
+def faults(resource: Resource, obj: Object) -> Iterator[Cause]:
+    """What the API server's own validation of the kind finds, as far as our programs could meet it."""
+    if resource.plural == "leases":
+        seconds = (obj.get("spec") or {}).get("leaseDurationSeconds")
+        if seconds is not None and seconds <= 0:
+            yield invalid_value("spec.leaseDurationSeconds", seconds, "must be greater than 0")
 
 
 def _secret(obj: Object) -> Object:

@@ -140,7 +140,7 @@ def apply(
     conflicts = {m: o.fields & changed & stated for m, o in others.items()}
     conflicts = {m: fields for m, fields in conflicts.items() if fields}
     if conflicts and not force and not set().union(*conflicts.values()) <= _allowed(schema, live, manager):
-        raise _conflict({m: sorted(fields) for m, fields in conflicts.items()}, others)
+        raise _conflict({m: sorted(fields) for m, fields in conflicts.items()})
     result: Owners = {
         m: replace(o, fields=o.fields - conflicts[m]) if m in conflicts else o for m, o in others.items()
     }
@@ -177,15 +177,13 @@ def _allowed(schema: Object, live: Object | None, manager: Manager) -> FieldSet:
     return fieldsets.leaves(schema, applied) - changed
 
 
-def _conflict(conflicts: dict[Manager, list[FieldPath]], others: Owners) -> Exception:
+def _conflict(conflicts: dict[Manager, list[FieldPath]]) -> Exception:
     def named(manager: Manager) -> str:
         text = f'"{manager.name}"'
         if manager.subresource:
             text += f' with subresource "{manager.subresource}"'
         if manager.operation == "Update":
             text += f" using {manager.api_version}"
-            if others[manager].time:
-                text += f" at {others[manager].time}"
         return text
 
     causes = [

@@ -31,6 +31,12 @@ _LABEL_WORDS = (
     "start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used "
     "for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 )
+_NAME_WORDS = (
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
+    "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+)
+_OPTIONAL_PREFIX = " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
 # Suffix of generateName: the API server's alphabet, without vowels and look-alikes.
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
@@ -101,6 +107,8 @@ def check(resource: Resource, metadata: Object, old: Object | None) -> Iterator[
         for field in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(field):
                 yield invalid_value(f"metadata.ownerReferences[{index}].{field}", "", "must not be empty")
+    for name in metadata.get("finalizers") or ():
+        yield from _qualified_faults("metadata.finalizers", name)
     if old is not None and old.get("deletionTimestamp"):
         added = set(metadata.get("finalizers") or ()) - set(old.get("finalizers") or ())
         if added:
@@ -120,15 +128,23 @@ def _check_labels(labels: dict[str, str]) -> Iterator[Cause]:
 @lru_cache(maxsize=10_000)
 def _label_faults(key: str, value: str) -> tuple[Cause, ...]:
     """Cached, since the nodes of a cluster carry much the same labels."""
-    faults = []
-    prefix, slash, name = key.rpartition("/")
-    if len(name) > 63 or not _QUALIFIED.match(name) or (slash and not _SUBDOMAIN.match(prefix)):
-        faults.append(
-            invalid_value("metadata.labels", key, "name part must consist of alphanumeric characters")
-        )
+    faults = list(_qualified_faults("metadata.labels", key))
     if len(value) > 63 or not _VALUE.match(value):
         faults.append(invalid_value("metadata.labels", value, _LABEL_WORDS))
     return tuple(faults)
+
+
+def _qualified_faults(field: str, key: str) -> Iterator[Cause]:
+    """What is wrong with a name that may have a DNS subdomain and a slash before it."""
+    prefix, slash, name = key.partition("/")
+    if "/" in name:
+        yield invalid_value(field, key, f"a qualified name {_NAME_WORDS}{_OPTIONAL_PREFIX}")
+        return
+    name = name if slash else prefix
+    if slash and not _SUBDOMAIN.match(prefix):
+        yield invalid_value(field, key, f"prefix part {_SUBDOMAIN_WORDS}")
+    if len(name) > 63 or not _QUALIFIED.match(name):
+        yield invalid_value(field, key, f"name part {_NAME_WORDS}")
 
 
 _STRING_FIELDS = ("name", "namespace", "generateName", "uid", "resourceVersion")

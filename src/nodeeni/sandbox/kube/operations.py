@@ -47,7 +47,7 @@ class Operations:
         """`target.key` has the namespace; the name comes from the object."""
         obj = admission.incoming(target, obj)
         if obj["metadata"].get("resourceVersion"):
-            raise bad_request("resourceVersion should not be set on objects to be created")
+            raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
         return self._create(replace(target, key=(target.key[0], "")), obj, options, owners=None)
 
     def _create(self, target: Target, obj: Object, options: Options, owners: Owners | None) -> Written:
@@ -82,9 +82,13 @@ class Operations:
             if resource.create_on_update and not target.subresource:
                 return self._create(target, obj, options, owners=None)
             raise self._missing(target)
+        uid = obj["metadata"].get("uid")
+        if uid and uid != entry.obj["metadata"]["uid"]:
+            why = _other_uid(uid, entry.obj["metadata"]["uid"])
+            raise conflict(resource.plural, resource.group, name, why)
         if not obj["metadata"].get("resourceVersion") and not resource.unconditional_update:
             cause = invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
-            raise invalid(resource.kind, resource.group, name, [cause])
+            raise invalid(resource.plural, resource.group, name, [cause])
         return Written(self._replace(target, entry, obj, options))
 
     def patch(self, target: Target, content_type: str, body: Any, options: Options) -> Written:
@@ -92,16 +96,16 @@ class Operations:
         if content_type == patches.APPLY_PATCH:
             return self._apply(target, body, options)
         resource = target.resource
+        if content_type not in accepted_patches(resource):
+            raise unsupported_media_type(accepted_patches(resource))
         entry = self.get(target)
         live = kinds.served_form(resource, entry.obj)
         if content_type == patches.MERGE_PATCH:
             changed = patches.merge_patch(live, body)
         elif content_type == patches.JSON_PATCH:
             changed = patches.json_patch(live, body)
-        elif content_type == patches.STRATEGIC_PATCH and not resource.custom:
-            changed = patches.strategic_patch(resource.schema, live, body)
         else:
-            raise unsupported_media_type(accepted_patches(resource))
+            changed = patches.strategic_patch(resource.schema, live, body)
         changed = admission.incoming(target, changed)
         if changed["metadata"].get("name") != target.key[1]:
             raise _other_name(changed["metadata"].get("name", ""), target.key[1])
@@ -123,7 +127,7 @@ class Operations:
             listed = ", ".join(f".{path}: field not declared in schema" for path in unknown)
             which = f"{target.key[0]}/{name}; {resource.api_version}, Kind={resource.kind}"
             message = f"failed to create typed patch object ({which}): {listed}"
-            raise ApiError(500, "InternalError", message)
+            raise ApiError(500, "", message)
         entry = self.store.get(target.storage, target.key)
         me = Manager(options.manager, "Apply", resource.api_version, target.subresource)
         now = metadata.timestamp()
@@ -155,8 +159,8 @@ class Operations:
             raise conflict(resource.plural, resource.group, target.key[1])
         uid = obj["metadata"].get("uid")
         if uid and uid != old["metadata"]["uid"]:
-            why = _other_uid(uid, old["metadata"]["uid"])
-            raise conflict(resource.plural, resource.group, target.key[1], why)
+            cause = invalid_value("metadata.uid", uid, "field is immutable")
+            raise invalid(resource.kind, resource.group, target.key[1], [cause])
         obj = _scoped(target, old, obj)
         obj = {**obj, "metadata": metadata.carried(old["metadata"], obj["metadata"])}
         obj = admission.settled(resource, obj, old, options)
@@ -227,15 +231,19 @@ class Operations:
     def _check_preconditions(self, target: Target, entry: Entry, deletion: Deletion) -> None:
         resource, name = target.resource, target.key[1]
         uid = entry.obj["metadata"]["uid"]
+        called = resource.kind if resource.custom else resource.plural
         if deletion.uid is not None and deletion.uid != uid:
-            why = _other_uid(deletion.uid, uid)
-            raise conflict(resource.plural, resource.group, name, why)
+            why = (
+                f"the UID in the precondition ({deletion.uid}) does not match the UID in record ({uid}). "
+                "The object might have been deleted and then recreated"
+            )
+            raise conflict(called, resource.group, name, why)
         if deletion.resource_version is not None and deletion.resource_version != str(entry.revision):
             why = (
-                f"Precondition failed: ResourceVersion in precondition: {deletion.resource_version}, "
-                f"ResourceVersion in object meta: {entry.revision}"
+                f"the ResourceVersion in the precondition ({deletion.resource_version}) does not match the "
+                f"ResourceVersion in record ({entry.revision}). The object might have been modified"
             )
-            raise conflict(resource.plural, resource.group, name, why)
+            raise conflict(called, resource.group, name, why)
 
     def _rules(self, resource: Resource) -> cel.Rules | None:
         return self.rules.get((resource.group, resource.version, resource.plural))

@@ -110,9 +110,8 @@ def _insert(parent: Any, name: str, value: Any) -> None:
 
 
 def _replace(parent: Any, name: str, value: Any) -> None:
+    """As the API server's library has it: a field that is not there is added."""
     if isinstance(parent, dict):
-        if name not in parent:
-            raise KeyError(name)
         parent[name] = value
     else:
         parent[int(name)] = value

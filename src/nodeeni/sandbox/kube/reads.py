@@ -11,7 +11,15 @@ import msgspec
 from nodeeni.sandbox.kube import kinds, table
 from nodeeni.sandbox.kube.resources import Resource
 from nodeeni.sandbox.kube.selectors import Matcher, everything, field_selector, label_selector
-from nodeeni.sandbox.kube.status import ApiError, Object, bad_request, expired, version_too_large
+from nodeeni.sandbox.kube.status import (
+    ApiError,
+    Object,
+    bad_request,
+    expired,
+    forbidden_value,
+    invalid,
+    version_too_large,
+)
 from nodeeni.sandbox.kube.storage import Entry, Key, Store
 
 
@@ -85,6 +93,10 @@ def page(store: Store, chosen: Selection, query: dict[str, str]) -> Page:
     collection = store.collection(chosen.resource.stored_in)
     limit = _number(query, "limit")
     token = query.get("continue", "")
+    if query.get("resourceVersionMatch") and not query.get("resourceVersion"):
+        raise options_invalid("resourceVersionMatch is forbidden unless resourceVersion is provided")
+    if query.get("resourceVersion") == "0":
+        limit = 0  # served whole from the watch cache
     revision, after = store.revision, None
     if token:
         revision, after = _decode(token)
@@ -116,6 +128,10 @@ def page(store: Store, chosen: Selection, query: dict[str, str]) -> Page:
     return Page([entries[key] for key in kept], revision, _encode(revision, kept[-1]), remaining)
 
 
+def options_invalid(why: str) -> ApiError:
+    return invalid("ListOptions", "meta.k8s.io", "", [forbidden_value("resourceVersionMatch", why)])
+
+
 def _number(query: dict[str, str], name: str) -> int:
     text = query.get(name, "")
     if not text:
@@ -140,6 +156,8 @@ def _decode(token: str) -> tuple[int, Key]:
 
 def list_body(found: Page, resource: Resource, form: Form, include: str) -> bytes:
     metadata: Object = {"resourceVersion": str(found.revision)}
+    if resource.custom and form is Form.PLAIN:
+        metadata["continue"] = ""
     if found.token:
         metadata["continue"] = found.token
         if found.remaining is not None:

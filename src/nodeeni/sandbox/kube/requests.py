@@ -52,9 +52,9 @@ def parse(method: str, segments: list[str], query: dict[str, str], registry: Reg
         if verb == "list" and query.get("watch") in ("true", "1"):
             verb = "watch"
     if verb is None or verb not in resource.verbs or (target.subresource and verb == "delete"):
-        raise method_not_allowed(resource.plural, resource.group)
+        raise method_not_allowed()
     if verb == "create" and resource.namespaced and not target.key[0]:
-        raise method_not_allowed(resource.plural, resource.group)
+        raise method_not_allowed()
     return ApiRequest(verb, target)
 
 
@@ -79,20 +79,25 @@ def _target(segments: list[str], registry: Registry) -> Target:
     return Target(resource, (namespace, name), subresource)
 
 
-def write_options(query: dict[str, str], user_agent: str) -> Options:
+_OPTIONS = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions"}
+
+
+def write_options(query: dict[str, str], user_agent: str, method: str) -> Options:
+    kind = _OPTIONS.get(method, "DeleteOptions")
     dry = query.get("dryRun", "")
     if dry not in ("", "All"):
-        cause = not_supported("dryRun", dry, ("All",))
-        raise invalid("PatchOptions", "meta.k8s.io", "", [cause])
+        cause = not_supported("dryRun", [dry], ("All",))
+        raise invalid(kind, "meta.k8s.io", "", [cause])
     validation = query.get("fieldValidation") or "Warn"
     if validation not in ("Strict", "Warn", "Ignore"):
-        cause = not_supported("fieldValidation", validation, ("Ignore", "Strict", "Warn"))
-        raise invalid("PatchOptions", "meta.k8s.io", "", [cause])
+        cause = not_supported("fieldValidation", validation, ("", "Ignore", "Strict", "Warn"))
+        raise invalid(kind, "meta.k8s.io", "", [cause])
     return Options(
         manager=query.get("fieldManager") or user_agent.split("/")[0] or "unknown",
         dry_run=dry == "All",
         force=query.get("force") in ("true", "1"),
         field_validation=validation,
+        by_patch=method == "PATCH",
     )
 
 
@@ -133,5 +138,7 @@ def deletion(body: bytes, query: dict[str, str]) -> tuple[Deletion, bool]:
     if given.get("orphanDependents") or query.get("orphanDependents") == "true":
         propagation = "Orphan"
     if propagation not in ("Background", "Foreground", "Orphan"):
-        raise bad_request(f'propagationPolicy: Unsupported value: "{propagation}"')
+        supported = ("Foreground", "Background", "Orphan", "nil")
+        cause = not_supported("propagationPolicy", propagation, supported)
+        raise invalid("DeleteOptions", "meta.k8s.io", "", [cause])
     return Deletion(before.get("uid"), before.get("resourceVersion"), propagation), bool(given.get("dryRun"))

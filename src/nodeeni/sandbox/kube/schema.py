@@ -26,6 +26,7 @@ from nodeeni.sandbox.kube.status import (
 ABSENT: Any = object()  # no value at all, as against null
 PRESERVE = "x-kubernetes-preserve-unknown-fields"
 INT_OR_STRING = "x-kubernetes-int-or-string"
+STRUCT = "x-nodeeni-struct"  # of built-in types: a Go struct, which is never owned as such
 
 
 def child(path: str, name: str) -> str:
@@ -116,8 +117,8 @@ def _settle_object(
         if field is None and not free:
             unknown.append(child(path, name))
             continue
-        if held is None and field and "default" in field and not field.get("nullable"):
-            continue
+        if held is None and field and "type" in field and not field.get("nullable"):
+            continue  # as if it were not there
         result[name] = settle(
             field or {}, held, known_old.get(name, ABSENT), child(path, name), unknown, free=field is None
         )
@@ -194,10 +195,10 @@ def _validate_string(schema: Object, value: str, path: str) -> Iterator[Cause]:
         yield too_long(path, longest)
     if shortest is not None and len(value) < shortest:
         yield invalid_value(path, value, f"{path} in body should be at least {shortest} chars long")
-    if pattern is not None and not _pattern(pattern).search(value):
+    elif pattern is not None and not _pattern(pattern).search(value):
         yield invalid_value(path, value, f"{path} in body should match '{pattern}'")
     if schema.get("format") == "date-time" and not _is_date_time(value):
-        yield invalid_value(path, value, f'{path} in body must be of type date-time: "{value}"')
+        yield type_invalid(path, value, f'{path} in body must be of type date-time: "{value}"')
 
 
 def _is_date_time(value: str) -> bool:

@@ -34,6 +34,8 @@ class ApiError(Exception):
         message: str,
         details: Object | None = None,
         headers: dict[str, str] | None = None,
+        *,
+        plain: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -41,6 +43,7 @@ class ApiError(Exception):
         self.message = message
         self.details = details
         self.headers = headers or {}
+        self.plain = plain  # the message alone is the body
 
     def status(self) -> Object:
         body: Object = {
@@ -49,9 +52,10 @@ class ApiError(Exception):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
-        if self.details:
+        if self.reason:
+            body["reason"] = self.reason
+        if self.details is not None:
             body["details"] = self.details
         body["code"] = self.code
         return body
@@ -83,7 +87,8 @@ def not_found(plural: str, group: str, name: str) -> ApiError:
 
 
 def no_such_path() -> ApiError:
-    return ApiError(404, "NotFound", "the server could not find the requested resource", {})
+    """Of a group, version or resource that is not served: the server's answer is plain text."""
+    return ApiError(404, "", "404 page not found\n", plain=True)
 
 
 def already_exists(plural: str, group: str, name: str) -> ApiError:
@@ -123,9 +128,9 @@ def forbidden(plural: str, group: str, name: str, why: str, causes: Iterable[Cau
     return ApiError(403, "Forbidden", message, details(name, group, plural, causes))
 
 
-def method_not_allowed(plural: str, group: str) -> ApiError:
+def method_not_allowed() -> ApiError:
     message = "the server does not allow this method on the requested resource"
-    return ApiError(405, "MethodNotAllowed", message, details("", group, plural))
+    return ApiError(405, "MethodNotAllowed", message, {})
 
 
 def unsupported_media_type(accepted: Iterable[str]) -> ApiError:

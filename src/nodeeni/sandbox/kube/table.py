@@ -143,8 +143,8 @@ def table(
         row: Object = {"cells": [_cell(c, path, obj, custom=resource.custom) for c, path in columns]}
         if include == "Object":
             row["object"] = obj
-        elif include != "None":
-            row["object"] = partial(obj)
+        else:
+            row["object"] = None if include == "None" else partial(obj)
         rows.append(row)
     return {
         "kind": "Table",

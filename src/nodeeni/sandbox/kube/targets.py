@@ -9,13 +9,14 @@ from nodeeni.sandbox.kube.storage import Key
 
 @dataclass(slots=True)
 class Options:
-    """How a write is done. `field_validation` is Strict, Warn or Ignore; `warnings` collects what the
-    response's Warning headers say."""
+    """How a write is done. `field_validation` is Strict, Warn or Ignore; `by_patch` says that the object
+    is what a patch made; `warnings` collects what the response's Warning headers say."""
 
     manager: str = "unknown"
     dry_run: bool = False
     force: bool = False
     field_validation: str = "Warn"
+    by_patch: bool = False
     warnings: list[str] = field(default_factory=list)
 
 

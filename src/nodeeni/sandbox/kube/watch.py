@@ -11,7 +11,7 @@ from aiohttp import web
 from nodeeni.sandbox.kube import kinds, reads, table
 from nodeeni.sandbox.kube.faults import OpenWatch
 from nodeeni.sandbox.kube.reads import Form, Selection
-from nodeeni.sandbox.kube.status import ApiError, Object, bad_request, expired
+from nodeeni.sandbox.kube.status import ApiError, Object, expired
 from nodeeni.sandbox.kube.storage import Change, Entry, Store, Watcher
 
 # A watch without timeoutSeconds ends after this long: the API server's --min-request-timeout is 1800 s.
@@ -34,16 +34,12 @@ class Wish:
 def wish(chosen: Selection, form: Form, query: dict[str, str]) -> Wish:
     text = query.get("resourceVersion", "")
     if text and not text.isdigit():
-        raise bad_request(f'invalid resource version: "{text}"')
+        why = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise ApiError(500, "", why)
     bookmarks = query.get("allowWatchBookmarks") in ("true", "1")
     initial = query.get("sendInitialEvents", "")
     if initial == "true" and query.get("resourceVersionMatch") != "NotOlderThan":
-        raise ApiError(
-            422,
-            "Invalid",
-            'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: sendInitialEvents '
-            "requires setting resourceVersionMatch to NotOlderThan",
-        )
+        raise reads.options_invalid("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
     from_now = text in ("", "0")
     start = None if initial == "true" or (from_now and initial != "false") else int(text or 0)
     seconds = query.get("timeoutSeconds", "")

@@ -1,0 +1,222 @@
+"""The rights that the shipped manifests give: enough for all the work, and none to spare.
+
+Only a real API server knows of rights; the audit log says which of them were used. `docs/rights.md` lists
+them with what each is for.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from tests.agent.situation import NODE, a_node
+from tests.contract import accounts
+from tests.contract.accounts import CONTROLLER, MANAGER, Right
+from tests.contract.processes import real_is_wanted
+from tests.contract.real import MERGE_PATCH, RealKube
+from tests.contract.scenes import ENINODES, NODEENIS, eninode, nodeeni
+from tests.controller.conftest import Stage
+
+from nodeeni.api.names import GROUP, NAMESPACE
+from nodeeni.sandbox.ec2 import quick_settings
+from nodeeni.sandbox.kube import KubeServer
+from nodeeni.sandbox.world import World
+
+pytestmark = pytest.mark.skipif(not real_is_wanted(), reason="the sandbox's API server has no rights")
+
+MAC = "02:00:00:00:00:01"
+Object = dict[str, Any]
+
+
+@pytest.fixture
+def kube() -> RealKube:
+    kube = RealKube()
+    accounts.install(kube)
+    return kube
+
+
+@pytest.fixture
+async def stage(kube: RealKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    """The controller's environment with the token of its service account in place of an administrator's."""
+    async with World(quick_settings(), kube=cast("KubeServer", kube)) as world:
+        environment = world.environment(tmp_path / "kubeconfig")
+        (tmp_path / "kubeconfig").write_text(kube.kubeconfig(accounts.token(kube, CONTROLLER)))
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        yield Stage(world, environment)
+
+
+async def all_the_work(stage: Stage) -> None:
+    """Once through everything that the controller does in Kubernetes."""
+    staying, leaving, dying = [await stage.node() for _ in range(3)]
+    stage.apply()
+    stage.apply("orphan", nodeSelector={"none": "matches"})
+    orphan = stage.kube.get(GROUP, "nodeenis", "orphan")
+    assert orphan is not None
+    flags = ("--enable-leader-election", "--resync-period=1s", "--orphan-grace-period=1s")
+    async with stage.controller(*flags):
+        await stage.until_attached(staying, leaving, dying)
+        stage.world.label(leaving.name, ng=None)
+        stage.ec2.terminate(dying.instance_id)
+        await stage.until(lambda: stage.world.eninode(leaving.name) is None)
+        await stage.until(lambda: len(stage.ours()) == 1)
+        stage.apply(subnetID="subnet-0dead0000dead0000", deviceIndex=3)
+        await stage.until(lambda: stage.status().get("failed") == 1)
+        await stage.until(lambda: any(event["count"] > 1 for event in stage.kube.objects("", "events")))
+        stage.delete()
+        await stage.until_deleted()
+    assert stage.ours() == []
+    async with stage.controller(*flags):  # another holder takes the lease that is there
+        await stage.until(lambda: stage.kube.objects("coordination.k8s.io", "leases"))
+        await stage.node(matching=True)
+
+
+def refused(entries: list[Object]) -> list[str]:
+    return [f"{e['verb']} {e['requestURI']}" for e in entries if e["responseStatus"]["code"] == 403]
+
+
+async def test_the_controller_does_all_its_work_and_has_no_right_to_spare(
+    kube: RealKube, stage: Stage
+) -> None:
+    await all_the_work(stage)
+    entries = kube.audited()
+    assert refused(entries) == []
+    used = accounts.used(entries, CONTROLLER)
+    granted = accounts.rights(CONTROLLER)
+    assert sorted(map(str, granted - set(used))) == []
+    assert sorted(map(str, set(used) - granted)) == []
+    await each_right_is_needed(kube, used, accounts.token(kube, CONTROLLER))
+
+
+async def test_the_manager_does_all_its_work_and_has_no_right_to_spare(
+    kube: RealKube, tmp_path: Path
+) -> None:
+    token = accounts.token(kube, MANAGER, NODE)
+    async with a_node(cast("KubeServer", kube), tmp_path) as node:
+        node.kernel.add_primary()
+        node.list_links({"macAddress": MAC, "mtu": 9001, "interfaceName": "multus"})
+        await node.start_agent(kubeconfig=kube.kubeconfig(token))
+        node.kernel.ip(node.kernel.adding("eth1", MAC))
+        await node.until_reported({"macAddress": MAC, "linkName": "eth1", "state": "Up", "mtu": 9001})
+        entries = kube.audited()
+        assert refused(entries) == []
+        used = accounts.used(entries, MANAGER)
+        assert sorted(map(str, accounts.rights(MANAGER))) == sorted(map(str, used))
+        await each_right_is_needed(kube, used, token)
+
+
+async def each_right_is_needed(kube: RealKube, used: dict[Right, Object], token: str) -> None:
+    """Without the right, the request that was seen to need it is refused; with it again, it is not."""
+    for right, entry in sorted(used.items()):
+        accounts.take_away(kube, right)
+        await until(lambda entry=entry: _repeat(kube, entry, token) == 403)  # type: ignore[misc]
+        accounts.install(kube)
+        await until(lambda entry=entry: _repeat(kube, entry, token) != 403)  # type: ignore[misc]
+
+
+def _repeat(kube: RealKube, entry: Object, token: str) -> int:
+    """The status of the same request again, without consequences: authorisation comes before all else."""
+    methods = {"create": "POST", "patch": "PATCH", "delete": "DELETE", "update": "PUT"}
+    method = methods.get(entry["verb"], "GET")
+    path = entry["requestURI"].replace("timeoutSeconds=", "was=")
+    path += ("&" if "?" in path else "?") + ("timeoutSeconds=1" if method == "GET" else "dryRun=All")
+    code, _ = kube.call(method, path, None if method == "GET" else {}, MERGE_PATCH, token=token)
+    return code
+
+
+async def until(holds: Callable[[], bool], timeout: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not holds():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+async def test_a_manager_reports_on_its_own_node_and_no_other(kube: RealKube) -> None:
+    mine = accounts.token(kube, MANAGER, "n1")
+    nowhere = accounts.token(kube, MANAGER)
+    for name in ("n1", "n2"):
+        kube.create(eninode(name))
+
+    def report(token: str, name: str) -> int:
+        body = {"status": {"observedGeneration": 1}}
+        code, _ = kube.call("PATCH", f"{ENINODES}/{name}/status", body, MERGE_PATCH, token=token)
+        return code
+
+    await until(lambda: report(mine, "n2") == 403)  # a new policy takes effect after a moment
+    assert report(mine, "n1") == 200
+    assert report(nowhere, "n1") == 403
+    _, answer = kube.call("PATCH", f"{ENINODES}/n2/status", {"status": {}}, MERGE_PATCH, token=mine)
+    assert "an ENI manager reports on its own node only" in answer["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", f"{ENINODES}/n1", {"spec": {"interfaces": []}}),
+        ("DELETE", f"{ENINODES}/n1", None),
+        ("POST", ENINODES, eninode("n3")),
+        ("GET", NODEENIS, None),
+        ("POST", NODEENIS, nodeeni()),
+        ("GET", "/api/v1/nodes", None),
+        ("GET", "/api/v1/secrets", None),
+        ("PATCH", "/api/v1/nodes/n1", {"metadata": {"labels": {"a": "b"}}}),
+        ("GET", f"/api/v1/namespaces/{NAMESPACE}/pods", None),
+    ],
+)
+def test_a_manager_may_do_nothing_else(kube: RealKube, method: str, path: str, body: Any) -> None:
+    kube.create(eninode("n1"))
+    token = accounts.token(kube, MANAGER, "n1")
+    assert (
+        kube.call(method, path, body, MERGE_PATCH if method == "PATCH" else "application/json", token=token)[
+            0
+        ]
+        == 403
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/v1/secrets"),
+        ("GET", "/api/v1/pods"),
+        ("DELETE", "/api/v1/nodes/n1"),
+        ("PATCH", "/api/v1/nodes/n1"),
+        ("DELETE", f"{NODEENIS}/multus"),
+        ("PATCH", f"{ENINODES}/n1/status"),
+        ("GET", "/api/v1/namespaces/default"),
+        ("GET", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/x"),
+    ],
+)
+def test_a_controller_may_do_nothing_else(kube: RealKube, method: str, path: str) -> None:
+    token = accounts.token(kube, CONTROLLER)
+    assert kube.call(method, path, {} if method == "PATCH" else None, MERGE_PATCH, token=token)[0] == 403
+
+
+def test_pods_of_the_controller_are_restricted_and_those_of_the_manager_are_not(kube: RealKube) -> None:
+    """Pod Security: what `restricted` refuses of each pod, as the API server's own admission sees it."""
+    strict = {"pod-security.kubernetes.io/enforce": "restricted"}
+    kube.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "restricted", "labels": strict}}
+    )
+    kube.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": "default", "namespace": "restricted"},
+        }
+    )
+
+    def verdict(kind: str) -> tuple[int, str]:
+        template = next(o for o in accounts.workloads() if o["kind"] == kind)["spec"]["template"]
+        spec = {**template["spec"], "serviceAccountName": "default"}
+        spec.pop("priorityClassName", None)
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+        code, body = kube.call("POST", "/api/v1/namespaces/restricted/pods?dryRun=All", pod)
+        return code, body.get("message", "")
+
+    assert verdict("Deployment")[0] == 201, verdict("Deployment")
+    code, message = verdict("DaemonSet")
+    assert code == 403
+    assert message.partition('"restricted:latest": ')[2] == ""
