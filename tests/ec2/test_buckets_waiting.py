@@ -115,6 +115,7 @@ async def test_repair_then_removal_then_the_node_with_the_fewest_missing(
 ) -> None:
     for name in "ab":
         callers.spend(name)
+    await clock.advance(0)
     callers.spend("misses three", Action.ATTACH, Urgency.ATTACH, 3)
     callers.spend("misses one", Action.ATTACH, Urgency.ATTACH, 1)
     callers.spend("misses one too", Action.ATTACH, Urgency.ATTACH, 1)

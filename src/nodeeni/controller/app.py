@@ -49,7 +49,9 @@ from nodeeni.settings import Settings
 
 log = logging.getLogger(__name__)
 
-WORKERS = 16  # reconciles under way at once: they wait for look-ups alone, never for EC2's work
+# Reconciles under way at once: they wait for look-ups alone, never for EC2's work, and as many as wait
+# together share one describe, whose filter takes 200 values.
+WORKERS = 200
 STOP_TIMEOUT = 8.0  # seconds for calls that have begun; the pod is killed after 30
 INVENTORY_GAP = 2.0  # seconds between two reads that both count; less where reads lag less than that
 QUIET = 90.0  # seconds without a word from the API server; its watches end and begin anew every 60

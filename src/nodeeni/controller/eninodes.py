@@ -22,6 +22,9 @@ from nodeeni.plan.observed import NodeView
 log = logging.getLogger(__name__)
 
 WRITERS = 8  # requests under way at once; each takes a few milliseconds
+# Seconds. Creates that are answered together are attached first, which takes EC2 a second at the least: the
+# ENINode is there long before the link, and what changes twice in between is written once.
+PATIENCE = 0.1
 RETRY = 2.0  # seconds
 
 _Body = dict[str, Any]
@@ -66,17 +69,21 @@ class ENINodeWriter:
     async def _writer(self) -> None:
         while True:
             name = await self._queue.get()
-            self._queued.discard(name)
             try:
                 await self._write(name)
+                delay = PATIENCE
             except KubeError as error:
                 log.warning("the ENINode %s is not written: %s", name, error)
-                asyncio.get_running_loop().call_later(max(RETRY, error.delay), self._enqueue, name)
+                delay = max(RETRY, error.delay)
+            self._queued.discard(name)
+            if self._target(name) != self._current(name):
+                self._enqueue(name, delay)
 
-    def _enqueue(self, name: str) -> None:
+    def _enqueue(self, name: str, delay: float = PATIENCE) -> None:
+        """One that is queued, or being written, is looked at again when that is done."""
         if name not in self._queued:
             self._queued.add(name)
-            self._queue.put_nowait(name)
+            asyncio.get_running_loop().call_later(delay, self._queue.put_nowait, name)
 
     def _target(self, name: str) -> ENINodeSpec | None:
         wanted = self._wanted.get(name)

@@ -149,7 +149,8 @@ class Reconciler:
         instance = instances.get(node.instance_id) if node else None
         selected = selecting(node, self._cluster.nodeenis.store.values()) if node else []
         network = await self._network(selected)
-        instance_type = await self._lookups.instance_type(instance.type) if instance and selected else None
+        # Asked for every node, so that it is known when a NodeENI comes.
+        instance_type = await self._lookups.instance_type(instance.type) if instance else None
         # From here on nothing is awaited: what is decided is decided on one moment's view.
         interfaces = self._interfaces(name, node)
         observed = Observed(

@@ -45,6 +45,9 @@ class Triggers:
         for name, node in self._cluster.nodes.store.items():
             if any(matches(spec, node.metadata.labels) for spec in specs):
                 self._queue.add(name)
+        if new is not None and not new.metadata.deleting:
+            self._lookups.expect_subnets(new.spec.all_subnet_ids, new.spec.all_subnet_names)
+            self._lookups.expect_groups(new.spec.security_group_ids, new.spec.security_group_names)
         owner = new or old
         for interface in self._inventory.of_nodeeni(owner.metadata.uid) if owner else ():
             self._queue.add(interface.tags.get(names.TAG_NODE, ""))

@@ -5,19 +5,17 @@ is missed and no node is ever worked on twice at a time.
 """
 
 import asyncio
-from collections import deque
 
 from nodeeni import metrics
 
 
 class WorkQueue:
     def __init__(self) -> None:
-        self._waiting: deque[str] = deque()
+        self._waiting: asyncio.Queue[str] = asyncio.Queue()  # wakes one of 200 workers, not all
         self._queued: set[str] = set()
         self._at_work: set[str] = set()
         self._again: set[str] = set()
         self._later: dict[str, asyncio.TimerHandle] = {}
-        self._wake = asyncio.Event()
         self._drained = asyncio.Event()
 
     def add(self, key: str) -> None:
@@ -29,9 +27,8 @@ class WorkQueue:
             self._again.add(key)
         elif key not in self._queued:
             self._queued.add(key)
-            self._waiting.append(key)
-            metrics.QUEUE_DEPTH.set(len(self._waiting))
-            self._wake.set()
+            self._waiting.put_nowait(key)
+            metrics.QUEUE_DEPTH.set(self._waiting.qsize())
 
     def add_after(self, key: str, delay: float) -> None:
         """Reconcile this node in `delay` seconds, or earlier if something asks for it earlier."""
@@ -45,13 +42,10 @@ class WorkQueue:
 
     async def get(self) -> str:
         """The next key; `done` must follow."""
-        while not self._waiting:
-            self._wake.clear()
-            await self._wake.wait()
-        key = self._waiting.popleft()
+        key = await self._waiting.get()
         self._queued.discard(key)
         self._at_work.add(key)
-        metrics.QUEUE_DEPTH.set(len(self._waiting))
+        metrics.QUEUE_DEPTH.set(self._waiting.qsize())
         return key
 
     def done(self, key: str) -> None:
@@ -59,12 +53,12 @@ class WorkQueue:
         if key in self._again:
             self._again.discard(key)
             self.add(key)
-        if not self._waiting and not self._at_work:
+        if not self._queued and not self._at_work:
             self._drained.set()
 
     async def drained(self) -> None:
         """Wait until nothing waits and nothing is at work; what is due later does not count."""
-        while self._waiting or self._at_work:
+        while self._queued or self._at_work:
             self._drained.clear()
             await self._drained.wait()
 

@@ -26,7 +26,7 @@ class Ages(msgspec.Struct, frozen=True):
     groups: float = 300  # a group renamed since then is still found by its old name
     types: float = float("inf")
     negative: float = 30  # a subnet, group or instance that was made just now is found this late
-    window: float = 0.008  # for so long askers gather
+    window: float = 0.002  # for so long askers gather: reconciles that begin together ask together
 
 
 class _Batch(Generic[_V]):
@@ -56,8 +56,18 @@ class _Batch(Generic[_V]):
         return await asyncio.shield(self._asked.get(key) or self._ask(key))
 
     async def get_all(self, keys: Iterable[str]) -> list[_V]:
-        found = await asyncio.gather(*(self.get(key) for key in dict.fromkeys(keys)))
+        distinct = tuple(dict.fromkeys(keys))
+        self.expect(distinct)
+        found = [await self.get(key) for key in distinct]
         return [value for value in found if value is not None]
+
+    def expect(self, keys: Iterable[str]) -> None:
+        """Ask now what somebody is going to want; what is known or asked already is not asked again."""
+        now = self._clock()
+        for key in keys:
+            kept = self._kept.get(key)
+            if key not in self._asked and (kept is None or now >= kept[1]):
+                self._ask(key)
 
     def invalidate(self, stale: Callable[[str, _V | None], bool]) -> None:
         """Forget the answers that are stale, and let no answer that is under way count as fresh."""
@@ -138,15 +148,26 @@ class Lookups:
 
     async def subnets(self, ids: Sequence[str], names: Sequence[str]) -> list[Subnet]:
         """Those that exist, by id and by tag `Name`, in whatever VPC: the planner takes the node's."""
-        by_id, by_name = await asyncio.gather(self._subnets.get_all(ids), self._named_subnets.get_all(names))
+        self.expect_subnets(ids, names)
+        by_id, by_name = await self._subnets.get_all(ids), await self._named_subnets.get_all(names)
         found = [*by_id, *(subnet for named in by_name for subnet in named)]
         return list({subnet.id: subnet for subnet in found}.values())
 
     async def groups(self, ids: Sequence[str], names: Sequence[str]) -> list[SecurityGroup]:
         """Those that exist, by id, and by group name or tag `Name`, in whatever VPC."""
-        by_id, by_name = await asyncio.gather(self._groups.get_all(ids), self._named_groups.get_all(names))
+        self.expect_groups(ids, names)
+        by_id, by_name = await self._groups.get_all(ids), await self._named_groups.get_all(names)
         found = [*by_id, *(group for named in by_name for group in named)]
         return list({group.id: group for group in found}.values())
+
+    def expect_subnets(self, ids: Sequence[str], names: Sequence[str]) -> None:
+        """These are going to be wanted: the answer comes while other things are asked."""
+        self._subnets.expect(ids)
+        self._named_subnets.expect(names)
+
+    def expect_groups(self, ids: Sequence[str], names: Sequence[str]) -> None:
+        self._groups.expect(ids)
+        self._named_groups.expect(names)
 
     def invalidate_instance(self, instance_id: str) -> None:
         self._instances.invalidate(lambda key, _: key == instance_id)
