@@ -30,5 +30,6 @@ ATTACH_SECONDS = Histogram(
 KUBE_WRITES = Counter(
     "nodeeni_kubernetes_writes_total", "Writes to the API server by resource.", ["resource"]
 )
+CHECKS = Gauge("nodeeni_check_ok", "1 where the check of /readyz finds nothing wrong, else 0.", ["check"])
 LEADER = Gauge("nodeeni_leader", "1 while this process holds the lease or needs none.")
 ORPHANS = Counter("nodeeni_orphans_swept_total", "Interfaces deleted because their NodeENI is gone.")

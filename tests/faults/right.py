@@ -26,7 +26,7 @@ def wrong(world: World) -> list[str]:
     ours = ours_in(world)
     faults = [f"{n} is still there" for n in _names(world, "nodeenis") - {_name(n) for n in nodeenis}]
     for (nodeeni, node), objects in wanted.items():
-        found = [i for i in ours if (i.tags["NodeENI"], i.tags["Node"]) == (nodeeni, node)]
+        found = [i for i in ours if (i.tags.get("NodeENI"), i.tags.get("Node")) == (nodeeni, node)]
         if len(found) == 1:
             faults += (
                 f"{nodeeni} on {node}: {text}" for text in _interface_faults(world, found[0], *objects)

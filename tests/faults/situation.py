@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,13 @@ class Situation:
             if now > deadline:
                 return faults
             await asyncio.sleep(LOOK)
+
+    async def until(self, holds: Callable[[], Any], timeout: float = 15.0) -> None:
+        """Wait for a condition; what does not come true in time fails the test."""
+        deadline = time.monotonic() + timeout
+        while not holds():
+            assert time.monotonic() < deadline, "\n".join(self.wrong())
+            await asyncio.sleep(0.005)
 
     async def until_right(self, timeout: float = 20.0) -> None:
         faults = await self.righted(timeout)

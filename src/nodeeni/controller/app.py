@@ -13,7 +13,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from nodeeni import metrics
@@ -52,7 +52,9 @@ log = logging.getLogger(__name__)
 # Reconciles under way at once: they wait for look-ups alone, never for EC2's work, and as many as wait
 # together share one describe, whose filter takes 200 values.
 WORKERS = 200
-STOP_TIMEOUT = 8.0  # seconds for calls that have begun; the pod is killed after 30
+# Seconds, together below 10, for what has to end in order; the pod is killed after 30. What is cut off
+# is found again by whoever comes next.
+CALLS_TIMEOUT, STATUS_TIMEOUT, EVENTS_TIMEOUT, LEASE_TIMEOUT = 6.0, 1.0, 0.5, 1.0
 INVENTORY_GAP = 2.0  # seconds between two reads that both count; less where reads lag less than that
 QUIET = 90.0  # seconds without a word from the API server; its watches end and begin anew every 60
 RETRY = 5.0  # seconds
@@ -82,14 +84,16 @@ class _Controller:
     def __init__(self, settings: Settings, client: KubeClient, environment: Mapping[str, str]) -> None:
         self._settings = settings
         self._client = client
+        self._writer = client.fenced(self._may_act)
         self._environment = environment
         self._cluster = Cluster(client)
         self._queue = WorkQueue()
-        self._recorder = EventRecorder(client)
+        self._recorder = EventRecorder(self._writer)
         self._announcer = Announcer(self._recorder, self._cluster)
         self._memory = Memory(settings.read_lag)
-        self._reporter = Reporter(client, self._cluster)
-        self._eninodes = ENINodeWriter(client, self._cluster)
+        self._reporter = Reporter(self._writer, self._cluster)
+        self._eninodes = ENINodeWriter(self._writer, self._cluster)
+        self._reach = health.Reach()
         self._buckets = Buckets()
         self._lease = self._make_lease() if settings.enable_leader_election else None
         self._inventory: Inventory | None = None
@@ -142,23 +146,39 @@ class _Controller:
             group.create_task(informer.run())
         settled_at = await self._take_lease()
         if self._lease is not None:
-            group.create_task(self._lease.run())
+            group.create_task(self._keep_lease(self._lease))
         cluster_id = await self._cluster_id()
         await self._cluster.synced()
         region = await self._region()
         async with EC2Client.connect(
-            region, pool=self._settings.max_concurrent_nodes, on_call=observe_call
+            region,
+            pool=self._settings.max_concurrent_nodes,
+            on_call=self._observe_call,
+            may_change=self._may_act,
         ) as ec2:
             await self._work(ec2, cluster_id, region, settled_at)
 
     async def _take_lease(self) -> float:
-        """Returns the moment from which EC2's reads show everything that a predecessor may have made."""
-        clean = False
-        if self._lease is not None:
-            clean = (await self._lease.acquire()).clean
+        """Returns the moment from which EC2's reads show everything that a predecessor may have made: what
+        he made in his last second is not shown yet even where he ended in order.
+        """
+        if self._lease is not None and not (await self._lease.acquire()).clean:
+            log.warning("the last leader ended without giving the lease back")
         self._leading = True
         metrics.LEADER.set(1)
-        return time.monotonic() + (0.0 if clean else self._settings.read_lag)
+        return time.monotonic() + self._settings.read_lag
+
+    async def _keep_lease(self, lease: LeaderElection) -> None:
+        """An API server that is away stops our work; it goes on where nobody else took over meanwhile."""
+        while True:
+            try:
+                await lease.run()
+            except LeaseLost as lost:
+                metrics.LEADER.set(0)
+                log.warning("%s: nothing is changed until it is ours again", lost)
+                await lease.regain()
+                metrics.LEADER.set(1)
+                log.info("leading again")
 
     async def _cluster_id(self) -> str:
         if self._settings.cluster_id:
@@ -223,7 +243,7 @@ class _Controller:
             queue=self._queue,
         )
         finalizers = Finalizers(
-            self._client, self._cluster, inventory, executor, adoption, lambda: settled_at
+            self._writer, self._cluster, inventory, executor, adoption, lambda: settled_at
         )
         triggers = Triggers(self._queue, self._cluster, inventory, lookups, self._memory)
         self._inventory, self._executor = inventory, executor
@@ -294,16 +314,18 @@ class _Controller:
             yield
         finally:
             self._queue.close()
-            await executor.close(STOP_TIMEOUT if self._may_act() else 0.0)
+            await executor.close(CALLS_TIMEOUT if self._may_act() else 0.0)
             if self._may_act() and not self._settings.dry_run:
-                await self._reporter.flush()
-            await self._recorder.drain()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(STATUS_TIMEOUT):
+                        await self._reporter.flush()
+            await self._recorder.drain(EVENTS_TIMEOUT)
             recorder.cancel()
             await asyncio.gather(recorder, return_exceptions=True)
             await lookups.close()
             self._buckets.close()
             if self._lease is not None and self._may_act() and not executor.abandoned:
-                await self._lease.release()
+                await self._lease.release(timeout=LEASE_TIMEOUT)
             self._leading = False
 
     def _may_act(self) -> bool:
@@ -323,9 +345,12 @@ class _Controller:
         now = time.monotonic()
         heard = [informer.last_contact for informer in self._cluster.informers]
         silent = [now - at for at in heard if at is not None]
+        failing = [now - i.failing_since for i in self._cluster.informers if i.failing_since is not None]
         kubernetes = None
         if None in heard:
             kubernetes = "not yet listed"
+        elif max(failing, default=0.0) > health.PATIENCE:
+            kubernetes = f"cannot be watched for {max(failing):.0f} s"
         elif max(silent) > QUIET:
             kubernetes = f"nothing heard for {max(silent):.0f} s"
         if not self._leading:
@@ -334,11 +359,18 @@ class _Controller:
         if self._inventory is not None and self._inventory.last_refresh is not None:
             age = now - self._inventory.last_refresh
             ec2 = f"last read {age:.0f} s ago" if age > 3 * self._settings.resync_period else None
+        ec2 = self._reach.fault() or ec2
         lease = None if self._may_act() else "lost"
         return {"kubernetes": kubernetes, "ec2": ec2, "lease": lease}
 
+    def _observe_call(self, action: str, seconds: float, error: EC2Error | None) -> None:
+        observe_call(action, seconds, error)
+        self._reach.observe(error)
+
     def on_scrape(self) -> None:
         """Bring the gauges up to date."""
+        for name, fault in self.checks().items():
+            metrics.CHECKS.labels(name).set(fault is None)
         for action in Action:
             metrics.EC2_TOKENS.labels(action.value).set(self._buckets.tokens(action))
             metrics.EC2_WAITING.labels(action.value).set(self._buckets.waiting(action))

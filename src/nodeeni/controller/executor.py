@@ -124,6 +124,9 @@ class Executor:
     async def _run(self, work: _Work, missing: int) -> None:
         node, key = work.action.node, work.action.key
         try:
+            if not self._fence():
+                await asyncio.sleep(FENCED_RETRY)
+                return
             await self._buckets.spend(work.action.CALL, _priority(work.action, missing))
             async with self._calls:
                 if not self._fence():

@@ -1,13 +1,47 @@
 """`/metrics`, `/healthz` and `/readyz`: how a cluster and its people see that this process works."""
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from nodeeni.ec2.errors import EC2Error, ErrorClass
+
 # Name of a check → what is wrong, or None.
 Checks = Callable[[], dict[str, str | None]]
+
+PATIENCE = 5.0  # seconds of failure that are nothing yet: one lost connection, one overloaded answer
+
+
+class Reach:
+    """Whether EC2 answers and takes our credentials, by the calls that are made anyway."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failing_since: float | None = None
+        self._code = ""
+
+    def observe(self, error: EC2Error | None) -> None:
+        """One call's outcome. A refusal is an answer, unless nothing would be answered to us."""
+        if error is None or not _is_unreachable(error):
+            self._failing_since = None
+            return
+        self._failing_since = self._failing_since or self._clock()
+        self._code = error.code
+
+    def fault(self) -> str | None:
+        """What is wrong, None while calls are answered."""
+        if self._failing_since is None or self._clock() - self._failing_since < PATIENCE:
+            return None
+        return f"no call was answered for {self._clock() - self._failing_since:.0f} s: {self._code}"
+
+
+def _is_unreachable(error: EC2Error) -> bool:
+    if error.error_class is ErrorClass.DENIED:
+        return error.permission is None  # credentials, as against one missing permission
+    return error.error_class is ErrorClass.UNKNOWN_OUTCOME
 
 
 @asynccontextmanager

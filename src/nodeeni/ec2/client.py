@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any, Self, TypeVar
 
 import aiohttp
@@ -75,10 +75,12 @@ class EC2Client:
         pool: int = 64,
         read_timeout: float = READ_TIMEOUT,
         on_call: OnCall = _ignore_call,
+        may_change: Callable[[], bool] = lambda: True,
     ) -> AsyncIterator[Self]:
         """A client for `region` with at most `pool` connections; `endpoint_url` overrides the SDK's.
 
-        An answer that takes longer than `read_timeout` seconds is an unknown outcome.
+        An answer that takes longer than `read_timeout` seconds is an unknown outcome. `may_change` is asked
+        as each mutating call is sent, when it has been signed and may have waited for credentials.
         """
         config = AioConfig(
             connect_timeout=CONNECT_TIMEOUT,
@@ -97,6 +99,7 @@ class EC2Client:
             client = await opening.__aenter__()
         except BotoCoreError as error:
             raise EC2Error("connect", type(error).__name__, str(error)) from error
+        client.meta.events.register("before-send.ec2", partial(_fence, may_change))
         try:
             yield cls(client, on_call)
         finally:
@@ -244,6 +247,8 @@ class EC2Client:
         started = time.monotonic()
         try:
             answer: Mapping[str, Any] = await getattr(self._client, _METHODS[action])(**parameters)
+        except _NotSent as error:
+            raise EC2Error(action, "LeaseLost", "not sent: the lease is not ours") from error
         except (ClientError, BotoCoreError, ResponseParserError, aiohttp.ClientError, OSError) as error:
             failure = _translated(action, error)
             self._on_call(action, time.monotonic() - started, failure)
@@ -257,6 +262,16 @@ class EC2Client:
         return _decoded(Action.CREATE, wire.interface, answer["NetworkInterface"])
 
 
+class _NotSent(Exception):
+    """The fence is closed."""
+
+
+def _fence(may_change: Callable[[], bool], event_name: str, **_: Any) -> None:
+    if event_name.rpartition(".")[2] in _MUTATING and not may_change():
+        raise _NotSent
+
+
+_MUTATING = frozenset(action.value for action in Action)
 _WOULD_BE_DONE = "DryRunOperation"
 
 

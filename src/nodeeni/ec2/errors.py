@@ -105,6 +105,7 @@ _TABLE: tuple[_Row, ...] = (
     ),
     _row(ErrorClass.NOT_READY, r"\w+", r"is not 'running'"),
     _row(ErrorClass.NOT_READY, r"IncorrectState|IncorrectInstanceState"),
+    _row(ErrorClass.NOT_READY, r"LeaseLost"),  # our own, for a call that was not sent
     _row(ErrorClass.REFUSED, r"OperationNotPermitted|UnsupportedOperation"),
     _row(ErrorClass.TOKEN_MISMATCH, r"IdempotentParameterMismatch"),
     _row(

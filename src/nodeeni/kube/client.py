@@ -4,7 +4,8 @@ Callers name a Resource and the Struct they want back. Every failure leaves as a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+import copy
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from importlib import metadata
 from typing import Any, TypeAlias, TypeVar, overload
@@ -24,6 +25,8 @@ Body: TypeAlias = dict[str, Any] | msgspec.Struct
 
 REQUEST_TIMEOUT = 10.0  # seconds to connect, and to wait for each part of an answer
 _METHODS = {"get": "GET", "list": "GET", "create": "POST", "patch": "PATCH", "delete": "DELETE"}
+_WRITES = frozenset({"create", "patch", "delete"})
+FENCED_RETRY = 2.0  # seconds: the lease is regained, or the process ends
 _WHOLE = 3  # times that, for the request as a whole: authentication, connection and answer
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -50,6 +53,7 @@ class KubeClient:
     def __init__(self, connection: config.Connection, *, timeout: float = REQUEST_TIMEOUT) -> None:
         self.url = connection.url
         self._timeout = timeout
+        self._may_write: Callable[[], bool] = lambda: True
         self._extensions = {"sni_hostname": connection.server_name} if connection.server_name else {}
         self._http = httpx2.AsyncClient(
             base_url=connection.url,
@@ -76,6 +80,12 @@ class KubeClient:
 
     async def close(self) -> None:
         await self._http.aclose()
+
+    def fenced(self, may_write: Callable[[], bool]) -> "KubeClient":
+        """The same connections, for one that must ask before each write: Unavailable where it may not."""
+        fenced = copy.copy(self)
+        fenced._may_write = may_write
+        return fenced
 
     async def get(self, resource: Resource, name: str, type: type[T], *, namespace: str | None = None) -> T:
         """One object as `type`; raises NotFound."""
@@ -258,6 +268,8 @@ class KubeClient:
             extensions=self._extensions,
         )
         described = resource.described(subresource)
+        if verb in _WRITES and not self._may_write():
+            raise Unavailable(f"{verb} {described}: the lease is not ours", delay=FENCED_RETRY)
         with _translated(verb, described):
             async with asyncio.timeout(self._timeout * _WHOLE):
                 response = await self._http.send(request)

@@ -57,7 +57,7 @@ class Informer(Generic[T]):
     """The objects of `resource`, decoded as `type`, a Struct that names only the fields in use.
 
     `store` maps an object's key (its name; `namespace/name` for a namespaced kind) to the object and is
-    empty until `synced`. `changed(old, new)` says whether an update is worth a call of the listeners; the
+    empty until `synced`. `failing_since` is None while list and watch succeed. `changed(old, new)` says whether an update is worth a call of the listeners; the
     store takes it in any case. `last_contact` is when the server last sent something (time.monotonic).
     `relists`, `resumes` and `undecodable` count what their names say.
     """
@@ -80,6 +80,7 @@ class Informer(Generic[T]):
         self.store: dict[str, T] = {}
         self.synced = asyncio.Event()
         self.last_contact: float | None = None
+        self.failing_since: float | None = None
         self.relists = 0
         self.resumes = 0
         self.undecodable = 0
@@ -136,7 +137,7 @@ class Informer(Generic[T]):
             field_selector=self._field_selector,
             limit=self._page_limit,
         ):
-            self.last_contact = time.monotonic()
+            self.last_contact, self.failing_since = time.monotonic(), None
             version = page.resource_version
             for raw in page.items:
                 self._collect(raw, found)
@@ -170,7 +171,7 @@ class Informer(Generic[T]):
             label_selector=self._label_selector,
             field_selector=self._field_selector,
         ) as chunks:
-            self.last_contact = time.monotonic()
+            self.last_contact, self.failing_since = time.monotonic(), None
             async for line in _lines(chunks):
                 self.last_contact = time.monotonic()
                 self._take(line)
@@ -249,6 +250,8 @@ class Informer(Generic[T]):
             log.info("watching %s again", self._resource.described())
 
     def _note_interruption(self, error: KubeError) -> None:
+        if self.failing_since is None:
+            self.failing_since = time.monotonic()
         if not self._interrupted:
             self._interrupted = True
             log.warning("%s", error)

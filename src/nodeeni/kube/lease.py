@@ -113,6 +113,22 @@ class LeaderElection:
             self._renewed = None
             raise
 
+    async def regain(self) -> None:
+        """After LeaseLost: wait until the lease is renewed, as long as nobody else had it meanwhile.
+
+        Raises LeaseLost when somebody had or has it: what we know may be outdated then.
+        """
+        complained = False
+        while True:
+            try:
+                if await self._renew_late():
+                    return
+            except KubeError as error:
+                if not complained:
+                    log.warning("cannot renew the lease: %s", error)
+                complained = True
+            await asyncio.sleep(self._retry * random.uniform(0.9, 1.2))
+
     async def release(self, *, timeout: float = 5.0) -> None:
         """Give the lease back, so that the next holder starts at once and clean. Call it when no change is
         under way any more. Never raises: at worst the lease expires.
@@ -174,6 +190,21 @@ class LeaderElection:
     async def _renew(self) -> None:
         started = self._clock()
         self._accept(started, await self._write(self._version, renewTime=_micro_time()))
+
+    async def _renew_late(self) -> bool:
+        """Only our own identity in the lease proves that nobody else had it: each holder writes his."""
+        started = self._clock()
+        try:
+            lease = await self._read()
+        except NotFound as error:
+            raise LeaseLost("the lease was deleted") from error
+        if lease.spec.holder_identity != self._identity:
+            raise LeaseLost(f"the lease went to {lease.spec.holder_identity or 'nobody'}")
+        try:
+            self._accept(started, await self._write(lease.metadata.resource_version, renewTime=_micro_time()))
+        except Conflict:
+            return False
+        return True
 
     async def _look_again(self) -> None:
         """After a Conflict: our own renewal whose answer was lost, or another holder."""

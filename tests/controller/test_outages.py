@@ -1,0 +1,161 @@
+"""EC2 away, the API server away, both, expired credentials, a clock that is set: waited out, and said."""
+
+import asyncio
+import socket
+import time
+
+import aiohttp
+import pytest
+
+from nodeeni.controller import health
+from nodeeni.ec2 import errors
+from nodeeni.ec2.errors import ErrorClass, RetryRule
+
+from .conftest import Stage
+
+LEASED = ("--enable-leader-election", "--lease-duration=2s")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is waited for in minutes is waited for in tenths of a second."""
+    monkeypatch.setattr(health, "PATIENCE", 0.3)
+    monkeypatch.setitem(errors.RETRY, ErrorClass.DENIED, RetryRule(first=0.3, factor=1, most=0.3))
+    monkeypatch.setitem(errors.RETRY, ErrorClass.UNKNOWN_OUTCOME, RetryRule(first=0.1, factor=2, most=0.5))
+
+
+class Probe:
+    """Asks the controller as kubelet and Prometheus do."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+
+    @property
+    def flag(self) -> str:
+        return f"--metrics-addr={self.address}"
+
+    async def get(self, path: str) -> tuple[int, str]:
+        async with aiohttp.ClientSession() as session, session.get(f"http://{self.address}{path}") as answer:
+            return answer.status, await answer.text()
+
+    async def until(self, status: int, part: str = "", timeout: float = 15.0) -> str:
+        """Wait until /readyz answers so."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                found, text = await self.get("/readyz")
+            except aiohttp.ClientConnectionError:
+                found, text = 0, "not listening yet"
+            if found == status and part in text:
+                return text
+            assert time.monotonic() < deadline, f"/readyz says {found}: {text}"
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("code", ["Unavailable", "RequestExpired"], ids=["away", "credentials expired"])
+async def test_ec2_is_out_of_reach_and_comes_back(stage: Stage, code: str) -> None:
+    node, late, probe = await stage.node(), await stage.node(matching=False), Probe()
+    stage.apply()
+    async with stage.controller(probe.flag, "--resync-period=300ms") as controller:
+        await stage.until_attached(node)
+        await probe.until(200)
+        stage.ec2.faults.error("*", code, times=None)
+        stage.world.label(late.name, ng="multi-eni")
+        assert code in await probe.until(503, "[-]ec2")
+        assert 'nodeeni_check_ok{check="ec2"} 0.0' in (await probe.get("/metrics"))[1]
+        assert not controller.done()
+        stage.ec2.faults.clear()
+        await stage.until_attached(node, late)
+        await probe.until(200)
+    assert len(stage.ours()) == 2
+    assert stage.calls()["DetachNetworkInterface"] == 0
+
+
+async def test_a_start_while_ec2_is_away(stage: Stage) -> None:
+    node, probe = await stage.node(), Probe()
+    stage.apply()
+    stage.ec2.faults.drop("*", "before", times=None)
+    async with stage.controller(probe.flag):
+        await probe.until(503, "[-]ec2")
+        stage.ec2.faults.clear()
+        await stage.until_attached(node)
+        await probe.until(200)
+
+
+async def test_the_api_server_is_away_and_readyz_says_so(stage: Stage) -> None:
+    node, late, probe = await stage.node(), await stage.node(matching=False), Probe()
+    stage.apply()
+    async with stage.controller(probe.flag):
+        await stage.until_attached(node)
+        stage.kube.refuse_connections()
+        await probe.until(503, "[-]kubernetes")
+        stage.world.label(late.name, ng="multi-eni")
+        await stage.kube.listen()
+        await stage.until_attached(node, late)
+        await probe.until(200)
+
+
+async def test_the_leader_outlives_an_api_server_that_is_away_for_longer_than_the_lease(stage: Stage) -> None:
+    node, late, probe = await stage.node(), await stage.node(matching=False), Probe()
+    stage.apply()
+    async with stage.controller(probe.flag, *LEASED) as controller:
+        await stage.until_attached(node)
+        stage.kube.refuse_connections()
+        await probe.until(503, "[-]lease lost")
+        calls = stage.calls()
+        stage.ec2.account.release(stage.ours()[0])  # there is work, and no right to do it
+        await stage.stays(lambda: stage.calls() == calls)
+        stage.world.label(late.name, ng="multi-eni")
+        await stage.kube.listen()
+        await stage.until_attached(late)
+        await probe.until(200)
+        assert not controller.done()
+
+
+async def test_both_are_away_and_come_back(stage: Stage) -> None:
+    node, late, probe = await stage.node(), await stage.node(matching=False), Probe()
+    stage.apply()
+    async with stage.controller(probe.flag, "--resync-period=300ms", *LEASED) as controller:
+        await stage.until_attached(node)
+        stage.kube.refuse_connections()
+        stage.ec2.faults.drop("*", "before", times=None)
+        await probe.until(503, "[-]lease lost")
+        assert "[-]ec2" in await probe.until(503, "[-]ec2")
+        await stage.kube.listen()
+        stage.world.label(late.name, ng="multi-eni")
+        await stage.stays(lambda: not controller.done(), seconds=0.5)
+        stage.ec2.faults.clear()
+        await stage.until_attached(node, late)
+        await probe.until(200)
+    assert len(stage.ours()) == 2
+
+
+@pytest.mark.parametrize("jump", [-86400.0, 86400.0], ids=["a day back", "a day on"])
+async def test_the_clock_is_set(stage: Stage, monkeypatch: pytest.MonkeyPatch, jump: float) -> None:
+    node, late = await stage.node(), await stage.node(matching=False)
+    stage.apply()
+    async with stage.controller(*LEASED) as controller:
+        await stage.until_attached(node)
+        wall = time.time
+        monkeypatch.setattr(time, "time", lambda: wall() + jump)
+        await stage.stays(lambda: not controller.done(), seconds=2.5)  # longer than the lease
+        stage.world.label(late.name, ng="multi-eni")
+        await stage.until_attached(node, late)
+        stage.delete()
+        await stage.until_deleted()
+    assert stage.ec2.secondary_interfaces() == []
+
+
+async def test_an_unknown_code_is_counted_and_shown(stage: Stage) -> None:
+    node, probe = await stage.node(), Probe()
+    stage.ec2.faults.error("AttachNetworkInterface", "NeverHeardOf", times=4)
+    stage.apply()
+    async with stage.controller(probe.flag):
+        await stage.until(lambda: "ENIAttachmentFailed" in stage.reasons())
+        await stage.until_attached(node)
+        metric = 'nodeeni_ec2_unknown_codes_total{action="AttachNetworkInterface",code="NeverHeardOf"} 4.0'
+        assert metric in (await probe.get("/metrics"))[1]
+    assert any("NeverHeardOf" in message for _, message in stage.events())
+    assert len(stage.ours()) == 1
