@@ -1,0 +1,139 @@
+"""`nodeeni cleanup`: remove every ENI of a cluster by its tag, for the day when the cluster is gone.
+
+While the cluster is there, the controller does this better: `kubectl delete nodeeni --all` ends with a proof.
+So a cluster that still has NodeENIs is refused.
+"""
+
+import os
+import sys
+from argparse import ArgumentTypeError, Namespace
+from collections import Counter
+from collections.abc import Sequence
+
+from nodeeni.api import names
+from nodeeni.cli import reach, reach_ec2, tables
+from nodeeni.cli.removal import Removal
+from nodeeni.controller.app import DEFAULT_REGION
+from nodeeni.ec2.client import EC2Client
+from nodeeni.ec2.region import resolve_region
+from nodeeni.ec2.types import Interface
+from nodeeni.kube.errors import ConfigError, KubeError, NotFound
+from nodeeni.kube.resources import NODEENIS
+from nodeeni.settings import UsageError, parse_duration
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0: nothing is left; 1: something is, or nothing was agreed to; 2: no such cluster, or it is in use."""
+    flags = reach.looking_flags(
+        "cleanup", "Remove every ENI that carries a cluster's tag, after showing them."
+    )
+    reach_ec2.add_flags(flags)
+    flags.add_argument("--yes", action="store_true", help="do not ask")
+    flags.add_argument(
+        "--timeout",
+        type=_duration,
+        default="10m",
+        help="how long to wait for detaching; a detach is never forced (default 10m)",
+    )
+    flags.add_argument("--interval", type=_duration, default="2s", help="how often to look (default 2s)")
+    options = flags.parse_args(list(arguments))
+    return reach.run("cleanup", _cleanup(options))
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
+async def _cleanup(options: Namespace) -> int:
+    region = await resolve_region(options.aws_region, os.environ) or DEFAULT_REGION
+    cluster_id = options.cluster_id or os.environ.get("CLUSTER_ID")
+    async with EC2Client.connect(region) as ec2:
+        if not cluster_id:
+            cluster_id = await _unused_cluster(options)
+        if not cluster_id:
+            await _show_clusters(ec2)
+            return 2
+        found = await _interfaces(ec2, {f"tag:{names.TAG_CLUSTER}": [cluster_id]})
+        _show(options, found)
+        if not found:
+            return 0
+        if not options.yes and not _agreed(cluster_id, len(found)):
+            print("nodeeni cleanup: nothing was removed", file=sys.stderr)
+            return 1
+        tell = _told if options.output == "table" else _untold
+        left = await Removal(ec2, tell, options.interval).run(found, options.timeout)
+    for eni_id, reason in sorted(left.items()):
+        print(f"nodeeni cleanup: {eni_id} is left: {reason}", file=sys.stderr)
+    return 1 if left else 0
+
+
+async def _unused_cluster(options: Namespace) -> str | None:
+    """The id of the cluster that the kubeconfig names; None when none answers. UsageError when it is used."""
+    try:
+        async with reach.cluster_client(options) as client:
+            cluster_id = await reach_ec2.cluster_id(options, client)
+            try:
+                nodeenis = sum([len(page.items) async for page in client.pages(NODEENIS)])
+            except NotFound:
+                return cluster_id  # the custom resources are gone
+    except (ConfigError, KubeError):
+        return None
+    if nodeenis:
+        raise UsageError(
+            f"the cluster is there and has {nodeenis} NodeENIs: `kubectl delete nodeeni --all` removes "
+            "their ENIs in order; if it must be by force, name the cluster with --cluster-id"
+        )
+    return cluster_id
+
+
+async def _show_clusters(ec2: EC2Client) -> None:
+    tagged = await _interfaces(ec2, {"tag-key": [names.TAG_CLUSTER]})
+    counts = Counter(interface.tags[names.TAG_CLUSTER] for interface in tagged)
+    print("nodeeni cleanup: no cluster answers: name it with --cluster-id", file=sys.stderr)
+    if counts:
+        tables.print_table(
+            tables.console(), ["Cluster id", "ENIs"], [[i, str(n)] for i, n in sorted(counts.items())]
+        )
+
+
+async def _interfaces(ec2: EC2Client, filters: dict[str, list[str]]) -> list[Interface]:
+    return [interface async for page in ec2.describe_interfaces(filters) for interface in page]
+
+
+def _show(options: Namespace, found: Sequence[Interface]) -> None:
+    if options.output == "json":
+        tables.print_json({"interfaces": found})
+        return
+    rows = [
+        [
+            interface.id,
+            interface.status,
+            interface.tags.get(names.TAG_NODEENI, ""),
+            interface.tags.get(names.TAG_NODE, ""),
+            interface.attachment.instance_id if interface.attachment else "",
+        ]
+        for interface in sorted(found, key=lambda i: (i.tags.get(names.TAG_NODE, ""), i.id))
+    ]
+    if rows:
+        tables.print_table(tables.console(), ["ENI", "Status", "NodeENI", "Node", "Instance"], rows)
+    else:
+        print("no ENI carries this cluster's tag")
+
+
+def _agreed(cluster_id: str, count: int) -> bool:
+    if not sys.stdin.isatty():
+        print("nodeeni cleanup: add --yes to remove them", file=sys.stderr)
+        return False
+    answer = input(f"Type the cluster id to remove {'this ENI' if count == 1 else f'these {count} ENIs'}: ")
+    return answer.strip() == cluster_id
+
+
+def _told(text: str) -> None:
+    print(text)
+
+
+def _untold(text: str) -> None:
+    """In JSON, what was found is the whole answer."""
