@@ -104,7 +104,7 @@ def test_the_controller_may_do_what_it_does_and_no_more(template: Template) -> N
         for verb in p.verbs
     }
     # `get` beside `list` and `watch`: what may be listed whole may be read singly.
-    assert granted - needed == {("", "nodes", "get"), ("networking.k8s.aws", "eninodes", "get")}
+    assert granted - needed <= {("", "nodes", "get"), ("networking.k8s.aws", "eninodes", "get")}
     assert needed <= granted
 
 
