@@ -47,7 +47,7 @@ class RealKube:
         self.host = "127.0.0.1"
         self._server: RealServer = the_server()
         self._wire = Wire(self._server.port)
-        self._direct = _Direct(self.host, self._server.port, self.tls)
+        self._direct = _Direct(self.host, self._server.port, self._server.tls())
         self._audited = 0
         self._counted: Counter[tuple[str, str]] = Counter()
         self.store = _Store(self)
@@ -70,8 +70,9 @@ class RealKube:
         return {"Authorization": f"Bearer {self._server.client}"}
 
     @property
-    def tls(self) -> ssl.SSLContext:
-        return self._server.tls()
+    def authority(self) -> str:
+        """The file of the certificate to trust."""
+        return str(self._server.certificate)
 
     def kubeconfig(self, token: str = "") -> str:
         certificate = base64.b64encode(self._server.certificate.read_bytes()).decode()

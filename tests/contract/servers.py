@@ -17,12 +17,11 @@ def new_server() -> KubeServer:
 
 def session(server: KubeServer) -> aiohttp.ClientSession:
     """HTTP to it as an administrator."""
-    headers, tls = access(server)
-    return aiohttp.ClientSession(
-        server.url, headers=headers, connector=aiohttp.TCPConnector(ssl=True if tls is None else tls)
-    )
+    headers, authority = access(server)
+    tls = True if authority is None else ssl.create_default_context(cafile=authority)
+    return aiohttp.ClientSession(server.url, headers=headers, connector=aiohttp.TCPConnector(ssl=tls))
 
 
-def access(server: object) -> tuple[dict[str, str], ssl.SSLContext | None]:
-    """What an administrator's client needs: headers, and the context of TLS if there is any."""
-    return (server.headers, server.tls) if isinstance(server, RealKube) else ({}, None)
+def access(server: object) -> tuple[dict[str, str], str | None]:
+    """What an administrator's client needs: headers, and the file of the certificate to trust, if any."""
+    return (server.headers, server.authority) if isinstance(server, RealKube) else ({}, None)

@@ -7,12 +7,20 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.contract.processes import real_is_wanted
 from tests.contract.servers import new_server, session
 from tests.sandbox.kube.clients import Client, Kubectl
 
 from nodeeni.sandbox.kube import KubeServer
 
 _HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def sandbox_only() -> None:
+    """For what a real API server does not do alone, or not within reach of a test."""
+    if real_is_wanted():
+        pytest.skip("of the sandbox's API server alone")
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ async def test_list_items_go_with_the_last_who_wants_them(widgets: KubeServer, c
     )
     await client.apply(ONE, stated(parts=["z", "y"], entries=[{"name": "m", "value": "v"}]), "second")
     left = await client.apply(ONE, stated(selector={"a": "b"}, parts=["x"], entries=[]), "first")
-    assert left.body["spec"]["parts"] == ["x", "y", "z"]
+    assert left.body["spec"]["parts"] == ["x", "z", "y"]
     assert left.body["spec"]["entries"] == [{"name": "m", "weight": 1, "value": "v"}]
 
 

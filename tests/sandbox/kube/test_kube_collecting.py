@@ -4,9 +4,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from tests.sandbox.kube.clients import WIDGETS, Client, widget
 
 from nodeeni.sandbox.kube import KubeServer
+
+# Owners are followed by a cluster's controllers, not by its API server.
+pytestmark = pytest.mark.usefixtures("sandbox_only")
 
 
 async def until(server: KubeServer, condition: Callable[[], bool]) -> None:

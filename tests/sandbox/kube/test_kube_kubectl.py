@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import msgspec
+import pytest
 from tests.sandbox.kube.clients import WIDGETS, Kubectl, widget
 
 from nodeeni.sandbox.kube import KubeServer
@@ -161,6 +162,7 @@ async def test_discovery_lists_what_is_served(widgets: KubeServer, kubectl: Kube
     assert "example.com/v1" in await kubectl("api-versions")
 
 
+@pytest.mark.usefixtures("sandbox_only")  # a real one reads all kinds in protobuf
 async def test_what_kubectl_makes_itself_arrives_whole(server: KubeServer, kubectl: Kubectl) -> None:
     """These are sent in protobuf, which the server reads for the kinds that kubectl makes."""
     await kubectl("create", "namespace", "n")

@@ -6,6 +6,7 @@ from typing import Any
 
 import kubernetes
 import pytest
+from tests.contract.servers import access
 from tests.sandbox.kube.clients import widget
 
 from nodeeni.sandbox.kube import KubeServer
@@ -15,7 +16,10 @@ from nodeeni.sandbox.kube import KubeServer
 def api(server: KubeServer) -> Iterator[Any]:
     configuration = kubernetes.client.Configuration()
     configuration.host = server.url
+    headers, authority = access(server)
+    configuration.ssl_ca_cert = authority
     with kubernetes.client.ApiClient(configuration) as client:
+        client.default_headers.update(headers)
         yield client
 
 

@@ -62,6 +62,12 @@ async def test_pages_show_one_state_though_writes_go_on(five_nodes: KubeServer, 
     assert [n["metadata"]["name"] for n in rest["items"]] == ["c", "d", "e"]
     assert "new" not in rest["items"][0]["metadata"]["labels"]
     assert rest["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+
+
+@pytest.mark.usefixtures("sandbox_only")  # a real one answers from its cache as long as that goes
+async def test_a_page_of_a_forgotten_state_is_gone(five_nodes: KubeServer, client: Client) -> None:
+    first = (await client.get(f"{NODES}?limit=2")).body
+    five_nodes.patch("", "nodes", "c", {"metadata": {"labels": {"new": "yes"}}})
     five_nodes.store.compact()
     stale = await client.get(f"{NODES}?limit=5&continue={first['metadata']['continue']}")
     assert (stale.code, stale.body["reason"]) == (410, "Expired")
@@ -104,6 +110,7 @@ async def test_metadata_alone(five_nodes: KubeServer, client: Client) -> None:
     assert {tuple(item) for item in found["items"]} == {("kind", "apiVersion", "metadata")}
 
 
+@pytest.mark.usefixtures("sandbox_only")
 async def test_protobuf_alone_is_not_acceptable(five_nodes: KubeServer, client: Client) -> None:
     answer: Any = await client.get(NODES, Accept="application/vnd.kubernetes.protobuf")
     assert (answer.code, answer.body["reason"]) == (406, "NotAcceptable")

@@ -212,7 +212,7 @@ def _merge(schema: Object, live: Any, wanted: Any) -> Any:
     if isinstance(wanted, list) and isinstance(live, list) and fieldsets.is_granular(schema, wanted):
         keys = map_keys(schema)
         if keys is None:
-            return [*live, *(v for v in wanted if v not in live)]
+            return _merge_order(live, wanted)
         return _merge_items(schema.get("items", {}), keys, live, wanted)
     return wanted
 
@@ -224,6 +224,18 @@ def _merge_items(items: Object, keys: list[str], live: list[Any], wanted: list[A
         value = stated.pop(item_key(item, keys, items), ABSENT)
         result.append(item if value is ABSENT else _merge(items, item, value))
     return [*result, *stated.values()]
+
+
+def _merge_order(live: list[Any], wanted: list[Any]) -> list[Any]:
+    """Both, in the order of `wanted`; what only `live` has stays before what followed it there."""
+    result: list[Any] = []
+    coming = list(wanted)
+    for item in live:
+        if item not in wanted:
+            result.append(item)
+        while item in coming:
+            result.append(coming.pop(0))
+    return result + coming
 
 
 def _give_up(schema: Object, obj: Any, dropped: FieldSet, kept: FieldSet) -> Any:
