@@ -1,5 +1,7 @@
 """An attach or a detach hangs: it is undone or forced once, people are told first, and nothing is left."""
 
+import pytest
+
 from .conftest import Stage
 
 UNDO = "--undo-attach-after=500ms"
@@ -35,6 +37,25 @@ async def test_an_attach_that_hangs_again_is_reported_and_left(stage: Stage) -> 
         stage.delete()
         await stage.until_deleted()
     assert stage.ec2.secondary_interfaces() == []
+
+
+@pytest.mark.parametrize("action", ["AttachNetworkInterface", "DetachNetworkInterface"])
+async def test_what_hung_before_a_restart_is_undone_or_forced_after_it(stage: Stage, action: str) -> None:
+    node = await stage.node()
+    stage.ec2.faults.stick(action)
+    stage.apply()
+    async with stage.controller():
+        if action == "DetachNetworkInterface":
+            await stage.until_attached(node)
+            stage.delete()
+        await stage.until(lambda: not stage.ec2.faults.pending())
+    async with stage.controller(UNDO, "--force-detach-after=500ms"):
+        if action == "DetachNetworkInterface":
+            await stage.until_deleted()
+            assert stage.ours() == []
+        else:
+            await stage.until_attached(node)
+    assert stage.calls()["CreateNetworkInterface"] == 1
 
 
 async def test_a_hanging_detach_of_one_that_is_wanted_again_is_forced(stage: Stage) -> None:

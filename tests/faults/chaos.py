@@ -1,7 +1,7 @@
 """Everything at once, by a seed: what users, EC2, the API server and signals do to a cluster of 30 nodes.
 
 After the turmoil all faults end, and the world has to become right: exactly the wanted interfaces, none of
-others touched, none left over. The same seed gives the same script of what is done and when.
+others touched, none left over. The same seed gives the same script of what is done and when; what it meets depends on the machine's pace.
 """
 
 import asyncio
@@ -55,6 +55,7 @@ class Result(NamedTuple):
 class Chaos:
     def __init__(self, at: Situation, seed: int) -> None:
         self.at = at
+        self.seed = seed
         self.random = random.Random(seed)
         self.leased = bool(seed % 2)
         self.steps: Counter[str] = Counter()
@@ -74,7 +75,9 @@ class Chaos:
         await self._start()
         if self.leased:
             await self._start()
-        for _ in range(steps):
+        for step in range(steps):
+            # Of its own seed, so that what a step does is not shifted by what the one before it met.
+            self.random = random.Random(f"{self.seed}/{step}")
             await asyncio.sleep(self.random.uniform(0.0, 0.12))
             await self._step()
         return await self._calm()

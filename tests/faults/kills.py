@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tests.faults.journeys import Journey
 from tests.faults.points import Phase, Point, Points
 from tests.faults.processes import Zygote
-from tests.faults.situation import Situation, situated
+from tests.faults.situation import Situation, lagging, situated
 
 AT_ONCE = 6  # runs; they wait more than they work
 PHASES: tuple[Phase, ...] = ("before", "after")
@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
 
 async def record(zygote: Zygote, directory: Path, journey: Journey) -> list[Point]:
     """Every point of a run in which nothing goes wrong."""
-    async with situated(zygote, directory) as at:
+    async with situated(zygote, directory, settings=lagging()) as at:
         points = Points(at.world)
         await journey.before(at)
         points.restart()
@@ -46,7 +46,7 @@ async def kill_at(
     zygote: Zygote, directory: Path, journey: Journey, point: Point, phase: Phase, mutant: str = ""
 ) -> Outcome:
     """One run: killed there, started again, judged."""
-    async with situated(zygote, directory, mutant=mutant) as at:
+    async with situated(zygote, directory, mutant=mutant, settings=lagging()) as at:
         points = Points(at.world)
         await journey.before(at)
         points.restart()

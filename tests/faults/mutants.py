@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from nodeeni.api import names
 from nodeeni.controller import app, finalizers
-from nodeeni.controller.executor import Executor
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.overlay import AttachmentWrite, Record
 from nodeeni.plan import policy
@@ -38,7 +37,13 @@ def no_finalizer() -> None:
 def hasty_finalizer() -> None:
     """The finalizer goes with the first look that finds nothing."""
     finalizers.PROOFS = 0
-    Executor.works_for = lambda self, uid: False  # type: ignore[method-assign]
+    take_lease = app._Controller._take_lease
+
+    async def settled_at_once(self: app._Controller) -> float:
+        await take_lease(self)
+        return 0.0
+
+    app._Controller._take_lease = settled_at_once  # type: ignore[method-assign]
 
 
 def no_fence() -> None:
@@ -48,6 +53,14 @@ def no_fence() -> None:
 
 def everything_is_ours() -> None:
     """The cluster tag is not looked at: what looks like ours is taken for ours."""
+
+    async def refresh(self: Inventory, *, uid: str | None = None) -> None:
+        began = self._clock()
+        found = [i async for page in self._pages({"tag-key": [names.TAG_NODEENI]}) for i in page]
+        self.observe(found, began, uid=uid)
+        self.last_refresh = self._clock()
+
+    Inventory.refresh = refresh  # type: ignore[method-assign]
     Inventory._is_ours = lambda self, interface: True  # type: ignore[method-assign]
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults import processes
+from tests.faults.guard import Guard
 from tests.faults.processes import Controller, Zygote
-from tests.faults.right import ours_in, wrong
+from tests.faults.right import wrong
 
 from nodeeni.api.names import API_VERSION, GROUP
 from nodeeni.sandbox.ec2 import EC2Settings, Interface, quick_settings
@@ -33,6 +34,7 @@ class Situation:
         self._zygote = zygote
         self._environment = process_environment(world, directory / "kubeconfig")
         self.foreign = self._plant_foreign()
+        self.guard = Guard(world, self.foreign)
 
     async def start(self, *flags: str) -> Controller:
         return await processes.start(self._zygote, self._environment, self.log, flags, self.mutant)
@@ -62,17 +64,8 @@ class Situation:
         return len(self.ec2.account.created)
 
     def wrong(self) -> list[str]:
-        """What is not as it has to be, foreign interfaces included."""
-        return [*wrong(self.world), *self.touched()]
-
-    def touched(self) -> list[str]:
-        """Foreign interfaces that are not as they were, while their instance lives."""
-        found = {interface.id: interface for interface in self.ec2.interfaces()}
-        return [
-            f"foreign {each.id} was {each}, is {found.get(each.id)}"
-            for each in self.foreign
-            if found.get(each.id) != each and not self._went_with_its_instance(each)
-        ]
+        """What is not as it has to be, and what at any moment was not."""
+        return [*wrong(self.world), *self.guard.broken]
 
     async def righted(self, timeout: float = 20.0) -> list[str]:
         """Wait until all is right and stays so; what is wrong when the time is over."""
@@ -80,6 +73,8 @@ class Situation:
         right_since: float | None = None
         while True:
             now, faults = time.monotonic(), self.wrong()
+            if self.guard.broken:
+                return faults
             right_since = None if faults else right_since or now
             if right_since is not None and now - right_since >= QUIET:
                 return []
@@ -121,12 +116,10 @@ class Situation:
         subnet = self.world.subnets["a"]
         return [self.ec2.plant_interface(subnet, tags={"Name": f"nodeeni-{NAME}-node", "NodeENI": NAME})]
 
-    def _went_with_its_instance(self, interface: Interface) -> bool:
-        attachment = interface.attachment
-        return attachment is not None and self.ec2.instance(attachment.instance_id).state != "running"
 
-    def left(self) -> list[Interface]:
-        return ours_in(self.world)
+def lagging(**changes: Any) -> EC2Settings:
+    """EC2 whose reads lag by most of what the controllers are told to expect."""
+    return quick_settings(**{"stale_reads": 0.3, **changes})
 
 
 @asynccontextmanager
@@ -134,4 +127,10 @@ async def situated(
     zygote: Zygote, directory: Path, *, mutant: str = "", settings: EC2Settings | None = None
 ) -> AsyncIterator[Situation]:
     async with World(settings or quick_settings()) as world:
-        yield Situation(world, zygote, directory, mutant)
+        at = Situation(world, zygote, directory, mutant)
+        guarding = asyncio.create_task(at.guard.run())
+        try:
+            yield at
+        finally:
+            guarding.cancel()
+            await asyncio.gather(guarding, return_exceptions=True)

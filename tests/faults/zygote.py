@@ -9,20 +9,35 @@ A controller is a process of its own, which signals reach like any other: kill -
 import json
 import os
 import sys
+from functools import partial
 from typing import Any
 
 from tests.faults.mutants import MUTANTS
 
 from nodeeni.cli import controller
-from nodeeni.ec2 import client
+from nodeeni.controller import memory
+from nodeeni.ec2 import client, errors, lookups
+from nodeeni.ec2.errors import ErrorClass, RetryRule
+from nodeeni.plan import desired, diff, places
 
 
 def main() -> None:
     client._models()
+    _scale_down()
     for line in sys.stdin:
         request = json.loads(line)
         answer = _start(request) if "start" in request else _wait(request["wait"])
         print(answer, flush=True)
+
+
+def _scale_down() -> None:
+    """What the controller waits for in minutes, it waits for in seconds here, like its --read-lag."""
+    diff.STOPPED_RETRY = places.INDEX_RETRY = memory.INDEX_TAKEN = 2.0
+    desired.Refusal = partial(desired.Refusal, retry_after=2.0)  # type: ignore[assignment,misc]
+    lookups.Ages = partial(lookups.Ages, instances=5.0, negative=1.0)  # type: ignore[assignment,misc]
+    errors.RETRY[ErrorClass.UNKNOWN_OUTCOME] = RetryRule(first=0.5, factor=2, most=3, jitter=0.5)
+    errors.RETRY[ErrorClass.NOT_READY] = RetryRule(first=1, factor=1.5, most=3)
+    errors.RETRY[ErrorClass.INDEX_TAKEN] = RetryRule(first=1, factor=2, most=5)
 
 
 def _start(request: dict[str, Any]) -> int:

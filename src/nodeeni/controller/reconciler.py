@@ -322,6 +322,6 @@ def _hangs_in(observed: Observed, interface: Interface) -> float:
 
 
 def _stranded(observed: Observed) -> bool:
-    """Whether interfaces hang on an instance that the Node does not name: there is none, or it has another."""
+    """Whether interfaces hang on an instance that no Node of that name names."""
     home = observed.node.instance_id if observed.node else ""
     return any(i.attachment and i.attachment.instance_id != home for i in observed.interfaces)

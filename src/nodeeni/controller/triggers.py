@@ -30,6 +30,7 @@ class Triggers:
         self._cluster.nodeenis.add_listener(self.nodeeni_changed)
         self._cluster.eninodes.add_listener(self.eninode_changed)
         for interface in self._inventory.all():
+            self._memory.interface_changed(None, interface)  # what hangs already hangs from now on
             self._queue.add(interface.tags.get(names.TAG_NODE, ""))
 
     def node_changed(self, old: Node | None, new: Node | None) -> None:

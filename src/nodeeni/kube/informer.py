@@ -57,8 +57,9 @@ class Informer(Generic[T]):
     """The objects of `resource`, decoded as `type`, a Struct that names only the fields in use.
 
     `store` maps an object's key (its name; `namespace/name` for a namespaced kind) to the object and is
-    empty until `synced`. `failing_since` is None while list and watch succeed. `changed(old, new)` says whether an update is worth a call of the listeners; the
-    store takes it in any case. `last_contact` is when the server last sent something (time.monotonic).
+    empty until `synced`. `changed(old, new)` says whether an update is worth a call of the listeners; the
+    store takes it in any case. `last_contact` is when the server last sent something (time.monotonic),
+    `failing_since` when it began to fail us, None while it does not.
     `relists`, `resumes` and `undecodable` count what their names say.
     """
 

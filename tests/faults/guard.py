@@ -1,0 +1,64 @@
+"""What must hold at every moment, whatever breaks: looked at all the time that a run lasts."""
+
+import asyncio
+from collections import Counter
+
+from tests.faults.right import ours_in
+
+from nodeeni.api.names import GROUP, TAG_INSTANCE, TAG_UID
+from nodeeni.sandbox.ec2 import Interface
+from nodeeni.sandbox.world import World
+
+LOOK = 0.01  # seconds
+
+
+class Guard:
+    """`broken` collects what did not hold, each once."""
+
+    def __init__(self, world: World, foreign: list[Interface]) -> None:
+        self.broken: dict[str, None] = {}
+        self._world = world
+        self._foreign = foreign
+        self._known: dict[str, str] = {}  # uid → NodeENI
+
+    async def run(self) -> None:
+        while True:
+            self.look()
+            await asyncio.sleep(LOOK)
+
+    def look(self) -> None:
+        ours = ours_in(self._world)
+        self._look_for_doubles(ours)
+        self._look_for_the_abandoned(ours)
+        for text in self.touched():
+            self._note(text)
+
+    def touched(self) -> list[str]:
+        """Foreign interfaces that are not as they were, while their instance lives."""
+        found = {interface.id: interface for interface in self._world.ec2.interfaces()}
+        return [
+            f"foreign {each.id} was {each}, is {found.get(each.id)}"
+            for each in self._foreign
+            if found.get(each.id) != each and not self._went_with_its_instance(each)
+        ]
+
+    def _look_for_doubles(self, ours: list[Interface]) -> None:
+        counted = Counter((i.tags.get(TAG_UID), i.tags.get(TAG_INSTANCE)) for i in ours)
+        for (uid, instance_id), count in counted.items():
+            if count > 1 and uid and instance_id:
+                self._note(f"{count} interfaces of {self._known.get(uid)} for {instance_id} at once")
+
+    def _look_for_the_abandoned(self, ours: list[Interface]) -> None:
+        present = {n["metadata"]["uid"]: n for n in self._world.kube.objects(GROUP, "nodeenis")}
+        self._known |= {uid: n["metadata"]["name"] for uid, n in present.items()}
+        for interface in ours:
+            uid = interface.tags.get(TAG_UID, "")
+            if uid in self._known and uid not in present:
+                self._note(f"{self._known[uid]} went before its interface {interface.id}")
+
+    def _note(self, text: str) -> None:
+        self.broken[text] = None
+
+    def _went_with_its_instance(self, interface: Interface) -> bool:
+        attachment = interface.attachment
+        return attachment is not None and self._world.ec2.instance(attachment.instance_id).state != "running"

@@ -1,0 +1,114 @@
+"""Runs that are right only because of one guard each: what the mutants, who lack it, fail in.
+
+Each returns what was wrong, nothing for a controller that is as it should be.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from tests.faults.points import Point, Points
+from tests.faults.processes import Zygote
+from tests.faults.situation import NAME, Situation, lagging, situated
+
+from nodeeni.sandbox.ec2 import EC2Settings
+
+LEASED = ("--enable-leader-election", "--lease-duration=3s")
+Scenario = Callable[[Situation], Awaitable[list[str]]]
+_CREATED = Point("EC2 CreateNetworkInterface", 1)
+
+
+async def killed_after_create(at: Situation) -> list[str]:
+    """The interface is made, nobody was told, and reads do not show it yet."""
+    await _killed_at_create(at)
+    async with await at.start():
+        return await at.righted()
+
+
+async def deleted_after_a_crash(at: Situation) -> list[str]:
+    """The same, and the NodeENI is deleted before the next controller has begun."""
+    await _killed_at_create(at)
+    at.delete()
+    async with await at.start():
+        return await at.righted()
+
+
+async def reads_that_lag(at: Situation) -> list[str]:
+    """EC2 is read all the time, and shows each write late: nothing is done twice."""
+    count = 6
+    for _ in range(count):
+        await at.node()
+    at.apply()
+    async with await at.start("--resync-period=100ms", "--read-lag=1500ms"):
+        faults = await at.righted()
+        await asyncio.sleep(1.0)
+    calls = at.ec2.calls.by_action
+    once = ("CreateNetworkInterface", "AttachNetworkInterface", "ModifyNetworkInterfaceAttribute")
+    return faults + [f"{calls[action]} x {action}" for action in once if calls[action] != count]
+
+
+async def frozen_leader(at: Situation) -> list[str]:
+    """Stopped in the midst of its work for longer than its lease, it wakes up beside its successor."""
+    nodes = [await at.node() for _ in range(8)]
+    at.apply()
+    async with await at.start(*LEASED) as frozen:
+        await at.until(lambda: len(at.ec2.calls.of("AttachNetworkInterface")) > 1)
+        frozen.signal(signal.SIGSTOP)
+        async with await at.start(*LEASED):
+            await at.until_right(30)
+            for node in nodes[:4]:
+                at.world.label(node.name, ng=None)
+            await at.until_right(30)
+            calls = at.ec2.calls.by_action.copy()
+            frozen.signal(signal.SIGCONT)
+            await frozen.ended()
+            await asyncio.sleep(0.5)
+            faults = await at.righted(5)
+    contradicted = at.ec2.calls.by_action - calls
+    return faults + [
+        f"{n} x {action} after it woke" for action, n in contradicted.items() if action in _CHANGE
+    ]
+
+
+async def look_alikes(at: Situation) -> list[str]:
+    """Others' interfaces carry our tags, the NodeENI's uid among them, but not our cluster's."""
+    node = await at.node()
+    made = at.apply()
+    at.plant_look_alike(NAME, node.name, made["metadata"]["uid"])
+    async with await at.start("--resync-period=300ms"):
+        faults = await at.righted(8)
+        await asyncio.sleep(1.0)
+    return faults or at.wrong()
+
+
+_CHANGE = (
+    "CreateNetworkInterface",
+    "AttachNetworkInterface",
+    "DetachNetworkInterface",
+    "DeleteNetworkInterface",
+)
+
+# Scenario, EC2's settings, and the mutants that it has to catch.
+SCENARIOS: dict[Scenario, tuple[EC2Settings, tuple[str, ...]]] = {
+    killed_after_create: (lagging(), ("random_token",)),
+    deleted_after_a_crash: (lagging(), ("hasty_finalizer", "no_finalizer")),
+    reads_that_lag: (lagging(stale_reads=1.0), ("one_observation", "no_overlay")),
+    frozen_leader: (lagging(), ("no_fence",)),
+    look_alikes: (lagging(), ("everything_is_ours",)),
+}
+
+
+async def judge(zygote: Zygote, directory: Path, scenario: Scenario, mutant: str = "") -> list[str]:
+    """What was wrong with this controller in this scenario."""
+    async with situated(zygote, directory, mutant=mutant, settings=SCENARIOS[scenario][0]) as at:
+        return await scenario(at)
+
+
+async def _killed_at_create(at: Situation) -> None:
+    await at.node()
+    at.apply()
+    points = Points(at.world)
+    victim = await at.start()
+    points.arm(_CREATED, "after", victim.kill)
+    await victim.ended()
