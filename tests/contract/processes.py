@@ -90,6 +90,7 @@ def the_server() -> RealServer:
     apiserver = _start(
         directory,
         os.environ[BINARY],
+        "--allow-privileged=true",  # as clusters have it
         f"--etcd-servers=http://127.0.0.1:{etcd_port}",
         f"--secure-port={port}",
         "--bind-address=127.0.0.1",

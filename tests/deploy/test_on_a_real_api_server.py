@@ -1,0 +1,239 @@
+"""What is rendered, on a real kube-apiserver: accepted, stable, an upgrade in place, enough to work with."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+from tests.contract import accounts
+from tests.contract.processes import real_is_wanted
+from tests.contract.real import RealKube
+from tests.controller.conftest import Stage
+from tests.deploy.conftest import CHART, ROOT, Template, container
+
+from nodeeni.sandbox.ec2 import quick_settings
+from nodeeni.sandbox.kube import KubeServer
+from nodeeni.sandbox.world import World
+
+pytestmark = pytest.mark.skipif(not real_is_wanted(), reason="for a real API server: make apitest")
+
+NAMESPACE = "eni-controller-system"
+FULLEST = str(Path(__file__).parent / "fullest-values.yaml")
+Object = dict[str, Any]
+
+
+class Kubectl:
+    def __init__(self, kubeconfig: Path) -> None:
+        self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+
+    async def __call__(self, *arguments: str, stdin: str = "") -> str:
+        process = await asyncio.create_subprocess_exec(
+            *("kubectl", *arguments),
+            env=self._environment,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, errors = await process.communicate(stdin.encode())
+        assert process.returncode == 0, errors.decode()
+        return output.decode()
+
+    async def json(self, *arguments: str) -> Object:
+        shown: Object = json.loads(await self(*arguments, "-o", "json"))
+        return shown
+
+
+@pytest.fixture
+async def kube() -> AsyncIterator[RealKube]:
+    kube = RealKube()
+    await kube.start()
+    try:
+        yield kube
+    finally:
+        await kube.stop()
+
+
+@pytest.fixture
+async def kubectl(kube: RealKube, tmp_path: Path) -> AsyncIterator[Kubectl]:
+    path = tmp_path / "admin.kubeconfig"
+    path.write_text(kube.kubeconfig())
+    kubectl = Kubectl(path)
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    await kubectl("apply", "-f", "-", stdin=json.dumps(namespace))
+    yield kubectl
+    # In the namespace, and of the cluster only what the tests of rights do not bring themselves.
+    kinds = "deployments,daemonsets,poddisruptionbudgets,networkpolicies,roles,rolebindings"
+    await kubectl("delete", kinds, "--all", "-n", NAMESPACE, "--wait=false")
+
+
+def rendered(helm: str, *arguments: str) -> str:
+    command = [helm, "template", "nodeeni", str(CHART), "--namespace", NAMESPACE, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+async def versions(kubectl: Kubectl, manifests: str) -> dict[str, str]:
+    """Resource versions of what the manifests name."""
+    found = json.loads(await kubectl("get", "-f", "-", "-o", "json", stdin=manifests))
+    return {f"{o['kind']} {o['metadata']['name']}": o["metadata"]["resourceVersion"] for o in found["items"]}
+
+
+async def test_applied_twice_from_the_server_side_nothing_changes(helm: str, kubectl: Kubectl) -> None:
+    manifests = rendered(helm)
+    apply = ("apply", "--server-side", "--force-conflicts", "-f", "-")
+    await kubectl(*apply, stdin=manifests)
+    first = await versions(kubectl, manifests)
+    await kubectl(*apply, stdin=manifests)
+    assert await versions(kubectl, manifests) == first
+    assert len(first) == len([d for d in yaml.safe_load_all(manifests) if d])
+
+
+async def test_a_server_side_dry_run_of_the_fullest_values_is_accepted(helm: str, kubectl: Kubectl) -> None:
+    kinds_of_operators = ("ServiceMonitor", "PodMonitor", "PrometheusRule")  # their CRDs are not here
+    documents = [d for d in yaml.safe_load_all(rendered(helm, "--values", FULLEST)) if d]
+    ours = [d for d in documents if d["kind"] not in kinds_of_operators]
+    assert len(documents) - len(ours) == 3
+    await kubectl(
+        *("apply", "--server-side", "--dry-run=server", "--force-conflicts", "-f", "-"),
+        stdin=yaml.safe_dump_all(ours),
+    )
+
+
+async def test_the_documented_lines_of_v1_1_0_work(kubectl: Kubectl) -> None:
+    await kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "deploy" / "crds"))
+    for name in ("deployment.yaml", "eni-manager-daemonset.yaml"):
+        text = (ROOT / "deploy" / name).read_text().replace("${UNIFIED_IMAGE}", "registry.example/eni:v2")
+        await kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
+    for sample in sorted((ROOT / "deploy" / "samples").glob("*.yaml")):
+        await kubectl("apply", "--dry-run=server", "-f", str(sample))
+    deployment = await kubectl.json("get", "deployment", "eni-controller", "-n", NAMESPACE)
+    assert container(deployment)["image"] == "registry.example/eni:v2"
+
+
+async def test_the_base_for_kustomize_is_accepted(kubectl: Kubectl) -> None:
+    built = await kubectl("kustomize", str(ROOT / "deploy"))
+    await kubectl("apply", "--server-side", "--dry-run=server", "--force-conflicts", "-f", "-", stdin=built)
+
+
+async def test_the_workloads_of_v1_1_0_become_ours_in_place(kubectl: Kubectl) -> None:
+    old = [_v1_deployment(), _v1_daemon_set()]
+    await kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(old))
+    before = [await kubectl.json("get", kind, name, "-n", NAMESPACE) for kind, name in _WORKLOADS]
+    for name in ("deployment.yaml", "eni-manager-daemonset.yaml"):
+        await kubectl("apply", "-f", str(ROOT / "deploy" / name))
+    after = [await kubectl.json("get", kind, name, "-n", NAMESPACE) for kind, name in _WORKLOADS]
+    assert [o["metadata"]["uid"] for o in after] == [o["metadata"]["uid"] for o in before]
+    shipped = {o["metadata"]["name"]: o for o in accounts.workloads()}
+    for workload in after:
+        pod, wanted = (
+            o["spec"]["template"]["spec"] for o in (workload, shipped[workload["metadata"]["name"]])
+        )
+        assert pod["serviceAccountName"] == wanted["serviceAccountName"]
+        assert container(workload)["args"] == wanted["containers"][0]["args"]
+        assert container(workload)["securityContext"] == wanted["containers"][0]["securityContext"]
+        assert {v["name"] for v in pod.get("volumes", [])} == {v["name"] for v in wanted.get("volumes", [])}
+
+
+async def test_the_controller_works_with_the_rendered_arguments_environment_and_account(
+    template: Template, tmp_path: Path
+) -> None:
+    kube = RealKube()
+    port = _free_port()
+    settings = (f"controller.metricsPort={port}", "controller.settings.readLag=200ms")
+    accounts.install(kube)
+    async with World(quick_settings(), kube=cast("KubeServer", kube)) as world:
+        pod = container(template(*settings)["Deployment", "eni-controller"])
+        environment = world.environment(tmp_path / "kubeconfig")
+        (tmp_path / "kubeconfig").write_text(kube.kubeconfig(accounts.token(kube, accounts.CONTROLLER)))
+        given = {entry["name"]: entry.get("value", NAMESPACE) for entry in pod["env"]}
+        assert given.keys() == {"COMPONENT", "POD_NAMESPACE"}
+        stage = Stage(world, environment)
+        node = await stage.node()
+        stage.apply()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-m", "nodeeni", *pod["args"]),
+            env={**environment, **given, "PATH": os.environ["PATH"]},
+        )
+        try:
+            await stage.until_attached(node)
+            assert await _get(port, "/readyz") == 200
+            assert await _get(port, "/healthz") == 200
+            leases = kube.objects("coordination.k8s.io", "leases")
+            held = {o["metadata"]["name"]: o["metadata"]["namespace"] for o in leases}
+            assert held["nodeeni-controller-leader-election"] == NAMESPACE
+        finally:
+            process.terminate()
+            assert await process.wait() == 0
+
+
+_WORKLOADS = (("deployment", "eni-controller"), ("daemonset", "eni-manager"))
+
+
+def _workload(kind: str, name: str, pod: Object) -> Object:
+    labels = {"app": name}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": labels},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+
+
+def _v1_container(name: str, component: str, args: list[str], **more: Any) -> Object:
+    return {
+        "name": name,
+        "image": "registry.example/aws-multi-eni-controller:v1.1.0",
+        "env": [{"name": "COMPONENT", "value": component}],
+        "args": args,
+        **more,
+    }
+
+
+def _v1_deployment() -> Object:
+    made = _v1_container("manager", "eni-controller", ["--metrics-addr=:8080", "--enable-leader-election"])
+    made["env"].append({"name": "AWS_REGION", "value": "us-east-1"})
+    return _workload(
+        "Deployment", "eni-controller", {"serviceAccountName": "eni-controller", "containers": [made]}
+    )
+
+
+def _v1_daemon_set() -> Object:
+    folders = ("sys", "proc", "run")
+    made = _v1_container(
+        *("eni-manager", "eni-manager", ["--check-interval=30s", "--debug=true"]),
+        securityContext={"privileged": True, "capabilities": {"add": ["NET_ADMIN"]}},
+        volumeMounts=[{"name": f"host-{folder}", "mountPath": f"/host/{folder}"} for folder in folders],
+    )
+    pod = {
+        "serviceAccountName": "eni-controller",
+        "hostNetwork": True,
+        "nodeSelector": {"ng": "multi-eni"},
+        "containers": [made],
+        "volumes": [{"name": f"host-{folder}", "hostPath": {"path": f"/{folder}"}} for folder in folders],
+    }
+    return _workload("DaemonSet", "eni-manager", pod)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _get(port: int, path: str) -> int:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+    status = await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+    return int(status.split()[1])
