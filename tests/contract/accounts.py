@@ -121,11 +121,12 @@ def take_away(kube: RealKube, right: Right) -> None:
     """Removes one verb of one rule from the roles as they stand in the API server."""
     for role in shipped():
         if role["kind"] in _ROLES and right in _rights_of(right.account, role):
+            rules = [_without(rule, right) for rule in role["rules"]]
             kube.patch(
                 "rbac.authorization.k8s.io",
                 f"{role['kind'].lower()}s",
                 role["metadata"]["name"],
-                {"rules": [_without(rule, right) for rule in role["rules"]]},
+                {"rules": [rule for rule in rules if rule["verbs"]]},
                 namespace=role["metadata"].get("namespace", ""),
             )
 

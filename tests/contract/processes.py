@@ -29,7 +29,7 @@ _LIBC = ctypes.CDLL(None)  # loaded before any fork
 AUDIT_POLICY = """\
 apiVersion: audit.k8s.io/v1
 kind: Policy
-omitStages: [RequestReceived, ResponseStarted]
+omitStages: [RequestReceived]
 rules:
 - level: None
   users: [admin, "system:apiserver"]

@@ -114,13 +114,14 @@ class RealKube:
         return self._counted.copy()
 
     def audited(self) -> list[Object]:
-        """The entries of the audit log since the last call."""
+        """The entries of the audit log since the last call; a watch's is written when it begins."""
         with self._server.audit_log.open("rb") as log:
             log.seek(self._audited)
             new = log.read()
         whole = new[: new.rfind(b"\n") + 1]
         self._audited += len(whole)
-        return [msgspec.json.decode(line) for line in whole.splitlines()]
+        entries = [msgspec.json.decode(line) for line in whole.splitlines()]
+        return [e for e in entries if (e["stage"] == "ResponseStarted") == (e["verb"] == "watch")]
 
     # Direct access.
 
@@ -283,7 +284,8 @@ class _Direct:
         self._connection.request(method, path, data, headers)
         response = self._connection.getresponse()
         content = response.read()
-        return response.status, msgspec.json.decode(content) if content[:1] == b"{" else content
+        is_object = content[:1] == b"{" and "watch=true" not in path  # a watch is many, one a line
+        return response.status, msgspec.json.decode(content) if is_object else content
 
 
 class _Store:
