@@ -1,0 +1,80 @@
+"""The image: what it starts, and that the check without an engine does what the Dockerfile does."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from tests.deploy.conftest import ROOT
+
+START = ("-I", "-m", "nodeeni")
+
+
+def start(
+    component: str | None, *arguments: str, python: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"]} | ({"COMPONENT": component} if component else {})
+    command = [sys.executable, *python, *START, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("component", "program"),
+    [
+        ("eni-manager", "nodeeni manager"),
+        ("eni-controller", "nodeeni controller"),
+        ("anything", "nodeeni controller"),
+    ],
+)
+def test_the_component_chooses_and_arguments_pass_through(component: str, program: str) -> None:
+    assert start(component, "--help").stdout.startswith(f"usage: {program} ")
+    wrong = start(component, "--no-such-flag")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert wrong.stderr.startswith(f"{program}: ")
+
+
+def test_the_commands_for_people_are_there_too() -> None:
+    assert start("eni-manager", "plan", "--help").stdout.startswith("usage: nodeeni plan ")
+    assert start(None).stdout.startswith("usage: nodeeni COMMAND")
+
+
+def test_the_eni_manager_loads_the_standard_library_and_itself_alone() -> None:
+    done = start("eni-manager", "--help", python=("-X", "importtime"))
+    loaded = set(re.findall(r"\|\s+([\w.]+)$", done.stderr, re.MULTILINE))
+    ours = {name for name in loaded if name.startswith("nodeeni.")}
+    assert "nodeeni.agent.app" in ours
+    assert {name.split(".")[1] for name in ours} == {"agent", "logs"}
+    foreign = {name.split(".")[0] for name in loaded} - set(sys.stdlib_module_names) - {"nodeeni"}
+    assert not {name for name in foreign if not name.startswith(("_", "zipimport", "sitecustomize"))}
+
+
+def test_the_check_without_an_engine_does_what_the_dockerfile_does() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    check = (ROOT / "hack" / "image" / "check.sh").read_text()
+    scripts = re.findall(r"^RUN (hack/image/\w+\.sh) /root-of-image$", dockerfile, re.MULTILINE)
+    assert scripts == ["hack/image/base.sh", "hack/image/app.sh"]
+    assert re.findall(r'^(hack/image/\w+\.sh) "\$root"$', check, re.MULTILINE) == scripts
+    final = dockerfile[dockerfile.index("FROM scratch") :]
+    assert re.findall(r"^(?:RUN|COPY|ADD).*", final, re.MULTILINE) == ["COPY --from=build /root-of-image /"]
+    assert "USER 65532:65532" in final
+    entry = re.search(r"^ENTRYPOINT \[(.*)\]$", final, re.MULTILINE)
+    started = re.search(r"^start=\((.*)\)$", check, re.MULTILINE)
+    assert entry is not None
+    assert started is not None
+    assert re.findall(r'"([^"]+)"', entry[1]) == started[1].split() == ["/usr/bin/python3.11", *START]
+
+
+def test_every_package_of_the_image_is_pinned_with_its_hash_as_in_what_is_tested() -> None:
+    image, tested = (_pins(f"requirements/{name}.txt") for name in ("image", "run"))
+    assert image.items() <= tested.items()
+    assert all(image.values())
+
+
+def _pins(name: str) -> dict[str, frozenset[str]]:
+    """Name and version → hashes."""
+    text = (ROOT / name).read_text()
+    blocks = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)
+    return {
+        block.split()[0]: frozenset(re.findall(r"--hash=(\S+)", block)) for block in blocks if "==" in block
+    }
