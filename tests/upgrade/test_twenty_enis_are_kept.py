@@ -55,7 +55,7 @@ async def test_the_plan_shows_beforehand_what_would_be_adopted_and_changes_nothi
     ]
     assert sorted(steps) == sorted((node.name, "SetTags", NAME) for node in old.nodes)
     texts = [step["text"] for plan in shown["nodes"] for step in plan["now"]]
-    assert all(any(eni_id in text for text in texts) for eni_id in old.interfaces)
+    assert all(any(text.startswith(f"adopt {eni_id} ") for text in texts) for eni_id in old.interfaces)
     assert stage.calls() == Counter()
     assert not old.is_adopted()
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import msgspec
 
+from nodeeni.api import names
 from nodeeni.ec2.types import Action as EC2Action
 from nodeeni.ec2.types import InterfaceRequest
 
@@ -164,7 +165,10 @@ class SetTags(_OnInterface, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
-        return f"tag {self.eni_id} with {', '.join(f'{k}={v}' for k, v in sorted(self.tags.items()))}"
+        tags = ", ".join(f"{k}={v}" for k, v in sorted(self.tags.items()))
+        if names.TAG_CLUSTER in self.tags:  # without it, it was not ours
+            return f"adopt {self.eni_id} of an older version, by tagging it with {tags}"
+        return f"tag {self.eni_id} with {tags}"
 
 
 class RemoveTags(_OnInterface, frozen=True, kw_only=True):
