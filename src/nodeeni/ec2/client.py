@@ -51,7 +51,7 @@ _T = TypeVar("_T")
 @cache
 def _models() -> Any:
     """botocore's models, read once in a process."""
-    return cut_loader(_METHODS)
+    return cut_loader(ACTIONS, wire.READ)
 
 
 def _ignore_call(action: str, seconds: float, error: EC2Error | None) -> None:
@@ -305,6 +305,8 @@ _METHODS: dict[str, str] = {
     "DescribeSubnets": "describe_subnets",
     "DescribeSecurityGroups": "describe_security_groups",
 }
+
+ACTIONS = tuple(_METHODS)
 
 
 async def caller_identity(region: str) -> str:

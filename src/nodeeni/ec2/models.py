@@ -1,11 +1,12 @@
 """botocore's models cut down to the calls that we make.
 
-EC2's model describes 700 actions and every field of them: as Python objects some 30 MB, of which we use a
-fiftieth. The whole file is read, but only what is reachable from our actions is kept, without its prose.
+EC2's model describes 700 actions and every field of them: as Python objects some 20 MB, and each answer is
+parsed by all of it. The whole file is read, but only what is reachable from our actions is kept, without
+its prose, and of an answer's shapes only the fields that we read.
 """
 
 import gzip
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,17 @@ class _Endpoints(msgspec.Struct):
     version: int
 
 
-def cut_loader(actions: Iterable[str]) -> Loader:
-    """A loader whose EC2 model knows `actions` alone, and whose endpoints are EC2's and STS's."""
-    return Loader(file_loader=_CutFiles(frozenset(actions)))
+def cut_loader(actions: Iterable[str], read: Mapping[str, frozenset[str]]) -> Loader:
+    """A loader whose EC2 model knows `actions` alone and of the shapes in `read` those fields alone; its
+    endpoints are EC2's and STS's. What is sent is not to be named in `read`.
+    """
+    return Loader(file_loader=_CutFiles(frozenset(actions), read))
 
 
 class _CutFiles(JSONFileLoader):  # type: ignore[misc]  # botocore has no types
-    def __init__(self, actions: frozenset[str]) -> None:
+    def __init__(self, actions: frozenset[str], read: Mapping[str, frozenset[str]]) -> None:
         self._actions = actions
+        self._read_fields = read
 
     def load_file(self, file_path: str) -> Any:
         path = Path(file_path)
@@ -54,7 +58,7 @@ class _CutFiles(JSONFileLoader):  # type: ignore[misc]  # botocore has no types
             return self._read(path, self._cut_model)
         return super().load_file(file_path)
 
-    def _read(self, path: Path, cut: Any) -> Any:
+    def _read(self, path: Path, cut: Callable[[bytes], Any]) -> Any:
         for suffix, opened in ((".json", Path.read_bytes), (".json.gz", _unzipped)):
             file = path.with_name(path.name + suffix)
             if file.is_file():
@@ -71,7 +75,7 @@ class _CutFiles(JSONFileLoader):  # type: ignore[misc]  # botocore has no types
         while waiting:
             name = waiting.pop()
             if name not in shapes:
-                shapes[name] = _plain(model.shapes[name])
+                shapes[name] = self._cut_shape(name, _plain(model.shapes[name]))
                 waiting.extend(_named_shapes(shapes[name]))
         return {
             "version": model.version,
@@ -79,6 +83,12 @@ class _CutFiles(JSONFileLoader):  # type: ignore[misc]  # botocore has no types
             "operations": operations,
             "shapes": shapes,
         }
+
+    def _cut_shape(self, name: str, shape: dict[str, Any]) -> dict[str, Any]:
+        if name not in self._read_fields:
+            return shape
+        members = {key: shape["members"][key] for key in self._read_fields[name]}
+        return {**shape, "members": members}
 
 
 def _cut_endpoints(raw: bytes) -> Any:

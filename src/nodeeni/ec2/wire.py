@@ -20,6 +20,52 @@ from nodeeni.ec2.types import (
 
 Answer = Mapping[str, Any]
 
+# What is read below, by the names of EC2's shapes: nothing else of an answer is parsed (see models.py).
+# Times above all are dear, and 5,000 interfaces and instances have 15,000 of them.
+READ: Mapping[str, frozenset[str]] = {
+    "NetworkInterface": frozenset(
+        {
+            "NetworkInterfaceId",
+            "Status",
+            "SubnetId",
+            "VpcId",
+            "AvailabilityZone",
+            "MacAddress",
+            "PrivateIpAddresses",
+            "Description",
+            "Groups",
+            "TagSet",
+            "SourceDestCheck",
+            "Attachment",
+        }
+    ),
+    "NetworkInterfaceAttachment": frozenset(
+        {
+            "AttachmentId",
+            "InstanceId",
+            "DeviceIndex",
+            "NetworkCardIndex",
+            "Status",
+            "DeleteOnTermination",
+        }
+    ),
+    "NetworkInterfacePrivateIpAddress": frozenset({"PrivateIpAddress", "Primary"}),
+    "Reservation": frozenset({"Instances"}),
+    "Instance": frozenset(
+        {"InstanceId", "InstanceType", "State", "Placement", "VpcId", "SubnetId", "NetworkInterfaces"}
+    ),
+    "Placement": frozenset({"AvailabilityZone"}),
+    "InstanceNetworkInterface": frozenset({"NetworkInterfaceId", "Attachment"}),
+    "InstanceNetworkInterfaceAttachment": frozenset({"DeviceIndex", "NetworkCardIndex", "Status"}),
+    "InstanceTypeInfo": frozenset({"InstanceType", "NetworkInfo"}),
+    "NetworkInfo": frozenset({"MaximumNetworkInterfaces", "NetworkCards"}),
+    "NetworkCardInfo": frozenset({"NetworkCardIndex", "MaximumNetworkInterfaces"}),
+    "Subnet": frozenset(
+        {"SubnetId", "VpcId", "AvailabilityZone", "CidrBlock", "AvailableIpAddressCount", "Tags"}
+    ),
+    "SecurityGroup": frozenset({"GroupId", "VpcId", "GroupName", "Tags"}),
+}
+
 
 def interface(answer: Answer) -> Interface:
     """One `NetworkInterface`, of DescribeNetworkInterfaces or CreateNetworkInterface."""
