@@ -17,7 +17,7 @@ from typing import Any
 
 import aiohttp
 
-from nodeeni.api.names import API_VERSION
+from nodeeni.api.names import API_VERSION, GROUP
 from nodeeni.cli.stage import Running, Stage
 from nodeeni.sandbox.ec2 import EC2Settings
 from nodeeni.sandbox.ec2.calls import OK
@@ -123,6 +123,11 @@ class Bench:
         self.world.kube.apply(
             {"apiVersion": API_VERSION, "kind": "NodeENI", "metadata": {"name": name}, "spec": whole}
         )
+        return time.monotonic()
+
+    def delete(self, name: str = NAME) -> float:
+        """Delete a NodeENI; the moment of it."""
+        self.world.kube.delete(GROUP, "nodeenis", name)
         return time.monotonic()
 
     def status(self, name: str = NAME) -> Object:

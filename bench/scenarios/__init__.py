@@ -6,13 +6,21 @@ from functools import partial
 from bench.result import Result
 
 from .attach import attach
+from .crowded import filling, rival
 from .large import restart, steady
+from .removal import dying, removal
+from .several import several
 
 SIZES = (10, 50, 100, 200, 500, 1000)
 
 SCENARIOS: dict[str, Callable[[], Coroutine[None, None, Result]]] = {
     **{f"attach-{size}": partial(attach, size) for size in SIZES},
+    "several-200x3": several,
+    "remove-200": removal,
+    "dying-200": dying,
+    "rival-half": rival,
+    "subnet-fills": filling,
     "restart-5000": restart,
     "steady-5000": steady,
 }
-QUICK = ["attach-10", "attach-50"]
+QUICK = ["attach-10", "attach-50", "attach-100", "subnet-fills", "dying-200"]

@@ -5,12 +5,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bench.harness import NAME, Bench, bench
+from bench.harness import Bench, bench
 from bench.kubelet import Kubelets, furnish
+from bench.planting import plant
 from bench.result import Promise, Result
-from nodeeni.api.names import interface_tags
 from nodeeni.sandbox.ec2 import EC2Settings
-from nodeeni.sandbox.world import WorldNode
 
 COUNT = 5000
 READY_WITHIN = 10.0  # seconds
@@ -24,7 +23,7 @@ WATCHED = 60.0  # seconds of steady state that are looked at
 async def restart() -> Result:
     """A controller ends in order, another begins: it is ready, and has changed nothing anywhere."""
     async with _settled_cluster(COUNT) as b:
-        calls, writes = b.mutating(), b.kube_writes()
+        calls, called, writes = b.mutating(), b.calls(), b.kube_writes()
         reads = b.describes()
         await b.start_controller()
         await b.until(lambda: b.describes() - reads >= PAGES, 60)
@@ -38,7 +37,7 @@ async def restart() -> Result:
             figures={
                 "ready after (s)": round(b.ready_after, 2),
                 "EC2 calls that change": b.mutating() - calls,
-                "EC2 describes": b.describes() - reads,
+                "EC2 describes": _difference(b.calls(), called),
                 "Kubernetes writes": written,
                 "RSS (MB)": round(used.rss, 1),
                 "peak RSS (MB)": round(used.peak_rss, 1),
@@ -133,32 +132,10 @@ async def _settled_cluster(count: int) -> AsyncIterator[Bench]:
             if number % 50 == 0:
                 await asyncio.sleep(0)
         b.apply()
-        _plant(b, nodes)
+        plant(b, nodes)
         await b.start_controller()
         await b.until(lambda: b.status().get("attached") == count, 120)
         await b.until(lambda: len(b.world.kube.objects("networking.k8s.aws", "eninodes")) == count, 120, 0.5)
         await asyncio.sleep(2)
         await b.stop_controller()
         yield b
-
-
-def _plant(b: Bench, nodes: list[WorldNode]) -> None:
-    namespace = b.world.kube.get("", "namespaces", "kube-system")
-    nodeeni = b.world.nodeeni(NAME)
-    assert namespace is not None
-    assert nodeeni is not None
-    for node in nodes:
-        b.world.ec2.plant_interface(
-            b.world.subnets["a"],
-            description=nodeeni["spec"]["description"],
-            tags=interface_tags(
-                cluster_id=namespace["metadata"]["uid"],
-                nodeeni=NAME,
-                uid=nodeeni["metadata"]["uid"],
-                node=node.name,
-                instance_id=node.instance_id,
-            ),
-            group_ids=nodeeni["spec"]["securityGroupIDs"],
-            instance=b.world.ec2.instance(node.instance_id),
-            device_index=nodeeni["spec"]["deviceIndex"],
-        )
