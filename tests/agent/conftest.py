@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 from tests.agent.situation import Node, a_node
+from tests.contract.servers import new_server
 
 from nodeeni.sandbox.hosts import probe
-from nodeeni.sandbox.kube import KubeServer
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def namespaces() -> None:
 @pytest.fixture
 async def bare_node(namespaces: None, tmp_path: Path) -> AsyncIterator[Node]:
     """A kernel without a primary interface, and an API server without our CRDs."""
-    async with a_node(KubeServer(), tmp_path) as node:
+    async with a_node(new_server(), tmp_path) as node:
         yield node
 
 

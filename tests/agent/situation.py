@@ -207,6 +207,12 @@ class Node:
         for path in sorted((ROOT / "deploy" / "crds").glob("*.yaml")):
             self.kube.create(yaml.safe_load(path.read_text()))
 
+    def remove_crds(self) -> None:
+        """A real API server keeps what earlier tests applied."""
+        for definition in self.kube.objects("apiextensions.k8s.io", "customresourcedefinitions"):
+            name = definition["metadata"]["name"]
+            self.kube.delete("apiextensions.k8s.io", "customresourcedefinitions", name)
+
     def list_links(self, *interfaces: Mapping[str, Any]) -> None:
         """Write these interfaces into the ENINode's spec, as the controller does."""
         entries = [

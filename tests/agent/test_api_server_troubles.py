@@ -67,6 +67,8 @@ async def test_a_lost_answer_to_a_patch(node: Node) -> None:
 
 async def test_the_crd_comes_later(bare_node: Node) -> None:
     node = bare_node
+    node.remove_crds()
+    await until(lambda: not node.kube.objects("apiextensions.k8s.io", "customresourcedefinitions"))
     node.kernel.add_primary()
     node.kernel.ip(node.kernel.adding("eth1", MAC))
     agent = await node.start_agent()

@@ -107,6 +107,7 @@ def the_server() -> RealServer:
         f"--audit-log-path={directory / 'audit.log'}",
         "--audit-log-mode=blocking",
         "--shutdown-delay-duration=0s",
+        "--feature-gates=APIServerIdentity=false",  # or it keeps a Lease, which tests would find
     )
     server = RealServer(port, etcd_port, admin, client, directory, etcd, apiserver)
     _wait_until_ready(server)

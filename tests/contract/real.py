@@ -33,7 +33,7 @@ LEFTOVERS = [
     (GROUP, "nodeenis"),
     (GROUP, "eninodes"),
 ]
-OWN_NAMESPACES = ("kube-system", "kube-public")  # what the API server itself keeps there
+OWN_NAMESPACES = ("kube-system", "kube-public")  # the API server itself keeps ConfigMaps there
 BUILTIN_VERSION = "v1"
 
 
@@ -240,7 +240,7 @@ class RealKube:
             code, body = self.call("GET", self.path(group, plural))
             for item in body["items"] if code == 200 else ():
                 meta = item["metadata"]
-                if meta.get("namespace") in OWN_NAMESPACES:
+                if plural == "configmaps" and meta["namespace"] in OWN_NAMESPACES:
                     continue
                 path = self.path(group, plural, meta["name"], meta.get("namespace", ""))
                 if meta.get("finalizers"):

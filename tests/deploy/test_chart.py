@@ -103,14 +103,12 @@ def test_the_controller_may_do_what_it_does_and_no_more(template: Template) -> N
         for p in KUBERNETES
         for verb in p.verbs
     }
-    # `get` beside `list` and `watch`: what may be listed whole may be read singly.
-    assert granted - needed <= {("", "nodes", "get"), ("networking.k8s.aws", "eninodes", "get")}
-    assert needed <= granted
+    assert granted == needed
 
 
 def test_the_eni_manager_may_read_eninodes_and_report(template: Template) -> None:
     assert _granted(template()["ClusterRole", "eni-manager-role"]) == {
-        *(("networking.k8s.aws", "eninodes", verb) for verb in ("get", "list", "watch")),
+        *(("networking.k8s.aws", "eninodes", verb) for verb in ("list", "watch")),
         ("networking.k8s.aws", "eninodes/status", "patch"),
     }
 

@@ -3,6 +3,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from tests.contract.servers import new_server
 from tests.kube.waiting import Background
 from tests.kube.wire import Wire
 
@@ -12,7 +13,7 @@ from nodeeni.sandbox.kube import KubeServer
 
 @pytest.fixture
 async def server() -> AsyncIterator[KubeServer]:
-    server = KubeServer()
+    server = new_server()
     await server.start()
     yield server
     await server.stop()
@@ -20,7 +21,8 @@ async def server() -> AsyncIterator[KubeServer]:
 
 @pytest.fixture
 async def wire(server: KubeServer) -> AsyncIterator[Wire]:
-    wire = Wire(urlsplit(server.url).port or 0)
+    url = urlsplit(server.url)
+    wire = Wire(url.port or 0, scheme=url.scheme)
     await wire.listen()
     yield wire
     await wire.close()
