@@ -278,10 +278,10 @@ async def test_heartbeat_is_stored_but_not_told(
 ) -> None:
     server.create(node("n0"))
     started = await start(
-        client, server, background, changed=lambda old, new: old.metadata.labels != new.metadata.labels
+        client, server, background, changed=lambda old, new: old.metadata.uid != new.metadata.uid
     )
-    server.patch("", "nodes", "n0", {"metadata": {"annotations": {"beat": "1"}}})
-    await until(lambda: started.informer.store["n0"].metadata.annotations == {"beat": "1"})
+    server.patch("", "nodes", "n0", {"metadata": {"labels": {"beat": "1"}}})
+    await until(lambda: started.informer.store["n0"].metadata.labels == {"beat": "1"})
     assert started.told.steps == [("n0", "new")]
 
 

@@ -6,13 +6,6 @@ msgspec drops what is not named here while decoding, which is what keeps 5,000 N
 import msgspec
 
 
-class OwnerReference(msgspec.Struct, frozen=True, rename="camel"):
-    api_version: str
-    kind: str
-    name: str
-    uid: str
-
-
 class ObjectMeta(msgspec.Struct, rename="camel", kw_only=True):
     name: str = ""
     namespace: str = ""
@@ -22,9 +15,7 @@ class ObjectMeta(msgspec.Struct, rename="camel", kw_only=True):
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
     labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
     finalizers: list[str] = []
-    owner_references: list[OwnerReference] = []
 
     @property
     def deleting(self) -> bool:

@@ -5,6 +5,7 @@ stop    drop what waits → let begun calls end → write the last status and ev
 """
 
 import asyncio
+import gc
 import logging
 import os
 import random
@@ -274,6 +275,9 @@ class _Controller:
                 group.create_task(self._eninodes.run())
             await self._queue.drained()
             self._reporter.ready.set()
+            # What stands now stays: it need not be looked through for garbage again and again.
+            gc.collect()
+            gc.freeze()
 
     async def _first_resync(self, sweeper: Sweeper) -> None:
         attempt = 0

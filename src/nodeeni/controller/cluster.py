@@ -12,11 +12,16 @@ from nodeeni.kube.resources import ENINODES, NODEENIS, NODES
 from nodeeni.plan.observed import NodeView, Owner
 
 
+NODES_PAGE = 100  # Nodes of 10 KB: what a page takes while it is read stays with the process
+
+
 class Cluster:
     """The local copies; each informer's `run` is a task of the app."""
 
     def __init__(self, client: KubeClient) -> None:
-        self.nodes: Informer[Node] = Informer(client, NODES, Node, changed=node_changed)
+        self.nodes: Informer[Node] = Informer(
+            client, NODES, Node, changed=node_changed, page_limit=NODES_PAGE
+        )
         self.nodeenis: Informer[NodeENI] = Informer(client, NODEENIS, NodeENI, changed=nodeeni_changed)
         self.eninodes: Informer[ENINode] = Informer(client, ENINODES, ENINode)
 

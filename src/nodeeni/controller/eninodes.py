@@ -44,7 +44,8 @@ class ENINodeWriter:
         if not spec.interfaces or node is None:
             self._wanted.pop(name, None)
         else:
-            self._wanted[name] = (node, spec)
+            current = self._current(name)
+            self._wanted[name] = (node, current if current is not None and current == spec else spec)
         if self._target(name) != self._current(name):
             self._enqueue(name)
 
