@@ -34,7 +34,8 @@ test: $(VENV)/.dev .venv-aws/.done ## Run the test suite
 	@PATH="$(CURDIR)/$(AWSBIN):$$PATH" $(BIN)/pytest -n 4
 
 # Those that meet an API server. Each worker starts one of its own (300 MB).
-APITESTS := tests/contract tests/api tests/sandbox/kube tests/controller tests/upgrade tests/deploy
+APITESTS := tests/contract tests/api tests/kube tests/agent tests/sandbox/kube tests/controller tests/upgrade \
+  tests/deploy
 
 apitest: $(VENV)/.dev ## Run the tests against a real kube-apiserver (built once: 5 minutes)
 	@PATH="$${KUBEBUILDER_ASSETS:+$$KUBEBUILDER_ASSETS:}$$PATH" command -v etcd >/dev/null \
