@@ -31,12 +31,12 @@ Object = dict[str, Any]
 
 class Kubectl:
     def __init__(self, kubeconfig: Path) -> None:
-        self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+        self.environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
 
     async def __call__(self, *arguments: str, stdin: str = "") -> str:
         process = await asyncio.create_subprocess_exec(
             *("kubectl", *arguments),
-            env=self._environment,
+            env=self.environment,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -114,6 +114,21 @@ async def test_the_documented_lines_of_v1_1_0_work(kubectl: Kubectl) -> None:
         await kubectl("apply", "--dry-run=server", "-f", str(sample))
     deployment = await kubectl.json("get", "deployment", "eni-controller", "-n", NAMESPACE)
     assert container(deployment)["image"] == "registry.example/eni:v2"
+
+
+async def test_the_script_of_v1_1_0_still_deploys(kubectl: Kubectl) -> None:
+    before = {path: path.read_text() for path in (ROOT / "deploy").glob("*.yaml")}
+    environment = {**kubectl.environment, "USE_GHCR": "true", "DRY_RUN": "server"}
+    done = await asyncio.create_subprocess_exec(
+        *(str(ROOT / "hack" / "deploy.sh"), "registry.example/eni:v2"),
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await done.communicate()
+    assert done.returncode == 0
+    assert "using registry.example/eni:v2" in output.decode()
+    assert "daemonset.apps/eni-manager created (server dry run)" in output.decode()
+    assert before == {path: path.read_text() for path in before}
 
 
 async def test_the_base_for_kustomize_is_accepted(kubectl: Kubectl) -> None:
