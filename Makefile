@@ -6,7 +6,7 @@ AWSBIN := .venv-aws/bin
 PIP    := pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test apitest verify requirements clean
+.PHONY: help demo test chaos apitest verify requirements clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ apitest: $(VENV)/.dev ## Run the tests against a real kube-apiserver (built once
 	  || { echo "apitest: there is no etcd: apt-get install etcd-server, or set KUBEBUILDER_ASSETS"; exit 1; }
 	@server=$$(hack/apiserver/build.sh) && PATH="$${KUBEBUILDER_ASSETS:+$$KUBEBUILDER_ASSETS:}$$PATH" NODEENI_APISERVER="$$server" \
 	  NODEENI_RECORD="$(RECORD)" $(BIN)/pytest -n 2 $(APITESTS)
+
+chaos: $(VENV)/.dev ## Break everything for MINUTES=5 of chaos, or replay SEED=n; writes docs/reliability.md
+	@$(BIN)/python -m tests.faults.report $(if $(SEED),--seed $(SEED),--minutes $(or $(MINUTES),5))
 
 verify: $(VENV)/.dev ## Lint, types, import order, generated files
 	$(BIN)/ruff format --check .

@@ -1,7 +1,8 @@
 """Everything at once, by a seed: what users, EC2, the API server and signals do to a cluster of 30 nodes.
 
 After the turmoil all faults end, and the world has to become right: exactly the wanted interfaces, none of
-others touched, none left over. The same seed gives the same script of what is done and when; what it meets depends on the machine's pace.
+others touched, none left over. The same seed gives the same script of
+what is done and when; what that meets depends on the machine's pace.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ from nodeeni.sandbox.world import SECURITY_GROUP
 NODES = 30
 NODEENIS = 5
 STALE = 0.6  # seconds by which describes lag; the controllers are told --read-lag=800ms
-CALM = 60.0  # seconds in which all has to be right at the end
+CALM = 120.0  # seconds in which all has to be right: an edit may replace 15 interfaces one by one
 LEASED = ("--enable-leader-election", "--lease-duration=2s")
 LAG = ("--read-lag=800ms", "--force-detach-after=3s")
 

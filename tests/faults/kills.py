@@ -10,7 +10,7 @@ from tests.faults.points import Phase, Point, Points
 from tests.faults.processes import Zygote
 from tests.faults.situation import Situation, lagging, situated
 
-AT_ONCE = 6  # runs; they wait more than they work
+AT_ONCE = 8  # runs; they wait more than they work
 PHASES: tuple[Phase, ...] = ("before", "after")
 REACHED = 15.0  # seconds for the journey, after which a point was not met
 
@@ -40,6 +40,11 @@ async def record(zygote: Zygote, directory: Path, journey: Journey) -> list[Poin
         async with await at.start():
             await at.until_right()
         return list(points.seen)
+
+
+def first_writes(points: Sequence[Point]) -> list[Point]:
+    """The short form: what changes something, when it comes for the first time."""
+    return [p for p in points if p.nth == 1 and not p.call.startswith("EC2 Describe")]
 
 
 async def kill_at(

@@ -15,6 +15,7 @@ from tests.faults.situation import NAME, Situation, lagging, situated
 from nodeeni.sandbox.ec2 import EC2Settings
 
 LEASED = ("--enable-leader-election", "--lease-duration=3s")
+SLOW = "--read-lag=2s"  # where a busy machine must not be slower than EC2's reads
 Scenario = Callable[[Situation], Awaitable[list[str]]]
 _CREATED = Point("EC2 CreateNetworkInterface", 1)
 
@@ -22,7 +23,7 @@ _CREATED = Point("EC2 CreateNetworkInterface", 1)
 async def killed_after_create(at: Situation) -> list[str]:
     """The interface is made, nobody was told, and reads do not show it yet."""
     await _killed_at_create(at)
-    async with await at.start():
+    async with await at.start(SLOW):
         return await at.righted()
 
 
@@ -30,7 +31,7 @@ async def deleted_after_a_crash(at: Situation) -> list[str]:
     """The same, and the NodeENI is deleted before the next controller has begun."""
     await _killed_at_create(at)
     at.delete()
-    async with await at.start():
+    async with await at.start(SLOW):
         return await at.righted()
 
 
@@ -40,7 +41,7 @@ async def reads_that_lag(at: Situation) -> list[str]:
     for _ in range(count):
         await at.node()
     at.apply()
-    async with await at.start("--resync-period=100ms", "--read-lag=1500ms"):
+    async with await at.start("--resync-period=100ms", SLOW):
         faults = await at.righted()
         await asyncio.sleep(1.0)
     calls = at.ec2.calls.by_action
@@ -91,8 +92,8 @@ _CHANGE = (
 
 # Scenario, EC2's settings, and the mutants that it has to catch.
 SCENARIOS: dict[Scenario, tuple[EC2Settings, tuple[str, ...]]] = {
-    killed_after_create: (lagging(), ("random_token",)),
-    deleted_after_a_crash: (lagging(), ("hasty_finalizer", "no_finalizer")),
+    killed_after_create: (lagging(stale_reads=1.5), ("random_token",)),
+    deleted_after_a_crash: (lagging(stale_reads=1.5), ("hasty_finalizer", "no_finalizer")),
     reads_that_lag: (lagging(stale_reads=1.0), ("one_observation", "no_overlay")),
     frozen_leader: (lagging(), ("no_fence",)),
     look_alikes: (lagging(), ("everything_is_ours",)),
@@ -109,6 +110,6 @@ async def _killed_at_create(at: Situation) -> None:
     await at.node()
     at.apply()
     points = Points(at.world)
-    victim = await at.start()
+    victim = await at.start(SLOW)
     points.arm(_CREATED, "after", victim.kill)
     await victim.ended()

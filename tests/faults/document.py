@@ -1,0 +1,150 @@
+"""docs/reliability.md: what the long form found, as tables."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
+
+_HEAD = """\
+<!-- Written by `make chaos` from its own run. -->
+# Reliability
+
+Nothing leaks, nothing doubles, whatever breaks: this is the last run of the suite that earns the promise.
+The controllers in it are real processes, killed with SIGKILL; EC2 and the API server are the sandbox's, with
+reads that lag behind writes. What has to be right in the end is worked out anew from what users wrote
+(`tests/faults/right.py`): exactly the wanted interfaces, ENINodes and status. At every moment
+(`tests/faults/guard.py`) no node may have two interfaces for one NodeENI, no NodeENI may go before its last
+interface, and no interface of others may change.
+
+`make chaos MINUTES=30` runs it again, `make chaos SEED=17` replays one seed of the chaos; a short form of
+each part is in `make test`.
+"""
+
+
+class KillRow(msgspec.Struct, frozen=True):
+    journey: str
+    point: str
+    phase: str
+    text: str
+    ok: bool
+
+
+class TroubleRow(msgspec.Struct, frozen=True):
+    fault: str
+    where: str
+    text: str
+    ok: bool
+
+
+class MutantRow(msgspec.Struct, frozen=True):
+    """`mutant` is empty for the controller as it is."""
+
+    scenario: str
+    mutant: str
+    text: str
+    ok: bool
+
+
+class ChaosRow(msgspec.Struct, frozen=True):
+    """`wrong` is empty where all was right."""
+
+    seed: int
+    steps: int
+    killed: int
+    made: int
+    wrong: str
+
+
+class Findings(msgspec.Struct):
+    """What each part found in its last run."""
+
+    kills: list[KillRow] = []
+    troubles: list[TroubleRow] = []
+    mutants: list[MutantRow] = []
+    chaos: list[ChaosRow] = []
+
+    @property
+    def ok(self) -> bool:
+        rows: list[KillRow | TroubleRow | MutantRow] = [*self.kills, *self.troubles, *self.mutants]
+        return not _bad(rows) and not any(row.wrong for row in self.chaos)
+
+
+def written(findings: Findings) -> str:
+    """The whole document."""
+    parts = [_HEAD, _summary(findings), _kills(findings.kills), _troubles(findings.troubles)]
+    return "\n".join([*parts, _mutants(findings.mutants), _chaos(findings.chaos)])
+
+
+def _summary(findings: Findings) -> str:
+    wrong = [row.wrong for row in findings.chaos if row.wrong]
+    controllers = [row for row in findings.mutants if not row.mutant]
+    mutants = [row for row in findings.mutants if row.mutant]
+    rows = [
+        ("kill points, before and after the work", len(findings.kills), _bad(findings.kills)),
+        ("faults at a request", len(findings.troubles), _bad(findings.troubles)),
+        ("seeds of chaos", len(findings.chaos), len(wrong)),
+        ("scenarios", len(controllers), _bad(controllers)),
+        ("mutants, to be caught", len(mutants), _bad(mutants)),
+    ]
+    return _table("## In all", ("", "runs", "not as it has to be"), rows)
+
+
+def _bad(rows: Iterable[KillRow | TroubleRow | MutantRow]) -> int:
+    return sum(not row.ok for row in rows)
+
+
+def _kills(rows: list[KillRow]) -> str:
+    """One line for each request; both phases in columns."""
+    texts: dict[tuple[str, str], dict[str, str]] = {}
+    for row in rows:
+        texts.setdefault((row.journey, row.point), {})[row.phase] = row.text
+    lines = [(j, p, t.get("before", ""), t.get("after", "")) for (j, p), t in texts.items()]
+    head = ("journey", "killed at", "before the work", "after the work, not answered")
+    return _table("## Killed at every call and every write", head, lines)
+
+
+def _troubles(rows: list[TroubleRow]) -> str:
+    """Requests down, faults across."""
+    blocks = []
+    for server in ("EC2", "Kubernetes"):
+        here = [row for row in rows if row.where.startswith(server)]
+        faults = list(dict.fromkeys(row.fault for row in here))
+        found = {(row.where, row.fault): row.text for row in here}
+        lines = [
+            (where, *(found.get((where, fault), "") for fault in faults))
+            for where in dict.fromkeys(row.where for row in here)
+        ]
+        blocks.append(_table(f"## Each fault at each request to {server}", ("request", *faults), lines))
+    return "\n".join(blocks)
+
+
+def _mutants(rows: list[MutantRow]) -> str:
+    lines = [(r.scenario.replace("_", " "), r.mutant.replace("_", " ") or "-", r.text) for r in rows]
+    return _table("## The suite can fail", ("scenario", "mutant", "found"), lines)
+
+
+def _chaos(rows: list[ChaosRow]) -> str:
+    counts = Counter({"steps": 0, "kills": 0, "interfaces": 0})
+    for row in rows:
+        counts.update({"steps": row.steps, "kills": row.killed, "interfaces": row.made})
+    seeds = sorted(row.seed for row in rows)
+    text = (
+        f"Seeds {seeds[0]} to {seeds[-1]}, {len(seeds)} of them: {counts['steps']} steps on 30 nodes and 5 "
+        f"NodeENIs, {counts['kills']} controllers killed or stopped, {counts['interfaces']} interfaces made."
+        if seeds
+        else "Not run."
+    )
+    wrong = [(row.seed, row.wrong) for row in sorted(rows, key=lambda r: r.seed) if row.wrong]
+    return f"## Chaos\n\n{text}\n\n" + (
+        _table("", ("seed", "wrong"), wrong) if wrong else "All were right.\n"
+    )
+
+
+def _table(title: str, head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    body = "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+    return f"{title}\n\n{body}\n"
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")[:300]
