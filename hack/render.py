@@ -42,6 +42,7 @@ TYPES: Mapping[str, Object] = {
     "physical": {"enum": ["physical", "listed"]},
     "pattern": {"type": "string", "format": "regex"},
     "names": {"type": "string"},
+    "ec2_rates": {"type": "string"},
 }
 LABELS = {"app.kubernetes.io/managed-by", "app.kubernetes.io/instance", "helm.sh/chart"}
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from nodeeni.ec2.types import Action
 from nodeeni.settings import CONTROLLER_SETTINGS, Settings, UsageError, controller_settings, parse_duration
 
 DEFAULTS = Settings(
@@ -24,6 +25,7 @@ DEFAULTS = Settings(
     force_detach_after=300.0,
     undo_attach_after=90.0,
     max_concurrent_nodes=100,
+    ec2_rate=None,
     node_grace_period=120.0,
     read_lag=35.0,
     orphan_grace_period=300.0,
@@ -49,6 +51,7 @@ def test_every_flag() -> None:
             "--force-detach-after=10m",
             "--undo-attach-after=45s",
             "--max-concurrent-nodes=7",
+            "--ec2-rate=AttachNetworkInterface=100/10,CreateTags=20/2.5",
         ),
         *("--node-grace-period=1h", "--read-lag=500ms", "--orphan-grace-period=1.5m", "--dry-run"),
     ]
@@ -65,6 +68,7 @@ def test_every_flag() -> None:
         force_detach_after=600.0,
         undo_attach_after=45.0,
         max_concurrent_nodes=7,
+        ec2_rate={"AttachNetworkInterface": (100.0, 10.0), "CreateTags": (20.0, 2.5)},
         node_grace_period=3600.0,
         read_lag=0.5,
         orphan_grace_period=90.0,
@@ -140,6 +144,28 @@ REFUSED = [
         "argument --resync-period: expected one argument; see nodeeni controller --help",
     ),
     (["--resync-period=5"], {}, "--resync-period: '5' is not a duration: write it as 30s, 5m or 1h30m"),
+    (
+        ["--ec2-rate=AttachNetworkInterface=100"],
+        {},
+        (
+            "--ec2-rate: 'AttachNetworkInterface=100' is not ACTION=CAPACITY/REFILL, as "
+            "AttachNetworkInterface=100/10"
+        ),
+    ),
+    (
+        [],
+        {"EC2_RATE": "CreateTags=20/0"},
+        "EC2_RATE: 'CreateTags=20/0': a capacity is at least 1, and a refill above 0 a second",
+    ),
+    (
+        ["--ec2-rate=RunInstances=5/2"],
+        {},
+        (
+            "--ec2-rate: 'RunInstances' is not metered here; these are: CreateNetworkInterface, "
+            "AttachNetworkInterface, DetachNetworkInterface, DeleteNetworkInterface, "
+            "ModifyNetworkInterfaceAttribute, CreateTags, DeleteTags"
+        ),
+    ),
     (["--read-lag=0s"], {}, "--read-lag: '0s' is not above zero: write it as 30s, 5m or 1h30m"),
     (
         [],
@@ -178,6 +204,11 @@ def test_every_setting_is_declared_once_and_has_a_field() -> None:
     assert {setting.field for setting in CONTROLLER_SETTINGS} == {
         field.name for field in msgspec.structs.fields(Settings)
     }
+
+
+def test_every_metered_action_can_be_given_a_rate() -> None:
+    given = ",".join(f"{action}=10/1" for action in Action)
+    assert controller_settings([f"--ec2-rate={given}"], {}).ec2_rate == dict.fromkeys(Action, (10.0, 1.0))
 
 
 def run(*arguments: str, **environment: str) -> tuple[int, str, str]:

@@ -37,6 +37,35 @@ def _positive_int(text: str) -> int:
     return int(text)
 
 
+# Those that the controller meters.
+_EC2_ACTIONS = (
+    "CreateNetworkInterface",
+    "AttachNetworkInterface",
+    "DetachNetworkInterface",
+    "DeleteNetworkInterface",
+    "ModifyNetworkInterfaceAttribute",
+    "CreateTags",
+    "DeleteTags",
+)
+_RATE = re.compile(r"(\w+)=(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)")
+
+
+def _ec2_rates(text: str) -> dict[str, tuple[float, float]]:
+    """`AttachNetworkInterface=100/10,CreateTags=200/20` → capacity and refill a second, by action."""
+    rates = {}
+    for part in text.split(","):
+        found = _RATE.fullmatch(part.strip())
+        if found is None:
+            raise ValueError(f"{part!r} is not ACTION=CAPACITY/REFILL, as AttachNetworkInterface=100/10")
+        action, capacity, refill = found[1], float(found[2]), float(found[3])
+        if action not in _EC2_ACTIONS:
+            raise ValueError(f"{action!r} is not metered here; these are: {', '.join(_EC2_ACTIONS)}")
+        if capacity < 1 or refill <= 0:
+            raise ValueError(f"{part!r}: a capacity is at least 1, and a refill above 0 a second")
+        rates[action] = (capacity, refill)
+    return rates
+
+
 def _verbosity(text: str) -> int:
     names = {"info": 0, "debug": 5}
     if text.lower() in names:
@@ -103,6 +132,11 @@ CONTROLLER_SETTINGS = (
     # to be under way at once; more would only queue at EC2.
     Setting("--max-concurrent-nodes", _positive_int, "100",
             "EC2 calls under way at once, each for another node.", ("MAX_CONCURRENT_RECONCILES",)),
+    # AWS raises an account's rates on a support case; no documented call tells what they are now.
+    Setting("--ec2-rate", _ec2_rates, None,
+            "Request rates that AWS grants this account, or the share of them to be used: "
+            "ACTION=CAPACITY/REFILL, refill a second, comma between several. Default: EC2's documented ones.",
+            ("EC2_RATE",)),
     Setting("--node-grace-period", _positive_duration, "2m",
             "How long the ENIs of a vanished Node stay while its instance lives."),
     # Longer than the 30 s by which EC2's reads have been seen to lag behind writes.
@@ -129,6 +163,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     force_detach_after: float
     undo_attach_after: float
     max_concurrent_nodes: int
+    ec2_rate: dict[str, tuple[float, float]] | None
     node_grace_period: float
     read_lag: float
     orphan_grace_period: float

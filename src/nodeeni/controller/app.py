@@ -96,6 +96,8 @@ class _Controller:
         self._eninodes = ENINodeWriter(self._writer, self._cluster)
         self._reach = health.Reach()
         self._buckets = Buckets()
+        for action, (capacity, refill) in (settings.ec2_rate or {}).items():
+            self._buckets.configure(Action(action), capacity, refill)
         self._lease = self._make_lease() if settings.enable_leader_election else None
         self._inventory: Inventory | None = None
         self._executor: Executor | None = None

@@ -1,0 +1,45 @@
+"""An account whose rates AWS has raised, or of which only a share is to be used."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from nodeeni.sandbox.ec2 import quick_settings
+
+from .conftest import Stage, staged
+
+BUCKETS = {
+    "AttachNetworkInterface": (200.0, 100.0),
+    "CreateNetworkInterface": (200.0, 100.0),
+    "ModifyNetworkInterfaceAttribute": (200.0, 100.0),
+}
+
+
+@pytest.fixture
+async def generous_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    async with staged(tmp_path, monkeypatch, quick_settings(buckets=BUCKETS)) as made:
+        yield made
+
+
+async def test_a_raised_rate_is_used(generous_stage: Stage) -> None:
+    stage = generous_stage
+    nodes = [await stage.node() for _ in range(90)]
+    async with stage.controller("--ec2-rate=AttachNetworkInterface=200/100"):
+        stage.apply()
+        await stage.until_attached(*nodes)
+    moments = sorted(call.time for call in stage.ec2.calls.of("AttachNetworkInterface"))
+    # The documented bucket would let the last 40 go in 8 seconds.
+    assert moments[-1] - moments[49] < 4
+    assert stage.ec2.calls.throttled == 0
+
+
+async def test_a_share_of_the_rate_leaves_the_rest_to_others(generous_stage: Stage) -> None:
+    stage = generous_stage
+    nodes = [await stage.node() for _ in range(8)]
+    async with stage.controller("--ec2-rate=AttachNetworkInterface=2/4"):
+        stage.apply()
+        await stage.until_attached(*nodes)
+    moments = sorted(call.time for call in stage.ec2.calls.of("AttachNetworkInterface"))
+    assert len(moments) == 8
+    assert moments[-1] - moments[1] >= 6 / 4 - 0.05
