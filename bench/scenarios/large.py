@@ -15,7 +15,7 @@ COUNT = 5000
 READY_WITHIN = 10.0  # seconds
 MOST_RSS = 120.0  # MB
 MOST_CPU = 0.05  # of a core
-RESYNC = 30.0  # seconds; five minutes by default
+RESYNC = 60.0  # seconds, so that there is one in each watched time; five minutes by default
 PAGES = COUNT // 200
 WATCHED = 60.0  # seconds of steady state that are looked at
 
