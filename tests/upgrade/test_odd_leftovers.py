@@ -63,8 +63,9 @@ async def test_the_description_that_the_old_version_gave_by_default_stays(
     old = OldInstallation(stage, version)
     await old.build(2, description=None)
     async with stage.controller(RESYNC):
-        await stage.until(old.is_adopted)
+        await stage.until(lambda: stage.calls() == {"CreateTags": 2})
         await stage.stays(lambda: stage.calls() == {"CreateTags": 2}, seconds=0.7)
+    assert old.is_adopted()
 
 
 async def test_an_eni_at_another_index_is_left_alone_until_the_spec_says_so(
