@@ -29,13 +29,16 @@ FULLEST = str(Path(__file__).parent / "fullest-values.yaml")
 Object = dict[str, Any]
 
 
-class Kubectl:
-    def __init__(self, kubeconfig: Path) -> None:
-        self.environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+class Program:
+    """A program of people's, run to its end, which has to be a good one."""
+
+    def __init__(self, name: str, environment: dict[str, str]) -> None:
+        self._name = name
+        self.environment = environment
 
     async def __call__(self, *arguments: str, stdin: str = "") -> str:
         process = await asyncio.create_subprocess_exec(
-            *("kubectl", *arguments),
+            *(self._name, *arguments),
             env=self.environment,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -44,6 +47,11 @@ class Kubectl:
         output, errors = await process.communicate(stdin.encode())
         assert process.returncode == 0, errors.decode()
         return output.decode()
+
+
+class Kubectl(Program):
+    def __init__(self, kubeconfig: Path) -> None:
+        super().__init__("kubectl", {**os.environ, "KUBECONFIG": str(kubeconfig)})
 
     async def json(self, *arguments: str) -> Object:
         shown: Object = json.loads(await self(*arguments, "-o", "json"))
@@ -153,6 +161,33 @@ async def test_the_workloads_of_v1_1_0_become_ours_in_place(kubectl: Kubectl) ->
         assert container(workload)["args"] == wanted["containers"][0]["args"]
         assert container(workload)["securityContext"] == wanted["containers"][0]["securityContext"]
         assert {v["name"] for v in pod.get("volumes", [])} == {v["name"] for v in wanted.get("volumes", [])}
+
+
+async def test_helm_takes_over_upgrades_and_leaves_without_losing_a_nodeeni(
+    helm: str, kubectl: Kubectl
+) -> None:
+    await kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([_v1_deployment(), _v1_daemon_set()]))
+    await kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "deploy" / "crds"))
+    before = [await kubectl.json("get", kind, name, "-n", NAMESPACE) for kind, name in _WORKLOADS]
+    sample = ROOT / "deploy" / "samples" / "networking_v1alpha1_nodeeni.yaml"
+    await kubectl("apply", "-f", str(sample))
+    nodeeni = await kubectl.json("get", "nodeeni", "multus-eni-config")
+
+    run = Program(helm, kubectl.environment)
+    chart = ("nodeeni", str(CHART), "--namespace", NAMESPACE)
+    notes = await run("upgrade", "--install", *chart, "--take-ownership")
+    assert "kubectl label node NODE ng=multi-eni" in notes
+    after = [await kubectl.json("get", kind, name, "-n", NAMESPACE) for kind, name in _WORKLOADS]
+    assert [o["metadata"]["uid"] for o in after] == [o["metadata"]["uid"] for o in before]
+    assert container(after[1])["securityContext"]["privileged"] is False
+    await run("upgrade", *chart, "--set", "controller.replicas=3")
+    await run("uninstall", "nodeeni", "--namespace", NAMESPACE)
+
+    left = await kubectl("get", "deployments,daemonsets", "-n", NAMESPACE, "-o", "name")
+    assert left == ""
+    kept = await kubectl.json("get", "nodeeni", "multus-eni-config")
+    assert kept["metadata"]["uid"] == nodeeni["metadata"]["uid"]
+    assert "deletionTimestamp" not in kept["metadata"]
 
 
 async def test_the_controller_works_with_the_rendered_arguments_environment_and_account(
