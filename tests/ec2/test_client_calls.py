@@ -48,6 +48,21 @@ async def test_the_life_of_an_interface(site: Site, instance: SandboxInstance) -
     ]
 
 
+async def test_the_fence_is_asked_as_each_change_is_sent(site: Site) -> None:
+    may_change = False
+    async with EC2Client.connect(
+        "us-west-2", endpoint_url=site.ec2.url, may_change=lambda: may_change
+    ) as fenced:
+        with pytest.raises(EC2Error) as refused:
+            await fenced.create_interface(site.request("token-1"))
+        assert (refused.value.code, refused.value.error_class) == ("LeaseLost", ErrorClass.NOT_READY)
+        assert site.ec2.calls.by_action[Action.CREATE] == 0
+        assert await fenced.describe_subnets({"subnet-id": [site.subnet.id]})
+        may_change = True
+        await fenced.create_interface(site.request("token-1"))
+    assert site.ec2.calls.by_action[Action.CREATE] == 1
+
+
 async def test_attributes_and_tags_are_changed_in_place(site: Site) -> None:
     made = await site.client.create_interface(site.request("token-1"))
     other = site.ec2.add_security_group(site.vpc, group_name="other")

@@ -27,7 +27,7 @@ NODES = 30
 NODEENIS = 5
 STALE = 0.6  # seconds by which describes lag; the controllers are told --read-lag=800ms
 CALM = 120.0  # seconds in which all has to be right: an edit may replace 15 interfaces one by one
-LEASED = ("--enable-leader-election", "--lease-duration=2s")
+LEASED = ("--enable-leader-election", "--lease-duration=4s")
 LAG = ("--read-lag=800ms", "--force-detach-after=3s")
 
 _LOST = ("CreateNetworkInterface", "AttachNetworkInterface", "DetachNetworkInterface")
@@ -259,7 +259,7 @@ class Chaos:
             return
         victim.signal(signal.SIGSTOP)
         self._frozen.add(victim.pid)
-        asyncio.get_running_loop().call_later(self.random.uniform(2.0, 4.0), self._thaw, victim)
+        asyncio.get_running_loop().call_later(self.random.uniform(4.0, 7.0), self._thaw, victim)
 
     def _thaw(self, victim: Controller) -> None:
         self._frozen.discard(victim.pid)

@@ -1,4 +1,4 @@
-"""`make chaos`: the long form of everything in this folder; docs/reliability.md is written from what it found.
+"""`make chaos`: the long form of everything in this folder; it writes docs/reliability.md from what it found.
 
 Each part leaves its outcomes in a file of its own, from which the document is put together, so that a part
 can be run again alone. With `--seed` one seed of the chaos is replayed and nothing is written.
@@ -25,7 +25,7 @@ from tests.faults.troubles import live_through, troubles
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "reliability.md"
 FINDINGS = ROOT / ".chaos" / "findings.json"
-SEEDS_AT_ONCE = 3
+SEEDS_AT_ONCE = 5
 
 
 class Wish(msgspec.Struct, frozen=True):

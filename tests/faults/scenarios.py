@@ -65,7 +65,7 @@ async def frozen_leader(at: Situation) -> list[str]:
             frozen.signal(signal.SIGCONT)
             await frozen.ended()
             await asyncio.sleep(0.5)
-            faults = await at.righted(5)
+            faults = await at.righted()
     contradicted = at.ec2.calls.by_action - calls
     return faults + [
         f"{n} x {action} after it woke" for action, n in contradicted.items() if action in _CHANGE
@@ -78,7 +78,7 @@ async def look_alikes(at: Situation) -> list[str]:
     made = at.apply()
     at.plant_look_alike(NAME, node.name, made["metadata"]["uid"])
     async with await at.start("--resync-period=300ms"):
-        faults = await at.righted(8)
+        faults = await at.righted()
         await asyncio.sleep(1.0)
     return faults or at.wrong()
 

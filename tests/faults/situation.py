@@ -19,7 +19,7 @@ from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET, World, WorldNode, proc
 Object = dict[str, Any]
 LABELS = {"ng": "multi-eni"}
 NAME = "multus-eni-config"
-LOOK = 0.05  # seconds
+LOOK = 0.1  # seconds
 QUIET = 0.4  # seconds for which the final state has to stay as it is
 
 
@@ -64,8 +64,8 @@ class Situation:
         return len(self.ec2.account.created)
 
     def wrong(self) -> list[str]:
-        """What is not as it has to be, and what at any moment was not."""
-        return [*wrong(self.world), *self.guard.broken]
+        """What at any moment was not as it must be, and what now is not."""
+        return [*self.guard.broken, *wrong(self.world)]
 
     async def righted(self, timeout: float = 20.0) -> list[str]:
         """Wait until all is right and stays so; what is wrong when the time is over."""

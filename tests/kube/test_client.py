@@ -37,6 +37,26 @@ def test_paths(resource: Resource, path: str) -> None:
     assert resource.path(namespace="ns", name="x", subresource="status") == path
 
 
+async def test_the_fence_is_asked_before_each_write_and_before_no_read(
+    server: KubeServer, client: KubeClient
+) -> None:
+    await client.create(NODES, node("n0"))
+    may_write = False
+    fenced = client.fenced(lambda: may_write)
+    served = server.requests.copy()
+    with pytest.raises(errors.Unavailable):
+        await fenced.create(NODES, node("n1"))
+    with pytest.raises(errors.Unavailable):
+        await fenced.patch(NODES, "n0", {"metadata": {"labels": {"a": "b"}}})
+    with pytest.raises(errors.Unavailable):
+        await fenced.delete(NODES, "n0")
+    assert server.requests == served
+    assert (await fenced.get(NODES, "n0", Thing)).metadata.labels == {}
+    may_write = True
+    await fenced.delete(NODES, "n0")
+    assert server.objects("", "nodes") == []
+
+
 async def test_an_object_from_birth_to_death(server: KubeServer, client: KubeClient) -> None:
     created = await client.create(NODES, node("n0"), Thing)
     assert (await client.get(NODES, "n0", Thing)) == created

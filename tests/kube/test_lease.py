@@ -126,6 +126,37 @@ async def test_our_own_lease_after_an_outage_is_clean(
     assert lease(server)["spec"]["leaseTransitions"] == 0
 
 
+async def test_a_lost_lease_is_regained_where_nobody_had_it_meanwhile(
+    server: KubeServer, client: KubeClient, wire: Wire
+) -> None:
+    one = candidate(client, "one")
+    await one.acquire()
+    wire.refuse()
+    with pytest.raises(LeaseLost):
+        await one.run()
+    async with asyncio.TaskGroup() as group:
+        regaining = group.create_task(one.regain())
+        await asyncio.sleep(0.3)
+        assert (regaining.done(), one.held()) == (False, False)
+        await wire.listen()
+    assert one.held()
+    assert lease(server)["spec"]["leaseTransitions"] == 0
+
+
+@pytest.mark.parametrize("afterwards", ["holds it", "gave it back"])
+async def test_a_lost_lease_is_not_regained_from_somebody_who_had_it(
+    client: KubeClient, afterwards: str
+) -> None:
+    one, two = candidate(client, "one"), candidate(client, "two")
+    await one.acquire()
+    await two.acquire()
+    if afterwards == "gave it back":
+        await two.release()
+    with pytest.raises(LeaseLost):
+        await one.regain()
+    assert not one.held()
+
+
 async def test_lease_that_somebody_took(server: KubeServer, client: KubeClient) -> None:
     one = candidate(client, "one")
     await one.acquire()
