@@ -11,7 +11,6 @@ from nodeeni.kube.informer import Informer
 from nodeeni.kube.resources import ENINODES, NODEENIS, NODES
 from nodeeni.plan.observed import NodeView, Owner
 
-
 NODES_PAGE = 100  # Nodes of 10 KB: what a page takes while it is read stays with the process
 
 
