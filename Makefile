@@ -61,8 +61,9 @@ generate: $(VENV)/.dev ## Write the generated files (CRDs)
 render: $(VENV)/.dev ## Write what is derived from the chart (schema, deploy/*.yaml; needs helm)
 	@$(BIN)/python hack/render.py
 
-image-check: ## Do what the Dockerfile does, without an engine (root, Debian 12)
-	@hack/image/check.sh
+image-check: $(VENV)/.dev ## Do what the Dockerfile does, without an engine, and let it work (root, Debian 12, helm)
+	@root=$$(mktemp -d)/root && hack/image/check.sh $$root && \
+	  NODEENI_IMAGE_ROOT=$$root $(BIN)/pytest -q -s tests/deploy/test_built_image.py; status=$$?; rm -rf $$root; exit $$status
 
 requirements: $(VENV)/.dev ## Pin the dependencies anew, with hashes
 	@for spec in "run --extra sandbox" "image -c requirements/run.txt" "dev --extra sandbox --group dev" \
