@@ -187,8 +187,11 @@ class Chaos:
             asyncio.get_running_loop().call_later(0.3, self._start_instance, instance_id)
 
     def _start_instance(self, instance_id: str) -> None:
-        if self.at.ec2.instance(instance_id).state == "stopped":
-            self.at.ec2.start_instance(instance_id)
+        match self.at.ec2.instance(instance_id).state:
+            case "stopped":
+                self.at.ec2.start_instance(instance_id)
+            case "stopping":
+                asyncio.get_running_loop().call_later(0.1, self._start_instance, instance_id)
 
     # EC2
 

@@ -25,7 +25,7 @@ from tests.faults.troubles import live_through, troubles
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "reliability.md"
 FINDINGS = ROOT / ".chaos" / "findings.json"
-SEEDS_AT_ONCE = 5
+SEEDS_AT_ONCE = 7
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -78,6 +78,7 @@ async def seeds(zygote: Zygote, directory: Path, findings: Findings, wish: Wish)
                 return
             result = await chaos(zygote, directory / str(seed), seed)
             findings.chaos.append(_row(result))
+            _keep(findings)
             _say(f"chaos: seed {seed}: {result.seconds:.0f} s", list(result.faults))
 
     await asyncio.gather(*(runner() for _ in range(SEEDS_AT_ONCE)))

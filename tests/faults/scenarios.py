@@ -15,7 +15,7 @@ from tests.faults.situation import NAME, Situation, lagging, situated
 from nodeeni.sandbox.ec2 import EC2Settings
 
 LEASED = ("--enable-leader-election", "--lease-duration=3s")
-SLOW = "--read-lag=2s"  # where a busy machine must not be slower than EC2's reads
+SLOW = "--read-lag=3s"  # where a busy machine must not be slower than EC2's reads
 Scenario = Callable[[Situation], Awaitable[list[str]]]
 _CREATED = Point("EC2 CreateNetworkInterface", 1)
 
@@ -92,8 +92,8 @@ _CHANGE = (
 
 # Scenario, EC2's settings, and the mutants that it has to catch.
 SCENARIOS: dict[Scenario, tuple[EC2Settings, tuple[str, ...]]] = {
-    killed_after_create: (lagging(stale_reads=1.5), ("random_token",)),
-    deleted_after_a_crash: (lagging(stale_reads=1.5), ("hasty_finalizer", "no_finalizer")),
+    killed_after_create: (lagging(stale_reads=2.5), ("random_token",)),
+    deleted_after_a_crash: (lagging(stale_reads=2.5), ("hasty_finalizer", "no_finalizer")),
     reads_that_lag: (lagging(stale_reads=1.0), ("one_observation", "no_overlay")),
     frozen_leader: (lagging(), ("no_fence",)),
     look_alikes: (lagging(), ("everything_is_ours",)),
