@@ -1,7 +1,6 @@
 """Kubernetes' own Node, as far as this program reads it: labels, taints, providerID, deletion."""
 
 import re
-from sys import intern
 from typing import Annotated
 
 import msgspec
@@ -28,10 +27,6 @@ class NodeSpec(msgspec.Struct, frozen=True):
 class Node(msgspec.Struct, kw_only=True):
     metadata: ObjectMeta
     spec: NodeSpec = NodeSpec()
-
-    def __post_init__(self) -> None:
-        # Thousands of Nodes share most values of their labels: half of what a Node weighs here.
-        self.metadata.labels = {key: intern(value) for key, value in self.metadata.labels.items()}
 
     @property
     def instance_id(self) -> str:

@@ -53,12 +53,18 @@ class _Headed(msgspec.Struct):
     metadata: _Head
 
 
+def _newest(old: T | None, new: T) -> T:
+    return new
+
+
 class Informer(Generic[T]):
     """The objects of `resource`, decoded as `type`, a Struct that names only the fields in use.
 
     `store` maps an object's key (its name; `namespace/name` for a namespaced kind) to the object and is
     empty until `synced`. `changed(old, new)` says whether an update is worth a call of the listeners; the
-    store takes it in any case. `last_contact` is when the server last sent something (time.monotonic),
+    store takes it in any case. `kept(old, new)` gives what the store is to hold, `new` or `old` (which is not
+    told). `gather` is for how many seconds a watch rests after each reading: what comes meanwhile is read at
+    once. `last_contact` is when the server last sent something (time.monotonic),
     `failing_since` when it began to fail us, None while it does not.
     `relists`, `resumes` and `undecodable` count what their names say.
     """
@@ -73,6 +79,8 @@ class Informer(Generic[T]):
         label_selector: str | None = None,
         field_selector: str | None = None,
         changed: Callable[[T, T], bool] | None = None,
+        kept: Callable[[T | None, T], T] = _newest,
+        gather: float = 0.0,
         watch_timeout: float = WATCH_TIMEOUT,
         silence: float | None = None,
         page_limit: int = 500,
@@ -93,6 +101,8 @@ class Informer(Generic[T]):
         self._label_selector = label_selector
         self._field_selector = field_selector
         self._changed = changed
+        self._kept = kept
+        self._gather = gather
         self._watch_timeout = watch_timeout
         self._silence = silence
         self._page_limit = page_limit
@@ -168,6 +178,7 @@ class Informer(Generic[T]):
             resource_version=version,
             timeout=self._watch_timeout,
             silence=self._silence,
+            gather=self._gather,
             namespace=self._namespace,
             label_selector=self._label_selector,
             field_selector=self._field_selector,
@@ -230,8 +241,8 @@ class Informer(Generic[T]):
             old = None
         if new is None or (old is not None and _same_version(old, new)):
             return
-        self.store[key] = new
-        if old is None or self._changed is None or self._changed(old, new):
+        kept = self.store[key] = self._kept(old, new)
+        if kept is not old and (old is None or self._changed is None or self._changed(old, new)):
             self._tell(old, new)
 
     def _tell(self, old: T | None, new: T | None) -> None:

@@ -5,6 +5,7 @@ Nodes that alone is 5 % of a core. aiohttp's parser is C. What the client does (
 authentication) stays httpx2's.
 """
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,8 @@ from yarl import URL
 class AiohttpTransport(httpx2.AsyncBaseTransport):
     """Connections straight to the server, without a proxy. Failures leave as httpx2's RequestError.
 
-    A response is streamed: `read` of the request's timeouts is the longest silence between two parts.
+    A response is streamed: `read` of the request's timeouts is the longest silence between two parts. After
+    each part nothing is read for the seconds of the request's extension `gather`.
     """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
@@ -64,12 +66,28 @@ class _Stream(httpx2.AsyncByteStream):
         self._request = request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        gather = self._request.extensions.get("gather", 0.0)
         with _translated(self._request):
             async for part in self._response.content.iter_any():
                 yield part
+                if gather:
+                    await self._rest(gather)
+
+    async def _rest(self, seconds: float) -> None:
+        """Let what arrives wait in the socket: one reading of it costs as much as one of a single event."""
+        connection = self._response.connection
+        transport = connection.transport if connection is not None else None
+        if transport is None:
+            return
+        transport.pause_reading()
+        await asyncio.sleep(seconds)
+        transport.resume_reading()
 
     async def aclose(self) -> None:
-        self._response.close() if not self._response.content.is_eof() else self._response.release()
+        if self._response.content.is_eof():
+            self._response.release()
+        else:
+            self._response.close()
 
 
 @contextmanager
