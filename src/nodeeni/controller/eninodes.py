@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 WRITERS = 8  # requests under way at once; each takes a few milliseconds
 # Seconds. Creates that are answered together are attached first, which takes EC2 a second at the least: the
 # ENINode is there long before the link, and what changes twice in between is written once.
-PATIENCE = 0.1
+PATIENCE = 0.2
 RETRY = 2.0  # seconds
 
 _Body = dict[str, Any]
