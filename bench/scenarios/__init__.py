@@ -14,7 +14,7 @@ from .several import several
 SIZES = (10, 50, 100, 200, 500, 1000)
 
 SCENARIOS: dict[str, Callable[[], Coroutine[None, None, Result]]] = {
-    **{f"attach-{size}": partial(attach, size) for size in SIZES},
+    **{f"attach-{size}": partial(attach, size, runs=5 if size <= 50 else 1) for size in SIZES},
     "several-200x3": several,
     "remove-200": removal,
     "dying-200": dying,

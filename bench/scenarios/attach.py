@@ -10,7 +10,16 @@ from nodeeni.sandbox.ec2.calls import OK
 MOST_DESCRIBES = 400
 
 
-async def attach(count: int) -> Result:
+async def attach(count: int, runs: int = 1) -> Result:
+    """The run with the median ratio: where a tenth of T(N) is 0.16 s, the machine's other work shows."""
+    results = sorted([await _attach(count) for _ in range(runs)], key=lambda result: result.promises[0].value)
+    result = results[runs // 2]
+    if runs > 1:
+        result.figures["ratio of each run"] = ", ".join(f"{one.promises[0].value}" for one in results)
+    return result
+
+
+async def _attach(count: int) -> Result:
     """From the moment of the apply to the last ENI attached, by EC2's log; and to the status saying so."""
     async with bench() as b:
         await b.nodes(count)
