@@ -94,6 +94,8 @@ async def test_of_several_in_several_subnets_the_one_in_our_place_is_adopted(sta
     async with stage.controller(RESYNC):
         await stage.until(lambda: stage.calls() == {"CreateTags": 1})
         await stage.stays(lambda: stage.calls() == {"CreateTags": 1}, seconds=0.7)
+        await stage.until(lambda: "ENINotAdopted" in stage.reasons())
+    assert [second["eniID"] in message for _, message in stage.events()] == [True]
     tags = {i.id: i.tags for i in stage.ec2.secondary_interfaces()}
     assert "nodeeni.networking.k8s.aws/cluster" in tags[ours]
     assert "nodeeni.networking.k8s.aws/cluster" not in tags[second["eniID"]]

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from nodeeni.api import names
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import SetTags
-from nodeeni.plan.desired import DesiredInterface
+from nodeeni.plan.desired import DesiredInterface, Refusal
 from nodeeni.plan.places import NoPlace
 
+NOT_ADOPTED = "ENINotAdopted"  # the event
 LOOK_AGAIN = 300.0  # seconds: somebody has to change the NodeENI or the interface
 
 
@@ -38,4 +39,17 @@ def left_alone(wanted: DesiredInterface, interface: Interface) -> NoPlace:
         f"{interface.subnet_id}, not where this NodeENI would have it, and is left alone: write its place "
         "into the spec (deviceIndex, or deviceIndexPolicy NextFree, and its subnet), or detach it",
         LOOK_AGAIN,
+    )
+
+
+def surplus(wanted: DesiredInterface, interface: Interface) -> Refusal:
+    """Another one of the same NodeENI and node: told of once, while a status still names it."""
+    return Refusal(
+        nodeeni=wanted.nodeeni,
+        uid=wanted.uid,
+        reason="NotAdopted",
+        message=f"{interface.id} in {interface.subnet_id} is another ENI that v1.3.8 made for this NodeENI, "
+        "which now gives a node one: it is left alone; detach and delete it when nothing uses it",
+        retry_after=LOOK_AGAIN,
+        event=NOT_ADOPTED,
     )

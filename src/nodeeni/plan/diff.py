@@ -30,7 +30,7 @@ from nodeeni.plan.actions import (
     SetDeleteOnTermination,
     SetTags,
 )
-from nodeeni.plan.adopting import candidates, fitting, left_alone, take_over
+from nodeeni.plan.adopting import NOT_ADOPTED, candidates, fitting, left_alone, surplus, take_over
 from nodeeni.plan.corrections import corrections
 from nodeeni.plan.desired import Desired, DesiredInterface, Refusal
 from nodeeni.plan.observed import Observed
@@ -257,8 +257,9 @@ class _Differ:
                 take_over(interface, wanted.tags, node=wanted.node, nodeeni=wanted.nodeeni, uid=wanted.uid)
             )
             self._row(wanted, interface, State.ATTACHED)
+            self.refusals += [surplus(wanted, other) for other in found if other is not interface]
         elif found:
-            self._refuse(wanted, left_alone(wanted, found[0]), found[0])
+            self._refuse(wanted, left_alone(wanted, found[0]), found[0], event=NOT_ADOPTED)
         return bool(found)
 
     def _unclaimed(self, interface: Interface) -> None:
