@@ -1,0 +1,72 @@
+"""What a node's ENI manager reports ends the wait for an attach: no describe is spent on it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from nodeeni.sandbox.ec2 import Delay, quick_settings
+from nodeeni.sandbox.world import WorldNode
+
+from .conftest import Stage, staged
+
+
+@pytest.fixture
+async def slow_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    """EC2 says `attached` long after the kernel shows the link."""
+    async with staged(tmp_path, monkeypatch, quick_settings(attaching=Delay(30.0))) as made:
+        yield made
+
+
+def report(stage: Stage, node: WorldNode, state: str) -> None:
+    """As the ENI manager of the node does it."""
+    eninode = stage.world.eninode(node.name)
+    assert eninode is not None
+    links = [
+        {"macAddress": entry["macAddress"], "linkName": "eth1", "state": state}
+        for entry in eninode["spec"]["interfaces"]
+    ]
+    status = {"status": {"interfaces": links}}
+    stage.kube.patch("networking.k8s.aws", "eninodes", node.name, status, subresource="status")
+
+
+def looks(stage: Stage) -> int:
+    """Describes of certain interfaces: the waiter's."""
+    filters = [
+        call.parameters.get("Filter.1.Name") for call in stage.ec2.calls.of("DescribeNetworkInterfaces")
+    ]
+    return filters.count("network-interface-id")
+
+
+async def test_a_link_that_is_up_is_attached(slow_stage: Stage) -> None:
+    stage = slow_stage
+    nodes = [await stage.node() for _ in range(3)]
+    async with stage.controller():
+        stage.apply()
+        await stage.until(lambda: all(stage.world.eninode(node.name) for node in nodes))
+        await stage.until(lambda: stage.calls()["AttachNetworkInterface"] == 3)
+        for node in nodes:
+            report(stage, node, "Up")
+        await stage.until_attached(*nodes)
+        spent = looks(stage)
+        await stage.until(lambda: stage.status().get("linksUp") == 3)
+        await stage.until(lambda: stage.calls()["ModifyNetworkInterfaceAttribute"] == 3)
+        await stage.stays(lambda: looks(stage) == spent, 1.5)
+        assert [i.attachment.status for i in stage.ours() if i.attachment] == ["attaching"] * 3
+        assert stage.calls() == {
+            "CreateNetworkInterface": 3,
+            "AttachNetworkInterface": 3,
+            "ModifyNetworkInterfaceAttribute": 3,
+        }
+
+
+async def test_a_link_that_is_missing_is_no_evidence(slow_stage: Stage) -> None:
+    stage = slow_stage
+    node = await stage.node()
+    async with stage.controller():
+        stage.apply()
+        await stage.until(lambda: stage.world.eninode(node.name))
+        await stage.until(lambda: stage.row(node).get("status") == "attaching")
+        report(stage, node, "Missing")
+        await stage.stays(lambda: stage.row(node).get("status") == "attaching", 1.5)
+        assert looks(stage) > 0
