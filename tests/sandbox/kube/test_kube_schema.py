@@ -126,7 +126,8 @@ def test_a_crd_with_a_rule_that_cannot_be_evaluated_is_refused(
     assert (refused.value.code, refused.value.reason) == (422, "Invalid")
     assert why in refused.value.message
     assert "properties[spec].x-kubernetes-validations[0].rule" in refused.value.message
-    assert server.objects("apiextensions.k8s.io", "customresourcedefinitions") == []
+    definitions = server.objects("apiextensions.k8s.io", "customresourcedefinitions")
+    assert "widgets.example.com" not in [made["metadata"]["name"] for made in definitions]
 
 
 @pytest.mark.usefixtures("sandbox_only")
