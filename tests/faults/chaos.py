@@ -98,6 +98,7 @@ class Chaos:
             (3, self._throttle),
             (3, self._delay),
             (2, self._stick_detach),
+            (4, self._change_lag),
             (8, self._fail_a_write),
             (4, self._break_watches),
             (1, self._api_server_away),
@@ -215,6 +216,11 @@ class Chaos:
                 phase=self.random.choice(("before", "after")),
             )
         )
+
+    def _change_lag(self) -> None:
+        """Another replica answers: what was shown already may not be shown for a while."""
+        for table in (self.at.ec2.account.interfaces, self.at.ec2.account.instances):
+            table.lag = self.random.uniform(0.01, STALE)
 
     def _stick_detach(self) -> None:
         self.at.ec2.faults.stick("DetachNetworkInterface")

@@ -41,7 +41,7 @@ class Reach:
 def _is_unreachable(error: EC2Error) -> bool:
     if error.error_class is ErrorClass.DENIED:
         return error.permission is None  # credentials, as against one missing permission
-    return error.error_class is ErrorClass.UNKNOWN_OUTCOME
+    return error.known and error.error_class is ErrorClass.UNKNOWN_OUTCOME
 
 
 @asynccontextmanager
