@@ -6,7 +6,7 @@ AWSBIN := .venv-aws/bin
 PIP    := pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos apitest verify requirements clean
+.PHONY: help demo test bench bench-quick chaos apitest verify requirements clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ apitest: $(VENV)/.dev ## Run the tests against a real kube-apiserver (built once
 
 chaos: $(VENV)/.dev ## Break everything for MINUTES=5 of chaos, or replay SEED=n; writes docs/reliability.md
 	@$(BIN)/python -m tests.faults.report $(if $(SEED),--seed $(SEED),--minutes $(or $(MINUTES),5))
+
+bench: $(VENV)/.run ## Measure what is promised, against EC2's own limits (17 minutes); writes docs/benchmarks.md
+	@$(BIN)/python -m bench --json docs/benchmarks/figures.json --docs docs
+
+bench-quick: $(VENV)/.run ## The same for daily use: 3 minutes, nothing written
+	@$(BIN)/python -m bench --quick
 
 verify: $(VENV)/.dev ## Lint, types, import order, generated files
 	$(BIN)/ruff format --check .

@@ -16,15 +16,24 @@ def main() -> int:
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
+    parser.add_argument("--docs", metavar="DIRECTORY", help="write benchmarks.md and its plots there")
+    parser.add_argument(
+        "--from", metavar="FILE", dest="source", help="measure nothing: take the figures of FILE"
+    )
     given = parser.parse_args()
     unknown = [name for name in given.scenarios if name not in SCENARIOS]
     if unknown:
         parser.error(f"no scenario {', '.join(unknown)}: there are {', '.join(SCENARIOS)}")
     chosen = given.scenarios or (QUICK if given.quick else list(SCENARIOS))
-    results = [_measure(name) for name in chosen]
+    if given.source:
+        run = report.read_json(given.source)
+    else:
+        run = report.run_of([_measure(name) for name in chosen])
     if given.json:
-        report.write_json(results, given.json)
-    return 0 if all(result.kept for result in results) else 1
+        report.write_json(run, given.json)
+    if given.docs:
+        report.write_docs(run, given.docs)
+    return 0 if all(result.kept for result in run.results) else 1
 
 
 def _measure(name: str) -> Result:
