@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tests.faults.situation import LABELS, NAME, Situation
 
+LEASED = ("--enable-leader-election", "--lease-duration=2s")
 Step = Callable[[Situation], Awaitable[None]]
 
 
@@ -18,6 +19,7 @@ class Journey:
     name: str
     before: Step
     most_made: int
+    flags: tuple[str, ...] = ()
 
 
 async def _applied(at: Situation) -> None:
@@ -69,6 +71,7 @@ JOURNEYS = {
     journey.name: journey
     for journey in (
         Journey("a NodeENI is applied", _applied, 1),
+        Journey("a NodeENI is applied, by a leader", _applied, 1, LEASED),
         Journey("the label is removed", _label_removed, 1),
         Journey("the NodeENI is deleted", _deleted, 1),
         Journey("the NodeENI is edited in place", _edited, 1),

@@ -10,9 +10,9 @@ from tests.faults.points import Phase, Point, Points
 from tests.faults.processes import Zygote
 from tests.faults.situation import Situation, lagging, situated
 
-AT_ONCE = 8  # runs; they wait more than they work
+AT_ONCE = 10  # runs; they wait more than they work
 PHASES: tuple[Phase, ...] = ("before", "after")
-REACHED = 15.0  # seconds for the journey, after which a point was not met
+REACHED = 30.0  # seconds for the journey, after which a point was not met
 
 
 class Outcome(NamedTuple):
@@ -37,7 +37,7 @@ async def record(zygote: Zygote, directory: Path, journey: Journey) -> list[Poin
         points = Points(at.world)
         await journey.before(at)
         points.restart()
-        async with await at.start():
+        async with await at.start(*journey.flags):
             await at.until_right()
         return list(points.seen)
 
@@ -55,7 +55,7 @@ async def kill_at(
         points = Points(at.world)
         await journey.before(at)
         points.restart()
-        victim = await at.start()
+        victim = await at.start(*journey.flags)
         points.arm(point, phase, victim.kill)
         ended = asyncio.create_task(victim.ended(timeout=60))
         settled = asyncio.create_task(at.righted(timeout=REACHED))
@@ -63,7 +63,7 @@ async def kill_at(
         settled.cancel()
         victim.kill()
         await ended
-        async with await at.start():
+        async with await at.start(*journey.flags):
             faults = await at.righted()
         return Outcome(journey.name, point, phase, points.struck, (*faults, *_doubled(at, journey)))
 

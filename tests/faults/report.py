@@ -45,6 +45,7 @@ async def kills(zygote: Zygote, directory: Path, findings: Findings, wish: Wish)
         points = await record(zygote, directory / name / "clean", journey)
         outcomes = await kill_everywhere(zygote, directory / name, journey, points)
         findings.kills += [KillRow(o.journey, str(o.point), o.phase, o.text, not o.faults) for o in outcomes]
+        _keep(findings)
         _say(f"killed: {name}: {len(outcomes)} points", [o.text for o in outcomes if o.faults])
 
 

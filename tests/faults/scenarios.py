@@ -57,10 +57,10 @@ async def frozen_leader(at: Situation) -> list[str]:
         await at.until(lambda: len(at.ec2.calls.of("AttachNetworkInterface")) > 1)
         frozen.signal(signal.SIGSTOP)
         async with await at.start(*LEASED):
-            await at.until_right(30)
+            await at.until_right(60)
             for node in nodes[:4]:
                 at.world.label(node.name, ng=None)
-            await at.until_right(30)
+            await at.until_right(60)
             calls = at.ec2.calls.by_action.copy()
             frozen.signal(signal.SIGCONT)
             await frozen.ended()

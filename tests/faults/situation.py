@@ -30,6 +30,7 @@ class Situation:
         self.ec2 = world.ec2
         self.kube = world.kube
         self.mutant = mutant
+        self.patience = 10.0 if mutant else 60.0  # seconds; a mutant is not going to become right
         self.log = directory / "controllers.log"
         self._zygote = zygote
         self._environment = process_environment(world, directory / "kubeconfig")
@@ -67,9 +68,9 @@ class Situation:
         """What at any moment was not as it must be, and what now is not."""
         return [*self.guard.broken, *wrong(self.world)]
 
-    async def righted(self, timeout: float = 20.0) -> list[str]:
+    async def righted(self, timeout: float | None = None) -> list[str]:
         """Wait until all is right and stays so; what is wrong when the time is over."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + (timeout or self.patience)
         right_since: float | None = None
         while True:
             now, faults = time.monotonic(), self.wrong()
@@ -89,7 +90,7 @@ class Situation:
             assert time.monotonic() < deadline, "\n".join(self.wrong())
             await asyncio.sleep(0.005)
 
-    async def until_right(self, timeout: float = 20.0) -> None:
+    async def until_right(self, timeout: float | None = None) -> None:
         faults = await self.righted(timeout)
         assert not faults, "\n".join(faults)
 

@@ -16,8 +16,8 @@ from tests.faults.situation import NAME, Situation, lagging, situated
 from nodeeni.sandbox.ec2.faults import Fault as EC2Fault
 from nodeeni.sandbox.kube.faults import Fault as KubeFault
 
-AT_ONCE = 8  # lives; they wait more than they work
-LATE = 25.0  # seconds for each stage of a life
+AT_ONCE = 12  # lives; they wait more than they work
+LATE = 60.0  # seconds for each stage of a life
 
 EC2_ACTIONS = (
     "CreateNetworkInterface",
