@@ -43,9 +43,10 @@ class Triggers:
     def nodeeni_changed(self, old: NodeENI | None, new: NodeENI | None) -> None:
         """The nodes that it selected or selects, and those that have an interface of it."""
         specs = [n.spec for n in (old, new) if n is not None]
+        wake = self._queue.hasten if _has_its_finalizer(old, new) else self._queue.add
         for name, node in self._cluster.nodes.store.items():
             if any(matches(spec, node.metadata.labels) for spec in specs):
-                self._queue.add(name)
+                wake(name)
         if new is not None and not new.metadata.deleting:
             self._lookups.expect_subnets(new.spec.all_subnet_ids, new.spec.all_subnet_names)
             self._lookups.expect_groups(new.spec.security_group_ids, new.spec.security_group_names)
@@ -88,3 +89,13 @@ class Triggers:
         for name, node in self._cluster.nodes.store.items():
             if node.instance_id in places:
                 self._queue.add(name)
+
+
+def _has_its_finalizer(old: NodeENI | None, new: NodeENI | None) -> bool:
+    """Whether finalizers are all that changed: nodes which wait for that come back, others need not."""
+    return (
+        old is not None
+        and new is not None
+        and old.metadata.generation == new.metadata.generation
+        and old.metadata.deleting == new.metadata.deleting
+    )

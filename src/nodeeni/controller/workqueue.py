@@ -40,6 +40,11 @@ class WorkQueue:
             timer.cancel()
         self._later[key] = loop.call_later(delay, self.add, key)
 
+    def hasten(self, key: str) -> None:
+        """If this node is to be reconciled later, do it now. One at work is going to see how things stand."""
+        if key in self._later:
+            self.add(key)
+
     async def get(self) -> str:
         """The next key; `done` must follow."""
         key = await self._waiting.get()
