@@ -2,12 +2,13 @@
 
 import asyncio
 
-from bench.harness import Bench, bench, known_nodes
+from bench.harness import Bench, Usage, bench, known_nodes
 from bench.limits import attach_limit, attach_line
 from bench.result import Curve, Promise, Result
 from nodeeni.sandbox.ec2.calls import OK
 
 MOST_DESCRIBES = 400
+MOST_IDLE_RSS = 80.0  # MB
 
 
 async def attach(count: int, runs: int = 1) -> Result:
@@ -35,10 +36,12 @@ async def _attach(count: int) -> Result:
         used = b.usage()
         moments = [moment - began for moment in b.attach_moments()]
         await asyncio.sleep(1.5)
-        return _result(b, count, moments, shown, used.cpu - idle.cpu, before)
+        return _result(b, count, moments, shown, idle, used.cpu - idle.cpu, before)
 
 
-def _result(b: Bench, count: int, moments: list[float], shown: float, cpu: float, before: int) -> Result:
+def _result(
+    b: Bench, count: int, moments: list[float], shown: float, idle: Usage, cpu: float, before: int
+) -> Result:
     limit, calls, mutating = attach_limit(count), b.calls(), b.mutating()
     throttled = b.throttled()
     refused = sum(1 for call in b.world.ec2.calls if call.code not in (OK, "RequestLimitExceeded"))
@@ -61,6 +64,7 @@ def _result(b: Bench, count: int, moments: list[float], shown: float, cpu: float
             "describe calls": describes,
             "Kubernetes writes": b.kube_writes(),
             "EC2 calls": calls,
+            "RSS before (MB)": round(idle.rss, 1),
             "peak RSS (MB)": round(b.usage().peak_rss, 1),
             "CPU (s)": round(cpu, 2),
         },
@@ -69,6 +73,7 @@ def _result(b: Bench, count: int, moments: list[float], shown: float, cpu: float
             Promise("throttled share of calls", throttled / sum(calls.values()), 0.01),
             Promise("mutating calls per ENI", mutating / count, 3, "exactly"),
             Promise("describe calls", describes, MOST_DESCRIBES),
+            Promise("RSS idle (MB)", round(idle.rss, 1), MOST_IDLE_RSS),
         ],
         curve=Curve(count, [round(moment, 3) for moment in moments], attach_line(count)),
     )

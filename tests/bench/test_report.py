@@ -1,0 +1,57 @@
+"""The page that `make bench` writes."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from bench.report import read_json, run_of, write_docs, write_json
+from bench.result import Curve, Promise, Result
+
+
+def result(*promises: Promise) -> Result:
+    return Result(
+        name="attach-50",
+        title="50 nodes, one NodeENI",
+        command="python -m bench attach-50",
+        figures={"ratio": 1.05, "EC2 calls": {"CreateNetworkInterface": 3}, "Kubernetes writes": {}},
+        promises=list(promises),
+        curve=Curve(3, [1.7, 1.7, 1.8], [1.6, 1.6, 1.6]),
+        load=0.5,
+        seconds=6.2,
+    )
+
+
+def test_a_promise_is_a_bound_from_above_from_below_or_a_number() -> None:
+    assert [
+        Promise("ratio", 1.1, 1.1).kept,
+        Promise("ratio", 1.11, 1.1).kept,
+        Promise("used", 0.9, 0.9, "at least").kept,
+        Promise("used", 0.89, 0.9, "at least").kept,
+        Promise("calls", 3, 3, "exactly").kept,
+        Promise("calls", 2, 3, "exactly").kept,
+    ] == [True, False, True, False, True, False]
+
+
+def test_figures_survive_the_file(tmp_path: Path) -> None:
+    run = run_of([result(Promise("ratio", 1.05, 1.1))])
+    write_json(run, str(tmp_path / "new" / "figures.json"))
+    assert read_json(str(tmp_path / "new" / "figures.json")) == run
+
+
+def test_the_page_tells_what_is_kept_and_what_is_broken(tmp_path: Path) -> None:
+    run = run_of([result(Promise("ratio", 1.05, 1.1), Promise("calls", 4, 3, "exactly"))])
+    write_docs(run, str(tmp_path))
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "| attach-50 | ratio | 1.05 | at most 1.1 | kept |" in page
+    assert "| attach-50 | calls | 4 | exactly 3 | **broken** |" in page
+    assert "| EC2 calls | CreateNetworkInterface 3 |\n| Kubernetes writes | none |" in page
+    assert "@" not in page
+
+
+def test_the_plot_steps_from_none_to_all(tmp_path: Path) -> None:
+    write_docs(run_of([result()]), str(tmp_path))
+    svg = ElementTree.parse(tmp_path / "benchmarks" / "attach-50.svg").getroot()
+    lines = [line.attrib["points"].split() for line in svg.iter("{http://www.w3.org/2000/svg}polyline")]
+    limit, measured = ([tuple(map(float, point.split(","))) for point in line] for line in lines)
+    assert len(limit) == len(measured) == 1 + 2 * 3 + 1
+    assert [y for _, y in measured] == sorted((y for _, y in measured), reverse=True)
+    assert max(x for x, _ in limit[:-1]) < max(x for x, _ in measured[:-1])
