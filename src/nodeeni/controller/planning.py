@@ -4,6 +4,8 @@
 built but never started.
 """
 
+import asyncio
+
 from nodeeni.api import names
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller.adoption import Adoption
@@ -87,9 +89,12 @@ class Planning:
         )
 
     async def read(self) -> None:
-        """EC2's interfaces, once. Raises EC2Error."""
+        """EC2's interfaces and instances, once. Raises EC2Error."""
         await self._inventory.refresh()
         await self._adoption.look()
+        # Asked for together they share describes; node by node each would cost one.
+        instances = {node.instance_id for node in self._cluster.nodes.store.values()} - {""}
+        await asyncio.gather(*(self._lookups.instance(instance_id) for instance_id in sorted(instances)))
         for nodeeni in self._cluster.nodeenis.store.values():
             # The controller puts it on before anything else, and the plan is about what follows.
             if not nodeeni.metadata.deleting and names.FINALIZER not in nodeeni.metadata.finalizers:

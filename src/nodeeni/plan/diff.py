@@ -381,6 +381,7 @@ class _Differ:
         self._remove(interface, self._cause(interface), None)
 
     def _cause(self, interface: Interface) -> Cause:
+        attachment = interface.attachment
         owner = self.observed.owners.get(self.uids[interface.id])
         if owner is None:
             return Cause.ORPHAN
@@ -388,7 +389,8 @@ class _Differ:
             return Cause.NODEENI_DELETED
         if self._is_of_another_instance(interface):
             return Cause.NODE_GONE
-        if self.observed.node_ends or (interface.attachment and self._ends(interface.attachment)):
+        home = attachment.instance_id if attachment else interface.tags.get(names.TAG_INSTANCE, "")
+        if self.observed.node_ends or (home and self.observed.ends(home)):
             return Cause.NODE_GONE
         if any(row.wanted and row.uid == self.uids[interface.id] for row in self.rows):
             return Cause.SURPLUS
