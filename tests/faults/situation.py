@@ -81,7 +81,7 @@ class Situation:
                 return []
             if now > deadline:
                 return faults
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(max(LOOK, 15 * (time.monotonic() - now)))  # the judge is not to be the load
 
     async def until(self, holds: Callable[[], Any], timeout: float = 15.0) -> None:
         """Wait for a condition; what does not come true in time fails the test."""

@@ -6,8 +6,10 @@ Run as a module; it reads one JSON request a line and answers each with one line
 A controller is a process of its own, which signals reach like any other: kill -9 leaves it no time.
 """
 
+import ctypes
 import json
 import os
+import signal
 import sys
 from functools import partial
 from typing import Any
@@ -19,6 +21,8 @@ from nodeeni.controller import memory
 from nodeeni.ec2 import client, errors, lookups
 from nodeeni.ec2.errors import ErrorClass, RetryRule
 from nodeeni.plan import desired, diff, places
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def main() -> None:
@@ -52,6 +56,7 @@ def _wait(pid: int) -> int:
 
 
 def _controller(request: dict[str, Any]) -> int:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a broken run leaves nobody
     log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for number, target in ((nothing, 0), (log, 1), (log, 2)):
