@@ -18,7 +18,7 @@ def namespaces() -> None:
 @pytest.fixture
 async def bare_node(namespaces: None, tmp_path: Path) -> AsyncIterator[Node]:
     """A kernel without a primary interface, and an API server without our CRDs."""
-    async with a_node(new_server(), tmp_path) as node:
+    async with a_node(new_server(troubled=True), tmp_path) as node:
         yield node
 
 

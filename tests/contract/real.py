@@ -6,16 +6,17 @@ import time
 import weakref
 from collections import Counter
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 from tests.contract.processes import RealServer, the_server
+from tests.contract.proxy import Proxy
 from tests.kube.wire import Wire
 
 from nodeeni.api.names import GROUP
-from nodeeni.sandbox.kube import ApiError
+from nodeeni.sandbox.kube import ApiError, Faults
 
 Object = dict[str, Any]
 
@@ -40,13 +41,16 @@ BUILTIN_VERSION = "v1"
 class RealKube:
     """As `KubeServer`, as far as it goes. The server runs on; what tests before this one left is cleared.
 
-    Clients come through a relay, so that connections can be refused and broken; the direct way does not.
+    Clients come through a relay, so that connections can be refused and broken, and with `troubled` through a
+    proxy that does wrong what a test asks for; the tests' own direct way does not.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, troubled: bool = False) -> None:
         self.host = "127.0.0.1"
         self._server: RealServer = the_server()
         self._wire = Wire(self._server.port)
+        self._faults = Faults()
+        self._proxy = Proxy(self._server, self._faults) if troubled else None
         self._direct = _Direct(self.host, self._server.port, self._server.tls())
         self._audited = 0
         self._counted: Counter[tuple[str, str]] = Counter()
@@ -55,15 +59,17 @@ class RealKube:
 
     @property
     def port(self) -> int:
-        return urlsplit(self._wire.url).port or 0
+        return self._proxy.port if self._proxy else urlsplit(self._wire.url).port or 0
 
     @property
     def url(self) -> str:
         return f"https://{self.host}:{self.port}"
 
     @property
-    def faults(self) -> NoReturn:
-        pytest.skip("the real API server does nothing wrong on request")
+    def faults(self) -> Faults:
+        if self._proxy is None:
+            pytest.skip("a real API server does nothing wrong on request")
+        return self._faults
 
     @property
     def headers(self) -> dict[str, str]:
@@ -92,21 +98,23 @@ class RealKube:
 
     async def start(self) -> None:
         self._audited = self._server.audit_log.stat().st_size
-        await self._wire.listen()
+        await (self._proxy.start() if self._proxy else self._wire.listen())
 
     async def listen(self) -> None:
-        await self._wire.listen()
+        await (self._proxy or self._wire).listen()
 
     def refuse_connections(self) -> None:
-        self._wire.refuse()
+        (self._proxy or self._wire).refuse()
 
     async def stop(self) -> None:
-        await self._wire.close()
+        await (self._proxy.stop() if self._proxy else self._wire.close())
         self._direct.close()
 
     @property
     def requests(self) -> Counter[tuple[str, str]]:
-        """What others than these tests' direct way asked for, since the start, from the audit log."""
+        """What others than the direct way asked for since the start: from the audit log, or the proxy."""
+        if self._proxy:
+            return self._proxy.requests.copy()
         for entry in self.audited():
             ref = entry.get("objectRef", {})
             resource = "/".join(filter(None, (ref.get("resource"), ref.get("subresource"))))

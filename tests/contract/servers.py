@@ -10,9 +10,12 @@ from tests.contract.real import RealKube
 from nodeeni.sandbox.kube import KubeServer
 
 
-def new_server() -> KubeServer:
-    """A server that looks fresh. Of `KubeServer` the real one has what tests use; without it they skip."""
-    return cast("KubeServer", RealKube()) if real_is_wanted() else KubeServer()
+def new_server(*, troubled: bool = False) -> KubeServer:
+    """A server that looks fresh. Of `KubeServer` the real one has what tests use; without it they skip.
+
+    With `troubled` faults can be asked of the real one too.
+    """
+    return cast("KubeServer", RealKube(troubled=troubled)) if real_is_wanted() else KubeServer()
 
 
 def session(server: KubeServer) -> aiohttp.ClientSession:

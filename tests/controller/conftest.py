@@ -155,7 +155,7 @@ class Stage:
 async def staged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: EC2Settings
 ) -> AsyncIterator[Stage]:
-    async with World(settings, kube=new_server()) as world:
+    async with World(settings, kube=new_server(troubled=True)) as world:
         environment = world.environment(tmp_path / "kubeconfig")
         for name, value in environment.items():  # botocore reads the process's own
             monkeypatch.setenv(name, value)

@@ -13,7 +13,7 @@ from nodeeni.sandbox.kube import KubeServer
 
 @pytest.fixture
 async def server() -> AsyncIterator[KubeServer]:
-    server = new_server()
+    server = new_server(troubled=True)
     await server.start()
     yield server
     await server.stop()

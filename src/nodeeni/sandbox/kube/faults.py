@@ -8,7 +8,11 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NoReturn
+
+from aiohttp import web
+
+from nodeeni.sandbox.kube.status import ApiError, Object
 
 WatchBreak = Literal["end", "reset", "gone", "silent"]
 
@@ -132,3 +136,43 @@ class Faults:
                     self.planned.remove(fault)
                 return fault
         return None
+
+
+async def suffer(fault: Fault, request: web.BaseRequest) -> None:
+    """What the fault does before any work is done. Raises what it asks for: ApiError, or a reset."""
+    if fault.delay:
+        await asyncio.sleep(fault.delay)
+    if fault.hang:
+        await asyncio.Event().wait()
+    if fault.drop == "before":
+        abort(request)
+    if fault.status is not None:
+        reason = fault.reason or _REASONS.get(fault.status, "")
+        body: Object | None = None
+        headers: dict[str, str] = {}
+        if fault.retry_after is not None:
+            body = {"retryAfterSeconds": fault.retry_after}
+            headers = {"Retry-After": str(fault.retry_after)}
+        raise ApiError(fault.status, reason, fault.message or "asked for by a test", body, headers)
+
+
+def abort(request: web.BaseRequest) -> NoReturn:
+    """Resets the connection: the client gets no answer, whatever was done."""
+    if request.transport is not None:
+        request.transport.abort()
+    raise ConnectionResetError("dropped by a test")
+
+
+_REASONS = {
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    409: "Conflict",
+    410: "Expired",
+    422: "Invalid",
+    429: "TooManyRequests",
+    500: "InternalError",
+    503: "ServiceUnavailable",
+    504: "Timeout",
+}

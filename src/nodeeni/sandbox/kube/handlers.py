@@ -2,7 +2,6 @@
 back as a Status object.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable
 
@@ -10,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from nodeeni.sandbox.kube import discovery, openapi, reads, reviews, watch
-from nodeeni.sandbox.kube.faults import Fault, Faults
+from nodeeni.sandbox.kube.faults import Faults, abort, suffer
 from nodeeni.sandbox.kube.operations import Operations
 from nodeeni.sandbox.kube.requests import (
     ApiRequest,
@@ -120,12 +119,12 @@ class Api:
         fault = self._faults.take(asked.verb, asked.counted_as, asked.target.key[1])
         body = await self._read(request)
         if fault is not None:
-            await self._misbehave(request, fault)
+            await suffer(fault, request)
         if asked.verb == "watch":
             return await self._watch(request, asked)
         response = _VERBS[asked.verb](self, request, asked, body)
         if fault is not None and fault.drop == "after":
-            _abort(request)
+            abort(request)
         return response
 
     async def _read(self, request: web.BaseRequest) -> bytes:
@@ -134,24 +133,6 @@ class Api:
         except web.HTTPRequestEntityTooLarge as error:
             message = f"Request entity too large: limit is {MAX_BODY}"
             raise ApiError(413, "RequestEntityTooLarge", message) from error
-
-    async def _misbehave(self, request: web.BaseRequest, fault: Fault) -> None:
-        if fault.delay:
-            await asyncio.sleep(fault.delay)
-        if fault.hang:
-            await asyncio.Event().wait()
-        if fault.drop == "before":
-            _abort(request)
-        if fault.status is not None:
-            reason = fault.reason or _REASONS.get(fault.status, "")
-            body: Object | None = None
-            headers: dict[str, str] = {}
-            if fault.retry_after is not None:
-                body, headers = (
-                    {"retryAfterSeconds": fault.retry_after},
-                    {"Retry-After": str(fault.retry_after)},
-                )
-            raise ApiError(fault.status, reason, fault.message or "asked for by a test", body, headers)
 
     async def _watch(self, request: web.BaseRequest, asked: ApiRequest) -> web.StreamResponse:
         query = dict(request.query)
@@ -256,19 +237,6 @@ _VERBS: dict[str, _Verb] = {
     "delete": Api._delete,
     "deletecollection": Api._delete_collection,
 }
-_REASONS = {
-    400: "BadRequest",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "NotFound",
-    409: "Conflict",
-    410: "Expired",
-    422: "Invalid",
-    429: "TooManyRequests",
-    500: "InternalError",
-    503: "ServiceUnavailable",
-    504: "Timeout",
-}
 
 
 def _content_type(request: web.BaseRequest) -> str:
@@ -288,10 +256,3 @@ def _json(body: bytes, code: int = 200, headers: dict[str, str] | None = None) -
 
 def _body(obj: Object) -> web.Response:
     return _json(msgspec.json.encode(obj))
-
-
-def _abort(request: web.BaseRequest) -> None:
-    """Resets the connection: the client gets no answer, whatever was done."""
-    if request.transport is not None:
-        request.transport.abort()
-    raise ConnectionResetError("dropped by a test")
