@@ -146,6 +146,7 @@ class Relay:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        there_writer: asyncio.StreamWriter | None = None
         try:
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._port)
             async with asyncio.TaskGroup() as group:
@@ -154,7 +155,9 @@ class Relay:
         except* (ConnectionError, asyncio.CancelledError):
             pass
         finally:
-            writer.transport.abort()
+            for end in (writer, there_writer):
+                if end is not None:
+                    end.transport.abort()  # TLS says goodbye, and nobody may be there to hear it
             self._tasks.discard(task)
 
     @staticmethod

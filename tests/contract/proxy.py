@@ -29,6 +29,7 @@ class Proxy:
         self._http: web.Server | None = None
         self._listener: asyncio.Server | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._begun: set[asyncio.Future[aiohttp.ClientResponse]] = set()
 
     async def start(self) -> None:
         def request(
@@ -73,8 +74,11 @@ class Proxy:
         self.refuse()
         if self._http is not None:
             await self._http.shutdown(0.1)
+        await asyncio.gather(*self._begun, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
+            for _ in range(3):  # turns of the loop until a transport with TLS is closed
+                await asyncio.sleep(0)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -89,10 +93,7 @@ class Proxy:
         fault = self._faults.take(verb, resource, name)
         if fault is not None:
             await suffer(fault, request)
-        assert self._session is not None
-        url = URL(f"https://127.0.0.1:{self._server.port}{request.raw_path}", encoded=True)
-        headers = {k: v for k, v in request.headers.items() if k.lower() not in _OF_THE_HOP}
-        async with self._session.request(request.method, url, headers=headers, data=body or None) as answer:
+        async with await self._begin(request, body) as answer:
             if verb == "watch" and answer.status == 200:
                 with self._faults.open_watch(resource) as opened:
                     return await self._stream(request, answer, opened)
@@ -101,6 +102,22 @@ class Proxy:
                 abort(request)
             kept = {k: v for k, v in answer.headers.items() if k.lower() not in _OF_THE_HOP}
             return web.Response(status=answer.status, body=content, headers=kept)
+
+    async def _begin(self, request: web.BaseRequest, body: bytes) -> aiohttp.ClientResponse:
+        """The head of the API server's answer. A client that leaves meanwhile cancels the wait, not the
+        request: asyncio loses the socket of a TLS handshake that is cancelled."""
+        assert self._session is not None
+        url = URL(f"https://127.0.0.1:{self._server.port}{request.raw_path}", encoded=True)
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in _OF_THE_HOP}
+        asking = self._session.request(request.method, url, headers=headers, data=body or None)
+        task = asyncio.ensure_future(asking)
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_close)
+            raise
 
     async def _stream(
         self, request: web.BaseRequest, answer: aiohttp.ClientResponse, opened: OpenWatch
@@ -129,6 +146,11 @@ class Proxy:
             await response.write(msgspec.json.encode(event) + b"\n")
         await response.write_eof()
         return response
+
+
+def _close(done: asyncio.Future[aiohttp.ClientResponse]) -> None:
+    if done.exception() is None:
+        done.result().close()
 
 
 async def _pump(answer: aiohttp.ClientResponse, response: web.StreamResponse, opened: OpenWatch) -> None:
