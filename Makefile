@@ -35,7 +35,7 @@ test: $(VENV)/.dev .venv-aws/.done ## Run the test suite
 
 # Those that meet an API server. Each worker starts one of its own (300 MB).
 APITESTS := tests/contract tests/api tests/kube tests/agent tests/sandbox/kube tests/controller tests/upgrade \
-  tests/deploy
+  tests/deploy tests/faults/test_chaos.py tests/faults/test_signals.py
 
 apitest: $(VENV)/.dev ## Run the tests against a real kube-apiserver (built once: 5 minutes)
 	@PATH="$${KUBEBUILDER_ASSETS:+$$KUBEBUILDER_ASSETS:}$$PATH" command -v etcd >/dev/null \

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.contract.servers import new_server
 from tests.faults import processes
 from tests.faults.guard import Guard
 from tests.faults.processes import Controller, Zygote
@@ -127,7 +128,7 @@ def lagging(**changes: Any) -> EC2Settings:
 async def situated(
     zygote: Zygote, directory: Path, *, mutant: str = "", settings: EC2Settings | None = None
 ) -> AsyncIterator[Situation]:
-    async with World(settings or quick_settings()) as world:
+    async with World(settings or quick_settings(), kube=new_server(troubled=True)) as world:
         at = Situation(world, zygote, directory, mutant)
         guarding = asyncio.create_task(at.guard.run())
         try:
