@@ -36,6 +36,7 @@ class ENINodeWriter:
         self._cluster = cluster
         self._wanted: dict[str, tuple[NodeView | None, ENINodeSpec]] = {}
         self._written: dict[str, ENINodeSpec | None] = {}  # ours, which the informer may not show yet
+        self._writing: dict[str, bool] = {}  # whether the informer told something since the write was sent
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._queued: set[str] = set()
 
@@ -55,6 +56,8 @@ class ENINodeWriter:
             return
         name = (new or old).metadata.name if (new or old) else ""  # type: ignore[union-attr]
         shown = new.spec if new else None
+        if name in self._writing:
+            self._writing[name] = True
         if name in self._written and self._written[name] == shown:
             del self._written[name]
         elif name in self._wanted and shown != self._target(name):
@@ -91,23 +94,38 @@ class ENINodeWriter:
         return wanted[1] if wanted else None
 
     def _current(self, name: str) -> ENINodeSpec | None:
-        if name in self._written:
-            return self._written[name]
-        eninode = self._cluster.eninodes.store.get(name)
-        return eninode.spec if eninode else None
+        return self._written[name] if name in self._written else self._shown(name)
 
     async def _write(self, name: str) -> None:
         target, current = self._target(name), self._current(name)
         if target == current:
             return
-        if target is None:
-            await self._delete(name)
-        elif current is None:
-            await self._create(name, target)
-        else:
-            await self._patch(name, target)
-        self._written[name] = target
+        self._writing[name] = False
+        try:
+            if target is None:
+                await self._delete(name)
+            elif current is None:
+                await self._create(name, target)
+            else:
+                await self._patch(name, target)
+        finally:
+            overtaken = self._writing.pop(name)
         metrics.KUBE_WRITES.labels("eninodes").inc()
+        if overtaken and self._shown(name) == target:
+            return
+        self._written[name] = target
+        if overtaken:  # by an older state, or by a newer one, such as that it was collected
+            asyncio.get_running_loop().call_later(RETRY, self._doubt, name)
+
+    def _doubt(self, name: str) -> None:
+        """What we wrote is still not shown: it is no longer there."""
+        if name in self._written and self._shown(name) != self._written[name]:
+            del self._written[name]
+            self._enqueue(name)
+
+    def _shown(self, name: str) -> ENINodeSpec | None:
+        eninode = self._cluster.eninodes.store.get(name)
+        return eninode.spec if eninode else None
 
     async def _create(self, name: str, spec: ENINodeSpec) -> None:
         node, _ = self._wanted[name]
