@@ -25,7 +25,7 @@ from nodeeni.plan.rows import Row
 log = logging.getLogger(__name__)
 
 WINDOW = 1.0  # seconds in which all changes of one NodeENI go into one patch
-FIRST_WINDOW = 0.15  # seconds; a change after a quiet time is shown soon, and after the calls that it asks for
+FIRST_WINDOW = 0.15  # seconds; a change after a quiet time is shown soon, after the calls that it asks for
 RETRY = 2.0  # seconds
 
 
