@@ -27,6 +27,7 @@ NODES = 30
 NODEENIS = 5
 STALE = 0.6  # seconds by which describes lag; the controllers are told --read-lag=800ms
 CALM = 120.0  # seconds in which all has to be right: an edit may replace 15 interfaces one by one
+PATIENCE = 40.0  # seconds for an end in order: 10 are promised, and the machine may be busy
 LEASED = ("--enable-leader-election", "--lease-duration=4s")
 LAG = ("--read-lag=800ms", "--force-detach-after=3s")
 
@@ -258,7 +259,11 @@ class Chaos:
         if self.leased:
             await self._replace_the_ended()
             return
-        await victim.ended()  # without a lease two at once are not promised
+        try:
+            await victim.ended(PATIENCE)  # without a lease two at once are not promised
+        except TimeoutError:
+            self.at.guard.broken[f"a controller did not end within {PATIENCE:g} s of SIGTERM"] = None
+            victim.kill()
         await self._replace_the_ended()
 
     async def _freeze(self) -> None:
