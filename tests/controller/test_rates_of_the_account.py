@@ -29,8 +29,8 @@ async def test_a_raised_rate_is_used(generous_stage: Stage) -> None:
         stage.apply()
         await stage.until_attached(*nodes)
     moments = sorted(call.time for call in stage.ec2.calls.of("AttachNetworkInterface"))
-    # The documented bucket would let the last 40 go in 8 seconds.
-    assert moments[-1] - moments[49] < 4
+    # The documented bucket would let the last 40 go in no less than 8 seconds.
+    assert moments[-1] - moments[49] < 7.5
     assert stage.ec2.calls.throttled == 0
 
 
