@@ -10,7 +10,7 @@ from nodeeni.api.names import GROUP, TAG_INSTANCE, TAG_UID
 from nodeeni.sandbox.ec2 import Interface
 from nodeeni.sandbox.world import World
 
-LOOK = 0.02  # seconds
+LOOK, MOST = 0.02, 0.2  # seconds between two looks
 
 
 class Guard:
@@ -26,7 +26,8 @@ class Guard:
         while True:
             started = time.monotonic()
             self.look()
-            await asyncio.sleep(max(LOOK, 30 * (time.monotonic() - started)))  # it is not to be the load
+            # It is not to be the load, and a busy machine is not to blind it.
+            await asyncio.sleep(min(MOST, max(LOOK, 30 * (time.monotonic() - started))))
 
     def look(self) -> None:
         ours = ours_in(self._world)

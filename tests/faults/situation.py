@@ -74,6 +74,7 @@ class Situation:
         deadline = time.monotonic() + (timeout or self.patience)
         right_since: float | None = None
         while True:
+            self.guard.look()
             now, faults = time.monotonic(), self.wrong()
             if self.guard.broken:
                 return faults
@@ -82,7 +83,9 @@ class Situation:
                 return []
             if now > deadline:
                 return faults
-            await asyncio.sleep(max(LOOK, 15 * (time.monotonic() - now)))  # the judge is not to be the load
+            await asyncio.sleep(
+                min(1.0, max(LOOK, 15 * (time.monotonic() - now)))
+            )  # the judge is not to be the load
 
     async def until(self, holds: Callable[[], Any], timeout: float = 15.0) -> None:
         """Wait for a condition; what does not come true in time fails the test."""
