@@ -93,7 +93,8 @@ class Proxy:
         fault = self._faults.take(verb, resource, name)
         if fault is not None:
             await suffer(fault, request)
-        async with await self._begin(request, body) as answer:
+        answer = await self._begin(request, body)
+        try:
             if verb == "watch" and answer.status == 200:
                 with self._faults.open_watch(resource) as opened:
                     return await self._stream(request, answer, opened)
@@ -102,6 +103,8 @@ class Proxy:
                 abort(request)
             kept = {k: v for k, v in answer.headers.items() if k.lower() not in _OF_THE_HOP}
             return web.Response(status=answer.status, body=content, headers=kept)
+        finally:
+            _leave(answer)
 
     async def _begin(self, request: web.BaseRequest, body: bytes) -> aiohttp.ClientResponse:
         """The head of the API server's answer. A client that leaves meanwhile cancels the wait, not the
@@ -150,7 +153,14 @@ class Proxy:
 
 def _close(done: asyncio.Future[aiohttp.ClientResponse]) -> None:
     if done.exception() is None:
-        done.result().close()
+        _leave(done.result())
+
+
+def _leave(answer: aiohttp.ClientResponse) -> None:
+    """Without the goodbye of TLS, which a test that ends would have to wait for."""
+    if answer.connection is not None and answer.connection.transport is not None:
+        answer.connection.transport.abort()
+    answer.close()
 
 
 async def _pump(answer: aiohttp.ClientResponse, response: web.StreamResponse, opened: OpenWatch) -> None:

@@ -6,9 +6,13 @@ from typing import Any
 from .conftest import LABELS, Stage
 
 
+def _time(number: int) -> str:
+    return f"2026-01-01T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}Z"
+
+
 def beat(stage: Stage, name: str, number: int) -> None:
     body: dict[str, Any] = {
-        "status": {"conditions": [{"type": "Ready", "status": "True", "lastHeartbeatTime": str(number)}]}
+        "status": {"conditions": [{"type": "Ready", "status": "True", "lastHeartbeatTime": _time(number)}]}
     }
     stage.kube.patch("", "nodes", name, body, subresource="status")
 
