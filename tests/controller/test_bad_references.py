@@ -78,7 +78,12 @@ async def test_a_reference_that_breaks_later_takes_nothing_down(stage: Stage) ->
         (interface,) = stage.ours()
         stage.apply(securityGroupIDs=["sg-0123456789abcdef0"])
         await stage.until(lambda: stage.row(node).get("status") == "failed")
-        assert stage.row(node)["eniID"] == interface.id
+        row = stage.row(node)
+        assert (row["eniID"], row["deviceIndex"]) == (interface.id, 2)
+        # It works as before, and an outage that is not there must not wake anybody.
+        await stage.until(lambda: stage.status()["attached"] == 1)
+        assert stage.condition("Ready")["status"] == "False"
+        assert "attached on 1 of 1 node; not as spec asks on 1 node" in stage.condition("Ready")["message"]
     assert stage.ours() == [interface] or stage.ours()[0].attachment is not None
     assert "DetachNetworkInterface" not in stage.calls()
 
@@ -92,3 +97,14 @@ async def test_candidates_in_several_zones_serve_each_node_in_its_own(stage: Sta
         nodes["a"].name: SUBNET,
         nodes["b"].name: OTHER_SUBNETS["b"],
     }
+
+
+async def test_a_refusal_is_in_the_log_once(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    node = await stage.node()
+    stage.apply(subnetID="subnet-0123456789abcdef0")
+    async with stage.controller("--resync-period=300ms"):
+        await stage.until(lambda: stage.row(node).get("status") == "failed")
+        stage.world.label(node.name, looked="again")
+        await stage.stays(lambda: True, seconds=0.7)
+    warned = [r for r in caplog.records if r.levelname == "WARNING" and "SubnetNotFound" in r.getMessage()]
+    assert len(warned) == 1

@@ -19,7 +19,7 @@ async def test_exact_reports_a_taken_index_and_makes_nothing(stage: Stage) -> No
     async with stage.controller():
         await stage.until(lambda: stage.row(node).get("reason") == "DeviceIndexTaken")
         message = stage.row(node)["message"]
-    assert f"taken by {cni.id}" in message
+    assert f"taken by {cni.id} (not ours)" in message
     assert "the next is 1" in message or "the next is 3" in message
     assert "spec.deviceIndexPolicy to NextFree" in message
     assert stage.calls() == {}
@@ -95,4 +95,8 @@ async def test_of_two_that_want_one_index_the_older_has_it(stage: Stage) -> None
     async with stage.controller():
         await stage.until_attached(node, name="a-first")
         await stage.until(lambda: stage.row(node, "b-second").get("reason") == "DeviceIndexTaken")
+        (first,) = stage.ours("a-first")
+        await stage.until(
+            lambda: f"taken by {first.id} of NodeENI a-first" in stage.row(node, "b-second")["message"]
+        )
     assert stage.ours("b-second") == []

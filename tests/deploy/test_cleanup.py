@@ -5,15 +5,23 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
-from nodeeni.api.names import interface_tags
+from nodeeni.api.names import TAG_UID, interface_tags
 from nodeeni.cli import cleanup
 from nodeeni.sandbox.ec2 import Interface, quick_settings
-from nodeeni.sandbox.world import World
+from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET, World
 from nodeeni.settings import UsageError
 
 GONE = "5f1c6f0e-0000-4000-8000-000000000000"  # the uid of a cluster that is no more
+
+NODEENI = {
+    "apiVersion": "networking.k8s.aws/v1alpha1",
+    "kind": "NodeENI",
+    "metadata": {"name": "multus"},
+    "spec": {"nodeSelector": {"ng": "x"}, "subnetID": SUBNET, "securityGroupIDs": [SECURITY_GROUP]},
+}
 
 
 class Seen(NamedTuple):
@@ -78,20 +86,27 @@ async def test_without_yes_and_without_a_terminal_they_are_only_shown(ruin: Ruin
 
 
 async def test_a_cluster_that_has_nodeenis_is_refused(ruin: Ruin) -> None:
-    ruin.world.kube.apply(
-        {
-            "apiVersion": "networking.k8s.aws/v1alpha1",
-            "kind": "NodeENI",
-            "metadata": {"name": "multus"},
-            "spec": {
-                "nodeSelector": {"ng": "x"},
-                "subnetID": ruin.world.subnets["a"].id,
-                "securityGroupIDs": [ruin.world.group.id],
-            },
-        }
-    )
+    ruin.world.kube.apply(NODEENI)
     with pytest.raises(UsageError, match="kubectl delete nodeeni --all"):
         await ruin.run("--yes")
+
+
+async def test_it_is_refused_however_the_cluster_is_named(ruin: Ruin) -> None:
+    made = ruin.world.kube.apply(NODEENI)
+    planted = await ruin.plant("prod", attached=True)
+    owned = {**planted.tags, TAG_UID: made["metadata"]["uid"]}
+    ruin.world.ec2.account.put(msgspec.structs.replace(planted, tags=owned))
+    with pytest.raises(UsageError, match="has the NodeENIs multus"):
+        await ruin.run("--cluster-id", "prod", "--yes")
+    assert ruin.left() == {planted.id}
+
+
+async def test_an_id_that_nothing_carries_is_said_with_those_that_are(ruin: Ruin) -> None:
+    await ruin.plant(GONE, attached=False)
+    seen = await ruin.run("--cluster-id", "typo", "--yes")
+    assert seen.status == 0
+    assert "no ENI carries the tag of cluster typo" in seen.err
+    assert GONE in seen.out
 
 
 async def test_a_cluster_without_nodeenis_names_itself(ruin: Ruin) -> None:

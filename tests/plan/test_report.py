@@ -54,7 +54,9 @@ FINE = ("Degraded", "False", "AsDesired", "nothing is wrong")
 def test_all_attached() -> None:
     found = status(row("n1"), row("n2"), links_up=1)
     assert (found.desired, found.attached, found.failed, found.links_up) == (2, 2, 0, 1)
-    assert told(found) == [("Ready", "True", "AllAttached", "attached on 2 nodes"), SETTLED, FINE]
+    ready = ("Ready", "True", "AllAttached", "attached on 2 nodes, links up on 1 of them")
+    assert told(found) == [ready, SETTLED, FINE]
+    assert told(status(row("n1"), links_up=1))[0][3] == "attached on 1 node"
 
 
 def test_no_node_matches() -> None:
@@ -78,7 +80,7 @@ def test_a_failure_is_told_with_its_node_and_the_way_out_and_comes_first() -> No
     found = status(row("n1"), failed("n3"), failed("n2"))
     assert (found.desired, found.attached, found.failed) == (3, 1, 2)
     assert told(found) == [
-        ("Ready", "False", "Failing", "attached on 1 of 3 nodes"),
+        ("Ready", "False", "Failing", "attached on 1 of 3 nodes; not as spec asks on 2 nodes"),
         SETTLED,
         ("Degraded", "True", "SubnetFull", "n2: no free address is left (and 1 node more)"),
     ]
@@ -94,7 +96,7 @@ def test_what_is_being_removed_is_listed_and_not_counted_as_desired() -> None:
 
 def test_a_nodeeni_that_is_being_deleted() -> None:
     found = status(row("n1", State.DETACHING, wanted=False), of=nodeeni(deleting=True))
-    assert told(found)[0] == ("Ready", "False", "Deleting", "1 ENIs are still to be removed")
+    assert told(found)[0] == ("Ready", "False", "Deleting", "being deleted: removing the ENIs of 1 node")
 
 
 def test_a_note_is_told_unless_a_failure_is() -> None:

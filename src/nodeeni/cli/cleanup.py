@@ -8,15 +8,17 @@ import os
 import sys
 from argparse import ArgumentTypeError, Namespace
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nodeeni.api import names
+from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.cli import reach, reach_ec2, tables
 from nodeeni.cli.removal import Removal
 from nodeeni.controller.app import DEFAULT_REGION
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.region import resolve_region
 from nodeeni.ec2.types import Interface
+from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import ConfigError, KubeError, NotFound
 from nodeeni.kube.resources import NODEENIS
 from nodeeni.settings import UsageError, parse_duration
@@ -54,11 +56,15 @@ async def _cleanup(options: Namespace) -> int:
         if not cluster_id:
             cluster_id = await _unused_cluster(options)
         if not cluster_id:
+            print("nodeeni cleanup: no cluster answers: name it with --cluster-id", file=sys.stderr)
             await _show_clusters(ec2)
             return 2
         found = await _interfaces(ec2, {f"tag:{names.TAG_CLUSTER}": [cluster_id]})
+        await _refuse_owned(options, found)
         _show(options, found)
         if not found:
+            print(f"nodeeni cleanup: no ENI carries the tag of cluster {cluster_id}", file=sys.stderr)
+            await _show_clusters(ec2)
             return 0
         if not options.yes and not _agreed(cluster_id, len(found)):
             print("nodeeni cleanup: nothing was removed", file=sys.stderr)
@@ -75,24 +81,45 @@ async def _unused_cluster(options: Namespace) -> str | None:
     try:
         async with reach.cluster_client(options) as client:
             cluster_id = await reach_ec2.cluster_id(options, client)
-            try:
-                nodeenis = sum([len(page.items) async for page in client.pages(NODEENIS)])
-            except NotFound:
-                return cluster_id  # the custom resources are gone
+            nodeenis = await _nodeenis(client)
     except (ConfigError, KubeError):
         return None
     if nodeenis:
-        raise UsageError(
-            f"the cluster is there and has {nodeenis} NodeENIs: `kubectl delete nodeeni --all` removes "
-            "their ENIs in order; if it must be by force, name the cluster with --cluster-id"
-        )
+        raise UsageError(_in_use(nodeenis.values()))
     return cluster_id
+
+
+async def _refuse_owned(options: Namespace, found: Sequence[Interface]) -> None:
+    """However the cluster was named: ENIs whose NodeENI still exists within reach are its controller's."""
+    try:
+        async with reach.cluster_client(options) as client:
+            nodeenis = await _nodeenis(client)
+    except (ConfigError, KubeError):
+        return
+    owners = {nodeenis[uid] for i in found if (uid := i.tags.get(names.TAG_UID, "")) in nodeenis}
+    if owners:
+        raise UsageError(_in_use(owners))
+
+
+async def _nodeenis(client: KubeClient) -> dict[str, str]:
+    """Uid → name."""
+    try:
+        found, _ = await client.list(NODEENIS, NodeENI)
+    except NotFound:
+        return {}  # the custom resources are gone
+    return {nodeeni.metadata.uid: nodeeni.metadata.name for nodeeni in found}
+
+
+def _in_use(nodeenis: Iterable[str]) -> str:
+    return (
+        f"the cluster is there and has the NodeENIs {', '.join(sorted(nodeenis))}: "
+        "`kubectl delete nodeeni --all` removes their ENIs in order and waits for the proof"
+    )
 
 
 async def _show_clusters(ec2: EC2Client) -> None:
     tagged = await _interfaces(ec2, {"tag-key": [names.TAG_CLUSTER]})
     counts = Counter(interface.tags[names.TAG_CLUSTER] for interface in tagged)
-    print("nodeeni cleanup: no cluster answers: name it with --cluster-id", file=sys.stderr)
     if counts:
         tables.print_table(
             tables.console(), ["Cluster id", "ENIs"], [[i, str(n)] for i, n in sorted(counts.items())]
@@ -119,8 +146,6 @@ def _show(options: Namespace, found: Sequence[Interface]) -> None:
     ]
     if rows:
         tables.print_table(tables.console(), ["ENI", "Status", "NodeENI", "Node", "Instance"], rows)
-    else:
-        print("no ENI carries this cluster's tag")
 
 
 def _agreed(cluster_id: str, count: int) -> bool:

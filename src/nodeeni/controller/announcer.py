@@ -4,6 +4,7 @@ What EC2 did is read off the inventory's changes, so that it is told once, whoev
 comes from the executor, and what a plan refused from the reconciler, told when it changes.
 """
 
+import logging
 from collections.abc import Sequence
 
 from nodeeni.api import names
@@ -15,6 +16,8 @@ from nodeeni.kube.events import EventRecorder, ObjectRef
 from nodeeni.plan.actions import Action, Attach, Create, Delete, Detach
 from nodeeni.plan.desired import Refusal
 from nodeeni.plan.policy import Hold
+
+log = logging.getLogger(__name__)
 
 
 class Announcer:
@@ -48,7 +51,9 @@ class Announcer:
     # -- what was refused ----------------------------------------------------------------------------
 
     def call_failed(self, action: Action, error: EC2Error, hold: Hold) -> None:
-        """EC2 refused a call, in a way that people should know of."""
+        """EC2 refused a call; people are told of what they can do something about."""
+        level = logging.WARNING if hold.reported else logging.INFO
+        log.log(level, "cannot %s: %s", action.text, hold.message, extra=_where(action.node, action.nodeeni))
         ref = self._ref(action.uid)
         if ref is not None and hold.reported:
             self._recorder.event(ref, "Warning", _failure(action), f"{action.node}: {hold.message}")
@@ -83,6 +88,7 @@ class Announcer:
         for refusal in refusals:
             ref = self._ref(refusal.uid)
             if ref is not None and told.get(refusal.uid) != refusal.message:
+                log.warning("%s: %s", refusal.reason, refusal.message, extra=_where(node, refusal.nodeeni))
                 self._recorder.event(
                     ref, "Warning", refusal.event, f"{node}: {refusal.reason}: {refusal.message}"
                 )
@@ -104,6 +110,10 @@ class Announcer:
         if nodeeni is None:
             return None
         return ObjectRef(kind="NodeENI", api_version=names.API_VERSION, name=nodeeni.metadata.name, uid=uid)
+
+
+def _where(node: str, nodeeni: str) -> dict[str, str]:
+    return {"node": node, "nodeeni": nodeeni}
 
 
 def _failure(action: Action) -> str:

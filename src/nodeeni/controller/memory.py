@@ -217,7 +217,10 @@ def explain(error: EC2Error) -> str:
     if error.permission is not None:
         return f"IAM refuses: grant {error.permission} to the controller's role"
     ways_out = {
-        ErrorClass.DENIED: "check the controller's AWS credentials",
+        ErrorClass.DENIED: "check the controller's AWS credentials and --aws-region; `nodeeni doctor` tells "
+        "more",
+        ErrorClass.INDEX_TAKEN: "another program took it: set spec.deviceIndex to a free one, or "
+        "spec.deviceIndexPolicy to NextFree",
         ErrorClass.QUOTA: "ask AWS for a higher quota of network interfaces in this region",
         ErrorClass.BAD_REFERENCE: "correct what the NodeENI names",
         ErrorClass.REFUSED: "EC2 does not permit it on this instance (a primary interface, or EKS Auto Mode)",

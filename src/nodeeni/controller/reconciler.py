@@ -90,6 +90,8 @@ class Reconciler:
         instances = await self._instances(name, node)
         desired, observed = await self._observe(name, node, instances)
         plan = self._decide(desired, observed)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("planned", extra={"node": name, **_shape(plan)})
         self._act(plan)
         self._report(plan)
         self._come_back(plan)
@@ -325,3 +327,13 @@ def _stranded(observed: Observed) -> bool:
     """Whether interfaces hang on an instance that no Node of that name names."""
     home = observed.node.instance_id if observed.node else ""
     return any(i.attachment and i.attachment.instance_id != home for i in observed.interfaces)
+
+
+def _shape(plan: Plan) -> dict[str, list[str]]:
+    """A plan as `--v=5` shows it: what is done now, what waits, and what cannot be had."""
+    return {
+        "now": [action.text for action in plan.decision.allowed],
+        "later": [f"{refused.action.text} ({refused.reason})" for refused in plan.decision.refused],
+        "refused": [f"{refusal.nodeeni}: {refusal.reason}" for refusal in plan.diff.refusals],
+        "states": [f"{row.nodeeni}: {row.state.value}" for row in plan.diff.rows],
+    }

@@ -96,5 +96,13 @@ def _translated(request: httpx2.Request) -> Iterator[None]:
         yield
     except TimeoutError as error:
         raise httpx2.ReadTimeout(f"no answer in time: {error}", request=request) from error
+    except aiohttp.ClientConnectorError as error:
+        why = error.os_error.strerror or type(error.os_error).__name__
+        raise httpx2.NetworkError(f"cannot reach {_server(request)}: {why}", request=request) from error
     except (aiohttp.ClientError, OSError) as error:
-        raise httpx2.NetworkError(str(error) or type(error).__name__, request=request) from error
+        why = str(error) or type(error).__name__
+        raise httpx2.NetworkError(f"{_server(request)}: {why}", request=request) from error
+
+
+def _server(request: httpx2.Request) -> str:
+    return f"the API server {request.url.scheme}://{request.url.netloc.decode()}"

@@ -179,7 +179,8 @@ def _subnets(spec: NodeENISpec, instance: Instance, network: Network) -> tuple[S
     raise _Unusable(
         "NoSubnetInZone",
         f"instance {instance.id} is in {instance.zone} of {instance.vpc_id}, and an ENI can only be "
-        f"attached in its own zone, but {places}: add a subnet of {instance.zone} to spec.subnetIDs",
+        f"attached in its own zone, but {places}: add a subnet of {instance.zone} to spec.subnetIDs or "
+        "spec.subnetNames",
     )
 
 

@@ -364,6 +364,7 @@ class _Differ:
         )
         if interface is not None:
             self.left.pop(interface.id, None)
+        attachment = interface.attachment if interface else None
         self.rows.append(
             Row(
                 uid=refusal.uid,
@@ -372,6 +373,8 @@ class _Differ:
                 instance_id=self.observed.node.instance_id if self.observed.node else "",
                 state=State.FAILED,
                 interface=interface,
+                device_index=attachment.device_index if attachment else None,
+                network_card_index=attachment.network_card_index if attachment else None,
                 reason=refusal.reason,
                 message=refusal.message,
             )
@@ -392,6 +395,8 @@ class _Differ:
         home = attachment.instance_id if attachment else interface.tags.get(names.TAG_INSTANCE, "")
         if self.observed.node_ends or (home and self.observed.ends(home)):
             return Cause.NODE_GONE
+        if attachment is None and self.uids[interface.id] in {r.uid for r in self.desired.refusals}:
+            return Cause.REFUSED
         if any(row.wanted and row.uid == self.uids[interface.id] for row in self.rows):
             return Cause.SURPLUS
         return Cause.UNMATCHED

@@ -42,8 +42,8 @@ def free_index(wanted: DesiredInterface, instance: Instance, full: bool, slots: 
         other = f"a free one (the next is {free})" if free is not None else "a free one"
         return NoPlace(
             "DeviceIndexTaken",
-            f"device index {index} of {instance.id} is taken by {holder}: set spec.deviceIndex to {other}, "
-            "or spec.deviceIndexPolicy to NextFree",
+            f"device index {index} of {instance.id} is taken by {slots.described_holder(card, index)}: "
+            f"set spec.deviceIndex to {other}, or spec.deviceIndexPolicy to NextFree",
             INDEX_RETRY,
         )
     if free is None:

@@ -87,7 +87,7 @@ def nodeeni_status(
     entries = [_attachment(row, before.get(node), now) for node, row in rows.items()]
     entries.sort(key=lambda e: (e.status != State.FAILED, e.node_id))
     wanted = [row for row in rows.values() if row.wanted]
-    attached = sum(1 for row in wanted if row.state is State.ATTACHED)
+    attached = sum(1 for row in wanted if _is_attached(row))
     failed = [row for row in rows.values() if row.state is State.FAILED]
     generation = nodeeni.metadata.generation
     return NodeENIStatus(
@@ -99,12 +99,19 @@ def nodeeni_status(
         conditions=carried_over(
             now,
             generation,
-            _conditions(nodeeni, len(wanted), attached, rows, failed, notes),
+            _conditions(nodeeni, len(wanted), attached, links_up, rows, failed, notes),
             nodeeni.status.conditions,
         ),
         attachments=entries[:ATTACHMENTS_LIMIT],
         attachments_truncated=len(entries) > ATTACHMENTS_LIMIT,
     )
+
+
+def _is_attached(row: Row) -> bool:
+    """Also one that works and cannot be changed as an edit asks: the row has failed, the node has not."""
+    attachment = row.interface.attachment if row.interface else None
+    stands = attachment is not None and attachment.status == "attached"
+    return row.state is State.ATTACHED or (row.state is State.FAILED and stands)
 
 
 def _attachment(row: Row, before: AttachmentStatus | None, now: str) -> AttachmentStatus:
@@ -136,6 +143,7 @@ def _conditions(
     nodeeni: NodeENI,
     desired: int,
     attached: int,
+    links_up: int | None,
     rows: Mapping[str, Row],
     failed: Sequence[Row],
     notes: Sequence[Condition],
@@ -143,14 +151,19 @@ def _conditions(
     moving = sum(1 for row in rows.values() if row.state not in (State.ATTACHED, State.FAILED))
     deleting = nodeeni.metadata.deleting
     if deleting:
-        ready = condition(READY, False, "Deleting", f"{len(rows)} ENIs are still to be removed")
+        step = "waiting for EC2 to show twice that no ENI is left"
+        if rows:
+            step = f"removing the ENIs of {_nodes(len(rows))}"
+        ready = condition(READY, False, "Deleting", f"being deleted: {step}")
     elif desired == 0:
         ready = condition(READY, True, "NoMatchingNodes", "no node matches the selector")
-    elif attached == desired:
-        ready = condition(READY, True, "AllAttached", f"attached on {_nodes(attached)}")
+    elif attached == desired and not failed:
+        down = "" if links_up is None or links_up >= attached else f", links up on {links_up} of them"
+        ready = condition(READY, True, "AllAttached", f"attached on {_nodes(attached)}{down}")
     else:
         reason = "Failing" if failed else "Attaching"
-        ready = condition(READY, False, reason, f"attached on {attached} of {_nodes(desired)}")
+        not_so = f"; not as spec asks on {_nodes(len(failed))}" if failed else ""
+        ready = condition(READY, False, reason, f"attached on {attached} of {_nodes(desired)}{not_so}")
     if moving:
         progressing = condition(PROGRESSING, True, "Working", f"{_nodes(moving)} in progress")
     else:

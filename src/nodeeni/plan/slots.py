@@ -7,6 +7,7 @@ which other programs (the VPC CNI above all) share with us; where both know an i
 import copy
 from collections.abc import Collection, Iterable
 
+from nodeeni.api.names import TAG_NODEENI
 from nodeeni.ec2.types import Instance, InstanceType, Interface
 
 LAST_INDEX = 63
@@ -26,6 +27,8 @@ class Slots:
     ) -> None:
         self._type = instance_type
         self._by_slot: dict[tuple[int, int], str] = dict.fromkeys(refused, "another program")
+        ours = list(ours)
+        self._owners = {i.id: i.tags.get(TAG_NODEENI, "?") for i in ours}
         known = {interface.id for interface in ours} | gone
         for slot in instance.slots:
             if slot.eni_id not in known:
@@ -47,6 +50,13 @@ class Slots:
     def holder(self, card: int, index: int) -> str | None:
         """Who has the index: an interface id, or the name of a reservation."""
         return self._by_slot.get((card, index))
+
+    def described_holder(self, card: int, index: int) -> str:
+        """The same for people: whose it is, and how they know it."""
+        holder = self._by_slot[card, index]
+        if holder in self._owners:
+            return f"{holder} of NodeENI {self._owners[holder]}"
+        return f"{holder} (not ours)" if holder.startswith("eni-") else holder
 
     def lowest_free(self, card: int, start: int) -> int | None:
         """The lowest free index at or above `start`, or None."""
