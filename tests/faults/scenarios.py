@@ -84,6 +84,9 @@ async def frozen_leader(at: Situation) -> list[str]:
     return faults + told
 
 
+_CALLS = frozenset(f"{verb}NetworkInterface" for verb in ("Create", "Attach", "Detach", "Delete"))
+
+
 def _is_done(action: str, code: str) -> bool:
     return code == "ok" and action in _CALLS
 
