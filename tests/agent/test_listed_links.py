@@ -44,6 +44,8 @@ async def test_a_restarted_agent_has_nothing_to_do_and_nothing_to_say(node: Node
     first = await node.start_agent()
     await node.until_reported(up())
     await first.stop()
+    # The kernel tells of the missing carrier (the other end is down) a moment after the link is up.
+    await until(lambda: "NO-CARRIER" in node.kernel.links()["eth1"]["flags"])
     status, links = node.status(), node.kernel.links()
     second = await node.start_agent()
     node.list_links(wish(), wish("02:00:00:00:00:02", None, None))

@@ -54,9 +54,7 @@ class Session:
 
     async def run(self, *words: str, **env: str) -> None:
         code, out, err = await self.kubectl.run(*words, **env)
-        shown = [
-            word.replace(str(self.kubectl.home), "HOME").replace(str(EXAMPLES), "examples") for word in words
-        ]
+        shown = [self._without_places(word) for word in words]
         self.lines.append(
             {"request": " ".join(shown), "code": code, "out": self._steady(out), "err": self._steady(err)}
         )
@@ -64,7 +62,14 @@ class Session:
     def _steady(self, text: str) -> list[str]:
         for pattern, word in _CHANGING:
             text = pattern.sub(word, text)
-        return text.replace(str(self.kubectl.home), "HOME").splitlines()
+        return self._without_places(text).splitlines()
+
+    def _without_places(self, text: str) -> str:
+        """What is recorded on one machine is compared on others."""
+        places = {str(self.kubectl.home): "HOME", str(EXAMPLES): "examples", str(OLDER): "older"}
+        for place, word in places.items():
+            text = text.replace(place, word)
+        return text
 
 
 async def play(session: Session) -> None:
