@@ -59,7 +59,7 @@ verify: $(VENV)/.dev ## Lint, types, import order, generated files
 	$(BIN)/lint-imports
 	$(BIN)/python hack/generate.py --check
 	$(BIN)/python hack/render.py --check
-	hack/lint-deploy.sh
+	PATH="$(CURDIR)/$(BIN):$$PATH" hack/lint-deploy.sh
 
 generate: $(VENV)/.dev ## Write the generated files (CRDs)
 	@$(BIN)/python hack/generate.py
