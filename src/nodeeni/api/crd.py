@@ -6,7 +6,6 @@ told can never differ. The result is a structural schema: inline, without refere
 
 from typing import Any
 
-import msgspec
 from msgspec import inspect
 
 from nodeeni.api.names import GROUP, VERSION
@@ -174,8 +173,3 @@ def manifests() -> dict[str, Schema]:
         f"{crd['spec']['group']}_{crd['spec']['names']['plural']}_crd.yaml": crd
         for crd in (nodeeni_crd(), eninode_crd())
     }
-
-
-def to_builtins(value: Any) -> Any:
-    """A struct as JSON-ready data, with the names that users see."""
-    return msgspec.to_builtins(value)
