@@ -132,10 +132,11 @@ CONTROLLER_SETTINGS = (
     # to be under way at once; more would only queue at EC2.
     Setting("--max-concurrent-nodes", _positive_int, "100",
             "EC2 calls under way at once, each for another node.", ("MAX_CONCURRENT_RECONCILES",)),
-    # AWS raises an account's rates on a support case; no documented call tells what they are now.
+    # AWS raises an account's rates on a support case. Service Quotas may tell them, if IAM lets us ask.
     Setting("--ec2-rate", _ec2_rates, None,
             "Request rates that AWS grants this account, or the share of them to be used: "
-            "ACTION=CAPACITY/REFILL, refill a second, comma between several. Default: EC2's documented ones.",
+            "ACTION=CAPACITY/REFILL, refill a second, comma between several. "
+            "Default: what Service Quotas tells, where IAM permits, else EC2's documented ones.",
             ("EC2_RATE",)),
     Setting("--node-grace-period", _positive_duration, "2m",
             "How long the ENIs of a vanished Node stay while its instance lives."),

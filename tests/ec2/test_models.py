@@ -107,7 +107,7 @@ def test_endpoints_of_other_partitions_are_still_known() -> None:
     loader = cut_loader(ACTIONS, wire.READ)
     partitions = {p["partition"]: p for p in loader.load_data("endpoints")["partitions"]}
     assert {"aws", "aws-cn", "aws-us-gov"} <= partitions.keys()
-    assert set(partitions["aws"]["services"]) == {"ec2", "sts"}
+    assert set(partitions["aws"]["services"]) == {"ec2", "sts", "servicequotas"}
     whole = {p["partition"]: p for p in Loader().load_data("endpoints")["partitions"]}
     assert partitions["aws-cn"]["services"]["ec2"] == whole["aws-cn"]["services"]["ec2"]
 

@@ -29,6 +29,7 @@ from nodeeni.controller.eninodes import ENINodeWriter
 from nodeeni.controller.executor import Executor, observe_call
 from nodeeni.controller.finalizers import Finalizers
 from nodeeni.controller.memory import Memory, explain
+from nodeeni.controller.rates import AccountRates
 from nodeeni.controller.reconciler import Reconciler
 from nodeeni.controller.reporter import Reporter, paused_note
 from nodeeni.controller.sweeper import Sweeper
@@ -96,8 +97,7 @@ class _Controller:
         self._eninodes = ENINodeWriter(self._writer, self._cluster)
         self._reach = health.Reach()
         self._buckets = Buckets()
-        for action, (capacity, refill) in (settings.ec2_rate or {}).items():
-            self._buckets.configure(Action(action), capacity, refill)
+        self._rates = AccountRates(self._buckets, settings.ec2_rate or {})
         self._lease = self._make_lease() if settings.enable_leader_election else None
         self._inventory: Inventory | None = None
         self._executor: Executor | None = None
@@ -153,6 +153,7 @@ class _Controller:
         cluster_id = await self._cluster_id()
         await self._cluster.synced()
         region = await self._region()
+        group.create_task(self._rates.run(region))
         async with EC2Client.connect(
             region,
             pool=self._settings.max_concurrent_nodes,

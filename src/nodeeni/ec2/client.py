@@ -23,6 +23,7 @@ from botocore.parsers import ResponseParserError
 from nodeeni.ec2 import wire
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.models import cut_loader
+from nodeeni.ec2.quotas import RateQuota, rate_quota
 from nodeeni.ec2.types import (
     Action,
     Instance,
@@ -43,6 +44,7 @@ CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 15.0
 _PAGE = 200  # botocore parses a page in one go, and the event loop waits for it
 _PAGE_OF_TYPES = 100  # DescribeInstanceTypes allows no more
+_PAGE_OF_QUOTAS = 100  # nor does ListServiceQuotas
 _DESCRIBE_TRIES = 4
 _RETRIED = frozenset({ErrorClass.THROTTLED, ErrorClass.UNKNOWN_OUTCOME})
 
@@ -321,14 +323,39 @@ ACTIONS = tuple(_METHODS)
 
 async def caller_identity(region: str) -> str:
     """The ARN behind the credentials in use, by STS. Raises EC2Error."""
+    async with _opened("sts", "GetCallerIdentity", region) as sts:
+        return str((await sts.get_caller_identity())["Arn"])
+
+
+async def rate_quotas(region: str) -> list[RateQuota]:
+    """What Service Quotas tells of the account's request rates in EC2, nothing where it tells nothing.
+
+    Raises EC2Error: `denied` above all, since most policies do not permit `servicequotas:ListServiceQuotas`.
+    """
+    told: list[RateQuota | None] = []
+    more: dict[str, str] = {}
+    async with _opened("service-quotas", "ListServiceQuotas", region) as quotas:
+        while True:
+            answer = await quotas.list_service_quotas(ServiceCode="ec2", MaxResults=_PAGE_OF_QUOTAS, **more)
+            told += [_decoded("ListServiceQuotas", rate_quota, item) for item in answer.get("Quotas") or ()]
+            if not answer.get("NextToken"):
+                return [quota for quota in told if quota is not None]
+            more = {"NextToken": answer["NextToken"]}
+
+
+@asynccontextmanager
+async def _opened(service: str, action: str, region: str) -> AsyncIterator[Any]:
+    """A client of another service of AWS, for a call or two of `action` that change nothing."""
     config = AioConfig(
-        connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT, retries={"total_max_attempts": 1}
+        connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT, retries={"total_max_attempts": 2}
     )
+    session = get_session()
+    session.register_component("data_loader", _models())
     try:
-        async with get_session().create_client("sts", region_name=region, config=config) as sts:
-            return str((await sts.get_caller_identity())["Arn"])
+        async with session.create_client(service, region_name=region, config=config) as client:
+            yield client
     except (ClientError, BotoCoreError, ResponseParserError, aiohttp.ClientError, OSError) as error:
-        raise _translated("GetCallerIdentity", error) from error
+        raise _translated(action, error) from error
 
 
 def _translated(action: str, error: Exception) -> EC2Error:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from botocore.loaders import JSONFileLoader, Loader
 
-_SERVICES = ("ec2", "sts")
+_SERVICES = ("ec2", "sts", "servicequotas")
 
 
 class _Model(msgspec.Struct):
@@ -40,7 +40,7 @@ class _Endpoints(msgspec.Struct):
 
 def cut_loader(actions: Iterable[str], read: Mapping[str, frozenset[str]]) -> Loader:
     """A loader whose EC2 model knows `actions` alone and of the shapes in `read` those fields alone; its
-    endpoints are EC2's and STS's. What is sent is not to be named in `read`.
+    endpoints are those of the services that we call. What is sent is not to be named in `read`.
     """
     return Loader(file_loader=_CutFiles(frozenset(actions), read))
 

@@ -44,12 +44,18 @@ class Buckets:
             return True
         name = action + UNFILTERED if unfiltered else action
         if name not in self._buckets:
-            capacity, refill = self._size(action, unfiltered)
-            scale = self._settings.bucket_scale
-            self._buckets[name] = Bucket(capacity * scale, refill * scale, self._clock)
+            self._buckets[name] = Bucket(*self._size(action, unfiltered), self._clock)
         return self._buckets[name].spend()
 
-    def _size(self, action: str, unfiltered: bool) -> tuple[float, float]:
+    def sizes(self) -> dict[str, tuple[float, float]]:
+        """Capacity and refill per second of the actions that have a bucket of a size of their own."""
+        return {action: self._size(action) for action in self._settings.buckets or {}}
+
+    def _size(self, action: str, unfiltered: bool = False) -> tuple[float, float]:
+        capacity, refill = self._unscaled(action, unfiltered)
+        return capacity * self._settings.bucket_scale, refill * self._settings.bucket_scale
+
+    def _unscaled(self, action: str, unfiltered: bool) -> tuple[float, float]:
         sizes = self._settings.buckets or {}
         if action in sizes:
             return sizes[action]

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from . import wire
+from . import quotas, wire
 from .account import Account
 from .actions import ACTIONS, Request
 from .buckets import Buckets, Rival
@@ -81,6 +81,10 @@ class EC2Server(Scene):
     # One call
 
     async def _serve(self, http: web.Request) -> web.Response:
+        if http.headers.get("X-Amz-Target") == quotas.TARGET:
+            return quotas.list_service_quotas(
+                await http.text(), self.account, self.buckets.sizes(), self.settings.rates_told
+            )
         arrived = asyncio.get_running_loop().time()
         request_id = str(uuid.uuid4())
         flat = dict(parse_qsl(await http.text(), keep_blank_values=True))

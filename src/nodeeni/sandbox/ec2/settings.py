@@ -78,6 +78,8 @@ class EC2Settings:
     """Capacity and refill per second by action; None: nothing is metered."""
     bucket_scale: float = 1.0
     """Multiplies capacity and refill of every bucket."""
+    rates_told: bool = True
+    """Whether IAM lets the caller read the rates of `buckets` from Service Quotas."""
     interface_quota: int = 5000
     """Network interfaces per region. Source: "Amazon VPC quotas"."""
     unpaginated_limit: int = 1000
@@ -102,5 +104,6 @@ def quick_settings(**changes: object) -> EC2Settings:
         "stopping": Delay(0.02),
         "terminating": Delay(0.02),
         "buckets": None,
+        "rates_told": False,
     }
     return EC2Settings(**(quick | changes))  # type: ignore[arg-type]  # the names are checked by the class
