@@ -10,7 +10,7 @@ from collections import Counter
 import aiohttp
 import msgspec
 from aiohttp import web
-from tests.contract.processes import RealServer
+from hack.apiserver.processes import RealServer
 from yarl import URL
 
 from nodeeni.sandbox.kube.faults import Faults, OpenWatch, abort, suffer

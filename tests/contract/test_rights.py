@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from hack.apiserver import accounts
+from hack.apiserver.accounts import CONTROLLER, MANAGER, Right
+from hack.apiserver.server import MERGE_PATCH
 from tests.agent.situation import NODE, a_node
-from tests.contract import accounts
-from tests.contract.accounts import CONTROLLER, MANAGER, Right
 from tests.contract.processes import real_is_wanted
-from tests.contract.real import MERGE_PATCH, RealKube
+from tests.contract.real import RealKube
 from tests.contract.scenes import ENINODES, NODEENIS, eninode, nodeeni
 from tests.controller.conftest import Stage
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.contract.accounts import CONTROLLER, MANAGER, rights
+from hack.apiserver.accounts import CONTROLLER, MANAGER, rights
 
 PAGE = Path(__file__).parents[2] / "docs" / "rights.md"
 _ROW = re.compile(r"^\| `(?P<verb>\w+)` \| `(?P<resource>[\w./]+)` \|", re.MULTILINE)

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 import yaml
-from tests.contract import accounts
+from hack.apiserver import accounts
 from tests.contract.processes import real_is_wanted
 from tests.contract.real import RealKube
 from tests.controller.conftest import Stage

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.contract.real import RealKube
+from hack.apiserver.server import ApiServer
 
 from nodeeni.api.names import NAMESPACE
 
@@ -54,7 +54,7 @@ def workloads() -> list[Object]:
     return [document for document in documents if document["kind"] in ("Deployment", "DaemonSet")]
 
 
-def install(kube: RealKube) -> None:
+def install(kube: ApiServer) -> None:
     for obj in shipped():
         if obj["kind"] == "CustomResourceDefinition":
             kube.create(obj)
@@ -62,7 +62,7 @@ def install(kube: RealKube) -> None:
             kube.apply(obj)
 
 
-def token(kube: RealKube, account: str, node: str = "") -> str:
+def token(kube: ApiServer, account: str, node: str = "") -> str:
     """A token of the account, as the kubelet asks for one; with `node`, bound to a pod that runs there."""
     path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{account}/token"
     spec: Object = {"audiences": [], "expirationSeconds": 3600}
@@ -117,7 +117,7 @@ def _rights_of(account: str, role: Object) -> set[Right]:
     }
 
 
-def take_away(kube: RealKube, right: Right) -> None:
+def take_away(kube: ApiServer, right: Right) -> None:
     """Removes one verb of one rule from the roles as they stand in the API server."""
     for role in shipped():
         if role["kind"] in _ROLES and right in _rights_of(right.account, role):

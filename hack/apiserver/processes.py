@@ -1,0 +1,154 @@
+"""A real kube-apiserver with its etcd, on loopback: TLS, RBAC, an audit log. At most one for each process.
+
+NODEENI_APISERVER names the binary (`build.sh` prints its path). Tests and benchmarks stand on it.
+"""
+
+import atexit
+import contextlib
+import ctypes
+import functools
+import os
+import secrets
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from http.client import HTTPSConnection
+from pathlib import Path
+
+BINARY = "NODEENI_APISERVER"
+START_TIMEOUT = 120.0  # seconds: 4 on an idle machine
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)  # loaded before any fork
+
+# Who did what, and was it allowed: one line a request, written before the answer goes out.
+AUDIT_POLICY = """\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: None
+  users: [admin, "system:apiserver"]
+- level: Metadata
+"""
+
+
+@dataclass(frozen=True)
+class RealServer:
+    """`admin` and `client` are tokens of cluster administrators; the audit log leaves `admin` out."""
+
+    port: int
+    etcd_port: int
+    admin: str
+    client: str
+    directory: Path
+    etcd: subprocess.Popen[bytes]
+    apiserver: subprocess.Popen[bytes]
+
+    @property
+    def certificate(self) -> Path:
+        return self.directory / "certs" / "apiserver.crt"
+
+    @property
+    def audit_log(self) -> Path:
+        return self.directory / "audit.log"
+
+    def tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.certificate))
+
+
+@functools.cache
+def the_server() -> RealServer:
+    """The server of this process, ready; it ends with the process."""
+    memory = Path("/dev/shm")  # etcd syncs each write: that is nothing to wait for here
+    directory = Path(tempfile.mkdtemp(prefix="nodeeni-apiserver-", dir=memory if memory.is_dir() else None))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    etcd_port, peer_port, port = _free_ports(3)
+    etcd = _start(
+        directory,
+        "etcd",
+        f"--data-dir={directory / 'etcd'}",
+        f"--listen-client-urls=http://127.0.0.1:{etcd_port}",
+        f"--advertise-client-urls=http://127.0.0.1:{etcd_port}",
+        f"--listen-peer-urls=http://127.0.0.1:{peer_port}",
+    )
+    admin, client = secrets.token_hex(16), secrets.token_hex(16)
+    tokens = directory / "tokens.csv"
+    tokens.write_text(f'{admin},admin,admin,"system:masters"\n{client},client,client,"system:masters"\n')
+    policy = directory / "audit.yaml"
+    policy.write_text(AUDIT_POLICY)
+    key = directory / "service-accounts.key"
+    subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
+    apiserver = _start(
+        directory,
+        os.environ[BINARY],
+        "--allow-privileged=true",  # as clusters have it
+        f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+        f"--secure-port={port}",
+        "--bind-address=127.0.0.1",
+        "--advertise-address=127.0.0.1",
+        "--endpoint-reconciler-type=none",
+        f"--cert-dir={directory / 'certs'}",
+        "--authorization-mode=RBAC",
+        f"--token-auth-file={tokens}",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={key}",
+        f"--service-account-signing-key-file={key}",
+        "--service-cluster-ip-range=10.96.0.0/16",
+        f"--audit-policy-file={policy}",
+        f"--audit-log-path={directory / 'audit.log'}",
+        "--audit-log-mode=blocking",
+        "--shutdown-delay-duration=0s",
+        "--feature-gates=APIServerIdentity=false",  # or it keeps a Lease, which tests would find
+    )
+    server = RealServer(port, etcd_port, admin, client, directory, etcd, apiserver)
+    _wait_until_ready(server)
+    return server
+
+
+def _start(directory: Path, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+    with (directory / f"{Path(program).name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [program, *arguments], stdout=log, stderr=log, preexec_fn=_end_with_parent, cwd=directory
+        )
+    atexit.register(_end, process)
+    return process
+
+
+def _end_with_parent() -> None:
+    """In the child: not even a SIGKILL of the tests leaves a server behind."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+def _wait_until_ready(server: RealServer) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while True:
+        ended = [p for p in (server.etcd, server.apiserver) if p.poll() is not None]
+        if ended or time.monotonic() > deadline:
+            logs = "\n".join(path.read_text()[-2000:] for path in server.directory.glob("*.log"))
+            raise RuntimeError(f"no API server after {START_TIMEOUT:g} s, ended: {len(ended)}\n{logs}")
+        with contextlib.suppress(OSError):
+            connection = HTTPSConnection("127.0.0.1", server.port, context=server.tls(), timeout=5)
+            connection.request("GET", "/readyz", headers={"Authorization": f"Bearer {server.admin}"})
+            ready = connection.getresponse().status == 200
+            connection.close()
+            if ready:
+                return
+        time.sleep(0.1)
