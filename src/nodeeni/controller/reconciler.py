@@ -29,10 +29,11 @@ from nodeeni.ec2.types import Instance, Interface
 from nodeeni.plan import report
 from nodeeni.plan.actions import Cause, Detach
 from nodeeni.plan.desired import Desired, Network, desired_interfaces, selecting
-from nodeeni.plan.diff import INSTANCE_NOT_RUNNING, Diff, diff
+from nodeeni.plan.diff import Diff, diff
 from nodeeni.plan.observed import NodeView, Observed
 from nodeeni.plan.policy import Circumstances, Decision, decide
 from nodeeni.plan.rows import Row, State
+from nodeeni.plan.wanted import INSTANCE_NOT_RUNNING
 from nodeeni.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,115 @@
+"""What a diff has decided so far, and how it says it: actions, rows and refusals in the making."""
+
+from nodeeni.api import names
+from nodeeni.ec2.types import Interface
+from nodeeni.plan.actions import Action
+from nodeeni.plan.desired import Desired, DesiredInterface, Refusal
+from nodeeni.plan.observed import Observed
+from nodeeni.plan.places import NoPlace
+from nodeeni.plan.rows import Row, State
+
+
+class Draft:
+    """`left`: our interfaces, by id, that nothing wanted has taken yet. `uids`: of their owners, by id."""
+
+    def __init__(self, desired: Desired, observed: Observed) -> None:
+        self.desired = desired
+        self.observed = observed
+        self.actions: list[Action] = []
+        self.rows: list[Row] = []
+        self.refusals: list[Refusal] = list(desired.refusals)
+        self.vanishing: list[str] = []
+        self.left = {interface.id: interface for interface in observed.interfaces}
+        self.under_way = {action.key: action for action in observed.in_flight}
+        known = observed.interfaces + observed.adoptable
+        self.uids = {interface.id: self._uid(interface) for interface in known}
+
+    def _uid(self, interface: Interface) -> str:
+        """Uid of the NodeENI that owns it; by name where the uid's tag was taken off by hand."""
+        if names.TAG_UID in interface.tags:
+            return interface.tags[names.TAG_UID]
+        name = interface.tags.get(names.TAG_NODEENI)
+        return next((uid for uid, owner in self.observed.owners.items() if owner.name == name), "")
+
+    def attach_hangs(self, interface: Interface) -> bool:
+        return self.observed.ages.get(interface.id, 0.0) > self.observed.undo_attach_after
+
+    def detach_hangs(self, interface: Interface) -> bool:
+        return self.observed.ages.get(interface.id, 0.0) > self.observed.force_detach_after
+
+    def same(self, action: Action) -> Action:
+        """A call that has begun is not asked for again with other words: its answer comes first."""
+        begun = self.under_way.get(action.key)
+        return begun if begun is not None else action
+
+    def refuse(
+        self,
+        wanted: DesiredInterface,
+        why: NoPlace,
+        interface: Interface | None = None,
+        *,
+        event: str = "ENICreationFailed",
+    ) -> None:
+        self.refusals.append(
+            Refusal(
+                nodeeni=wanted.nodeeni,
+                uid=wanted.uid,
+                reason=why.reason,
+                message=why.message,
+                retry_after=why.retry_after,
+                event=event,
+            )
+        )
+        self.row(wanted, interface, State.FAILED, reason=why.reason, message=why.message)
+
+    def row(
+        self,
+        wanted: DesiredInterface,
+        interface: Interface | None,
+        state: State,
+        index: int | None = None,
+        *,
+        reason: str = "",
+        message: str = "",
+    ) -> None:
+        if interface is not None and interface.attachment is not None:
+            index = interface.attachment.device_index
+        cidrs = {s.id: s.cidr for s in wanted.subnets}
+        self.rows.append(
+            Row(
+                uid=wanted.uid,
+                nodeeni=wanted.nodeeni,
+                node=wanted.node,
+                instance_id=wanted.instance_id,
+                state=state,
+                interface=interface,
+                subnet_cidr=cidrs.get(interface.subnet_id, "") if interface else "",
+                device_index=index,
+                network_card_index=wanted.network_card_index,
+                mtu=wanted.mtu,
+                interface_name=wanted.interface_name,
+                reason=reason,
+                message=message,
+            )
+        )
+
+    def unwanted_row(self, interface: Interface, state: State) -> Row:
+        attachment = interface.attachment
+        return Row(
+            uid=self.uids[interface.id],
+            nodeeni=interface.tags.get(names.TAG_NODEENI, ""),
+            node=self.observed.name,
+            instance_id=interface.tags.get(names.TAG_INSTANCE, ""),
+            state=state,
+            interface=interface,
+            device_index=attachment.device_index if attachment else None,
+            network_card_index=attachment.network_card_index if attachment else None,
+            wanted=False,
+        )
+
+
+def is_of(interface: Interface, instance_id: str) -> bool:
+    """Whether it is attached to the instance, or was made for it."""
+    if interface.attachment and interface.attachment.instance_id == instance_id:
+        return True
+    return interface.tags.get(names.TAG_INSTANCE) == instance_id

@@ -1,0 +1,240 @@
+"""One wanted interface against the one that serves it: made, attached, put right or replaced. Pure."""
+
+
+from nodeeni.api import names
+from nodeeni.ec2.types import Instance, Interface, InterfaceRequest
+from nodeeni.plan.actions import Attach, Cause, Create, SetDeleteOnTermination
+from nodeeni.plan.adopting import NOT_ADOPTED, candidates, fitting, left_alone, surplus, take_over
+from nodeeni.plan.corrections import corrections
+from nodeeni.plan.desired import DesiredInterface, Refusal
+from nodeeni.plan.draft import Draft
+from nodeeni.plan.observed import Observed
+from nodeeni.plan.places import NoPlace, free_index, usable_subnet
+from nodeeni.plan.removal import Removal
+from nodeeni.plan.rows import State
+from nodeeni.plan.slots import Slots
+
+PENDING_RETRY = 5.0  # seconds
+STOPPED_RETRY = 60.0  # seconds
+ATTACH_HANGS_RETRY = 300.0  # seconds: an attach that ends after all is seen when it does
+INSTANCE_NOT_RUNNING = "InstanceNotRunning"
+
+
+class Wanted:
+    """`leaving`: interfaces of ours whose place is going to be free."""
+
+    def __init__(self, draft: Draft, removal: Removal, leaving: frozenset[str]) -> None:
+        self.draft = draft
+        self.removal = removal
+        self.leaving = leaving
+        self.slots = _slots(draft.observed)
+
+    def serve(self, wanted: DesiredInterface, interface: Interface | None) -> None:
+        if self._instance.state != "running" and (interface is None or interface.attachment is None):
+            self._not_running(wanted, interface)
+        elif interface is None:
+            if not self._adopt(wanted):
+                self._create(wanted)
+        elif interface.attachment is None:
+            self._available(wanted, interface)
+        elif interface.attachment.instance_id != wanted.instance_id:
+            self._elsewhere(wanted, interface)
+        elif interface.attachment.status == "detaching":
+            if self.draft.detach_hangs(interface):
+                self.removal.detach(interface, interface.attachment, Cause.STUCK, force=True)
+            self.draft.row(wanted, interface, State.DETACHING)
+        elif interface.attachment.status == "attaching":
+            self._attaching(wanted, interface)
+        elif to_be_replaced(wanted, interface):
+            self._replace(wanted, interface)
+        else:
+            self._in_place(wanted, interface)
+
+    def _not_running(self, wanted: DesiredInterface, interface: Interface | None) -> None:
+        state = self._instance.state
+        self.draft.refusals.append(
+            Refusal(
+                nodeeni=wanted.nodeeni,
+                uid=wanted.uid,
+                reason=INSTANCE_NOT_RUNNING,
+                message=f"instance {wanted.instance_id} is {state}: nothing is attached until it runs",
+                retry_after=PENDING_RETRY if state == "pending" else STOPPED_RETRY,
+            )
+        )
+        self.draft.row(wanted, interface, State.CREATING if interface is None else State.ATTACHING)
+
+    def _create(self, wanted: DesiredInterface) -> None:
+        index = self._index(wanted, eni_id="")
+        if index is None:
+            return
+        subnet = usable_subnet(wanted, self.draft.observed)
+        if isinstance(subnet, NoPlace):
+            self.draft.refuse(wanted, subnet)
+            return
+        action = Create(
+            node=wanted.node,
+            nodeeni=wanted.nodeeni,
+            uid=wanted.uid,
+            instance_id=wanted.instance_id,
+            device_index=index,
+            network_card_index=wanted.network_card_index,
+            request=InterfaceRequest(
+                subnet_id=subnet.id,
+                group_ids=wanted.group_ids,
+                description=wanted.description,
+                tags=wanted.tags,
+                client_token=names.client_token(
+                    cluster_id=wanted.tags[names.TAG_CLUSTER],
+                    uid=wanted.uid,
+                    instance_id=wanted.instance_id,
+                    generation=self.draft.observed.generations.get(wanted.uid, 0),
+                ),
+            ),
+        )
+        self.draft.actions.append(self.draft.same(action))
+        self.draft.row(wanted, None, State.CREATING, index)
+
+    def _available(self, wanted: DesiredInterface, interface: Interface) -> None:
+        if interface.status not in ("available", "pending"):
+            self.draft.row(wanted, interface, State.ATTACHING)
+            return
+        if interface.subnet_id not in {s.id for s in wanted.subnets}:
+            self.removal.remove(interface, Cause.REPLACED, wanted)
+            return
+        index = self._index(wanted, interface.id)
+        if index is None:
+            self.removal.remove(interface, Cause.REFUSED, None)
+            return
+        action = Attach(
+            node=wanted.node,
+            nodeeni=wanted.nodeeni,
+            uid=wanted.uid,
+            eni_id=interface.id,
+            instance_id=wanted.instance_id,
+            device_index=index,
+            network_card_index=wanted.network_card_index,
+        )
+        self.draft.actions.append(self.draft.same(action))
+        self.draft.actions += corrections(wanted, interface)
+        self.draft.row(wanted, interface, State.ATTACHING, index)
+
+    def _index(self, wanted: DesiredInterface, eni_id: str) -> int | None:
+        """The device index to use, reserved; or None, and the refusal that says why there is none."""
+        assert self.slots is not None  # there is an instance, or nothing would be wanted
+        under_way = self.draft.under_way.get(("Attach", eni_id))
+        if isinstance(under_way, Attach):
+            return under_way.device_index
+        found = free_index(wanted, self._instance, self.draft.observed.full, self.slots)
+        if isinstance(found, NoPlace):
+            self.draft.refuse(wanted, found)
+            return None
+        self.slots.reserve(wanted.network_card_index, found, eni_id or f"NodeENI {wanted.nodeeni}")
+        return found
+
+    @property
+    def _instance(self) -> Instance:
+        assert self.draft.observed.instance is not None
+        return self.draft.observed.instance
+
+    def _adopt(self, wanted: DesiredInterface) -> bool:
+        """Take over the interface that v1.x made for this NodeENI and node, by tagging it."""
+        found = candidates(self.draft.observed.adoptable, wanted.nodeeni)
+        interface = fitting(found, lambda i: to_be_replaced(wanted, i))
+        if interface is not None:
+            self.draft.actions.append(
+                take_over(interface, wanted.tags, node=wanted.node, nodeeni=wanted.nodeeni, uid=wanted.uid)
+            )
+            self.draft.row(wanted, interface, State.ATTACHED)
+            self.draft.refusals += [surplus(wanted, other) for other in found if other is not interface]
+        elif found:
+            self.draft.refuse(wanted, left_alone(wanted, found[0]), found[0], event=NOT_ADOPTED)
+        return bool(found)
+
+    def _elsewhere(self, wanted: DesiredInterface, interface: Interface) -> None:
+        assert interface.attachment is not None
+        self.draft.row(
+            wanted,
+            interface,
+            State.FAILED,
+            reason="AttachedElsewhere",
+            message=f"{interface.id} was attached to {interface.attachment.instance_id} by hand: detach it "
+            "there, and it comes back to this node",
+        )
+
+    def _attaching(self, wanted: DesiredInterface, interface: Interface) -> None:
+        """An attach that hangs is undone and tried once more, then left to people."""
+        attachment = interface.attachment
+        assert attachment is not None
+        if not self.draft.attach_hangs(interface):
+            self.draft.row(wanted, interface, State.ATTACHING)
+        elif interface.id not in self.draft.observed.undone:
+            self.removal.detach(interface, attachment, Cause.HANGS, force=True)
+            self.draft.row(wanted, interface, State.ATTACHING)
+        else:
+            why = NoPlace(
+                "AttachHangs",
+                f"{interface.id} has been attaching to {attachment.instance_id} for over "
+                f"{self.draft.observed.undo_attach_after:g} s, for the second time: restart the instance, or "
+                "replace it",
+                ATTACH_HANGS_RETRY,
+            )
+            self.draft.refuse(wanted, why, interface, event="ENIAttachmentFailed")
+
+    def _replace(self, wanted: DesiredInterface, interface: Interface) -> None:
+        """Take it away to make it anew, unless there is no place for the new one: what works then stays."""
+        found = self._new_place(wanted, interface)
+        if isinstance(found, NoPlace):
+            self.draft.refuse(wanted, found, interface)
+            return
+        assert self.slots is not None
+        self.slots.reserve(wanted.network_card_index, found, f"NodeENI {wanted.nodeeni}")
+        self.removal.remove(interface, Cause.REPLACED, wanted)
+
+    def _new_place(self, wanted: DesiredInterface, interface: Interface) -> int | NoPlace:
+        assert self.slots is not None
+        if interface.subnet_id not in {s.id for s in wanted.subnets}:
+            subnet = usable_subnet(wanted, self.draft.observed)
+            if isinstance(subnet, NoPlace):
+                return subnet
+        return free_index(wanted, self._instance, self.draft.observed.full, self.slots.without(self.leaving))
+
+    def _in_place(self, wanted: DesiredInterface, interface: Interface) -> None:
+        attachment = interface.attachment
+        assert attachment is not None
+        if attachment.delete_on_termination != wanted.delete_on_termination:
+            self.draft.actions.append(
+                SetDeleteOnTermination(
+                    node=wanted.node,
+                    nodeeni=wanted.nodeeni,
+                    uid=wanted.uid,
+                    eni_id=interface.id,
+                    attachment_id=attachment.id,
+                    value=wanted.delete_on_termination,
+                )
+            )
+        self.draft.actions += corrections(wanted, interface)
+        self.draft.row(wanted, interface, State.ATTACHED)
+
+
+def to_be_replaced(wanted: DesiredInterface, interface: Interface) -> bool:
+    assert interface.attachment is not None
+    index = interface.attachment.device_index
+    wrong_index = index < wanted.device_index if wanted.next_free else index != wanted.device_index
+    wrong_card = interface.attachment.network_card_index != wanted.network_card_index
+    return wrong_index or wrong_card or interface.subnet_id not in {s.id for s in wanted.subnets}
+
+
+def _slots(observed: Observed) -> Slots | None:
+    if observed.instance is None:
+        return None
+    slots = Slots(
+        observed.instance,
+        observed.instance_type,
+        observed.interfaces + observed.adoptable,
+        gone=observed.gone,
+        refused=observed.taken_indexes,
+    )
+    for action in observed.in_flight:
+        if isinstance(action, Attach):
+            slots.reserve(action.network_card_index, action.device_index, action.eni_id)
+    return slots
