@@ -13,17 +13,21 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
+from hack.apiserver.server import ApiServer
 
 from nodeeni.api.names import API_VERSION, GROUP
 from nodeeni.cli.stage import Running, Stage
 from nodeeni.sandbox.ec2 import EC2Settings
 from nodeeni.sandbox.ec2.calls import OK
+from nodeeni.sandbox.kube import KubeServer
 from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET, World, WorldNode
 
+from .kubelet import NodeApi, SandboxNodes, furnished, register_all
 from .limits import ATTACH_SECONDS
+from .real import kubeconfig, real_nodes, real_server
 
 Object = dict[str, Any]
 
@@ -56,8 +60,9 @@ class Usage:
 class Bench:
     """A world with the controller on it, and its figures."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, kubelets: NodeApi) -> None:
         self.world: World = stage.world
+        self.kubelets = kubelets
         self._stage = stage
         self._probe = ""
         self.started_at = 0.0
@@ -96,19 +101,13 @@ class Bench:
     def usage(self) -> Usage:
         return Usage(self.controller.process.pid)
 
-    async def metrics(self) -> str:
-        async with aiohttp.ClientSession() as http, http.get(f"{self._probe}/metrics") as answer:
-            return await answer.text()
-
     # -- the world -----------------------------------------------------------------------------------
 
-    async def nodes(self, count: int, zones: str = "a", type: str = "m5.4xlarge") -> list[WorldNode]:
-        made = []
-        for number in range(count):
-            made.append(await self.world.add_node(zone=zones[number % len(zones)], type=type, labels=LABELS))
-            if number % 50 == 0:
-                await asyncio.sleep(0)
-        return made
+    async def nodes(self, count: int, *, large: bool = False) -> list[WorldNode]:
+        """Instances and their Nodes; `large`: of the size that a kubelet makes them."""
+        launched = [self.world.launch(type="m5.4xlarge", labels=LABELS) for _ in range(count)]
+        await register_all(self.kubelets, [furnished(made) if large else made for _, made in launched])
+        return [node for node, _ in launched]
 
     def apply(self, name: str = NAME, **spec: Any) -> float:
         """Apply a NodeENI; the moment of it."""
@@ -184,6 +183,17 @@ class Bench:
         }
 
 
+class RealBench(Bench):
+    """The world stands on a real API server, where the controller has the rights of the shipped manifests."""
+
+    def __init__(self, stage: Stage, kubelets: NodeApi, kube: ApiServer) -> None:
+        super().__init__(stage, kubelets)
+        self._kube = kube
+
+    def forbidden(self) -> int:
+        return self._kube.forbidden
+
+
 async def known_nodes(b: Bench) -> None:
     """Give the controller time to have looked at each node once, as it has in a cluster that stands."""
     await asyncio.sleep(1.0 + len(b.world.nodes) / 2000)
@@ -193,7 +203,20 @@ async def known_nodes(b: Bench) -> None:
 async def bench(settings: EC2Settings | None = None) -> AsyncIterator[Bench]:
     with tempfile.TemporaryDirectory(prefix="nodeeni-bench-") as directory:
         async with Stage(Path(directory), settings or EC2Settings(), kernels=False) as stage:
-            yield Bench(stage)
+            yield Bench(stage, SandboxNodes(stage.world.kube))
+
+
+@asynccontextmanager
+async def real_bench(settings: EC2Settings | None = None) -> AsyncIterator[RealBench]:
+    with real_server() as kube, tempfile.TemporaryDirectory(prefix="nodeeni-bench-") as directory:
+        settings = settings or EC2Settings()
+        world_kube = cast("KubeServer", kube)  # of which it has what a world and a bench use
+        async with (
+            Stage(Path(directory), settings, kernels=False, kube=world_kube) as stage,
+            real_nodes(kube) as nodes,
+        ):
+            stage.kubeconfig.write_text(kubeconfig(kube))
+            yield RealBench(stage, nodes, kube)
 
 
 def _free_port() -> int:

@@ -1,4 +1,8 @@
-"""Results for people and for machines: a table in the terminal, JSON, and docs/benchmarks.md."""
+"""Results for people and for machines: a table in the terminal, JSON, and docs/benchmarks.md.
+
+The page is made from the JSON files beside its plots, one for each kind of run, so that each kind is measured
+without the others.
+"""
 
 import os
 import platform
@@ -13,25 +17,28 @@ from bench.result import Result
 
 TEXT = Path(__file__).parent / "benchmarks.md.in"
 PLOTTED = ("attach-50", "attach-1000")
+SANDBOX_FILE, REAL_FILE = "figures.json", "real.json"
 
 
 class Run(msgspec.Struct):
-    """All that one call of `python -m bench` measured."""
+    """All that one call of `python -m bench` measured. `server`: the API server, if not the sandbox's."""
 
     day: str
     python: str
     machine: str
     cores: int
     results: list[Result]
+    server: str = ""
 
 
-def run_of(results: Sequence[Result]) -> Run:
+def run_of(results: Sequence[Result], server: str = "") -> Run:
     return Run(
         day=time.strftime("%Y-%m-%d"),
         python=platform.python_version(),
         machine=f"{platform.system()} {platform.machine()}",
         cores=os.cpu_count() or 0,
         results=list(results),
+        server=server,
     )
 
 
@@ -57,21 +64,33 @@ def read_json(path: str) -> Run:
 
 
 def write_docs(run: Run, directory: str) -> None:
-    """`benchmarks.md` and its plots, from the text beside this file and the figures of one run."""
-    folder = Path(directory)
-    (folder / "benchmarks").mkdir(parents=True, exist_ok=True)
-    for result in run.results:
+    """This run's JSON file; then `benchmarks.md` and its plots, from the text here and all runs' files."""
+    folder = Path(directory) / "benchmarks"
+    write_json(run, str(folder / (REAL_FILE if run.server else SANDBOX_FILE)))
+    sandbox, real = _of_file(folder / SANDBOX_FILE), _of_file(folder / REAL_FILE)
+    for result in sandbox.results:
         if result.name in PLOTTED and result.curve is not None:
             plot = attached_over_time(result.curve, f"ENIs attached: {result.title}")
-            (folder / "benchmarks" / f"{result.name}.svg").write_text(plot)
+            (folder / f"{result.name}.svg").write_text(plot)
     text = TEXT.read_text()
     for mark, part in (
-        ("@MACHINE@", f"{run.day}, Python {run.python}, {run.machine}, {run.cores} cores"),
-        ("@PROMISES@", _promises(run.results)),
-        ("@FIGURES@", "\n".join(_figures(result) for result in run.results)),
+        ("@MACHINE@", _machine(sandbox)),
+        ("@PROMISES@", _promises(sandbox.results)),
+        ("@FIGURES@", "\n".join(_figures(result) for result in sandbox.results)),
+        ("@REAL_MACHINE@", f"{real.server}; {_machine(real)}"),
+        ("@REAL_PROMISES@", _promises(real.results)),
+        ("@REAL_FIGURES@", "\n".join(_side_by_side(result, sandbox.results) for result in real.results)),
     ):
         text = text.replace(mark, part)
-    (folder / "benchmarks.md").write_text(text.rstrip() + "\n")
+    (folder.parent / "benchmarks.md").write_text(text.rstrip() + "\n")
+
+
+def _of_file(file: Path) -> Run:
+    return read_json(str(file)) if file.exists() else Run("not measured", "", "", 0, [])
+
+
+def _machine(run: Run) -> str:
+    return f"{run.day}, Python {run.python}, {run.machine}, {run.cores} cores" if run.results else run.day
 
 
 def _promises(results: Sequence[Result]) -> str:
@@ -85,10 +104,24 @@ def _promises(results: Sequence[Result]) -> str:
 
 
 def _figures(result: Result) -> str:
-    rows = [f"### {result.title}", "", f"`{result.command}`: {result.seconds:g} s, load {result.load:g}", ""]
-    rows += ["| | |", "|---|---|"]
+    rows = [*_heading(result), "| | |", "|---|---|"]
     rows += [f"| {name} | {_text(value)} |" for name, value in result.figures.items()]
     return "\n".join([*rows, ""])
+
+
+def _side_by_side(result: Result, others: Sequence[Result]) -> str:
+    """A real server's figures beside the sandbox's of the same scenario."""
+    twin = next((other for other in others if other.name == result.name.removeprefix("real-")), None)
+    beside = twin.figures if twin else {}
+    rows = [*_heading(result), "| | kube-apiserver | sandbox |", "|---|---|---|"]
+    for name, value in result.figures.items():
+        rows.append(f"| {name} | {_text(value)} | {_text(beside[name]) if name in beside else ''} |")
+    return "\n".join([*rows, ""])
+
+
+def _heading(result: Result) -> list[str]:
+    measured = f"`{result.command}`: {result.seconds:g} s, load {result.load:g}"
+    return [f"### {result.title}", "", measured, ""]
 
 
 def _text(value: object) -> str:

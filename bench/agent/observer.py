@@ -14,9 +14,10 @@ import sys
 import time
 
 from nodeeni.agent.links import Links
-from nodeeni.agent.netlink import EventSocket
+from nodeeni.agent.netlink import EventSocket, Message
 
 _CLONE_NEWNET = 0x40000000
+_QUIET = 0.005  # seconds
 
 
 def enter(namespace: str) -> None:
@@ -29,26 +30,52 @@ def batch(commands: list[str]) -> None:
     subprocess.run(["ip", "-batch", "-"], input="\n".join(commands), text=True, check=True)
 
 
+class Clock:
+    """When each link was `seen` and `ready`, in ns. What comes is only noted with its time, and is read when
+    the kernel is quiet: reading takes a processor from those who are timed."""
+
+    def __init__(self, macs: list[str]) -> None:
+        self._macs = frozenset(macs)
+        self._links = Links()
+        self._notes: list[tuple[int, list[Message]]] = []
+        self.seen: dict[str, int] = {}
+        self.ready: dict[str, int] = {}
+
+    def hear(self, events: EventSocket) -> None:
+        now = time.monotonic_ns()
+        self._notes.append((now, list(events.drain())))
+
+    def read(self) -> None:
+        for now, messages in self._notes:
+            for message in messages:  # singly: of several on one link, only the last is read
+                self._take(now, self._links.apply([message]))
+        self._notes.clear()
+
+    def _take(self, now: int, changed: set[int]) -> None:
+        for link in map(self._links.by_index.get, changed):
+            if link is not None and link.address in self._macs:
+                self.seen.setdefault(link.address, now)
+                if link.up and link.mtu == 9001 and link.altnames:
+                    self.ready.setdefault(link.address, now)
+
+
 def burst(events: EventSocket, switch: str, size: int, patience: float) -> list[float | None]:
     macs = [f"02:00:00:00:01:{number:02x}" for number in range(size)]
     adding = [
         f"link add e{n} address {mac} type veth peer name pe{n} netns {switch}" for n, mac in enumerate(macs)
     ]
-    links, seen, ready = Links(), dict[str, int](), dict[str, int]()
+    clock = Clock(macs)
     with subprocess.Popen(["ip", "-batch", "-"], stdin=subprocess.PIPE, text=True) as maker:
         assert maker.stdin is not None
         maker.stdin.write("\n".join(adding))
         maker.stdin.close()
         deadline = time.monotonic() + patience
-        while len(ready) < size and time.monotonic() < deadline:
-            select.select([events], [], [], 1)
-            now = time.monotonic_ns()
-            for ifindex in links.apply(events.drain()):
-                link = links.by_index.get(ifindex)
-                if link is not None and link.address in macs:
-                    seen.setdefault(link.address, now)
-                    if link.up and link.mtu == 9001 and link.altnames:
-                        ready.setdefault(link.address, now)
+        while len(clock.ready) < size and time.monotonic() < deadline:
+            if select.select([events], [], [], _QUIET)[0]:
+                clock.hear(events)
+            else:
+                clock.read()
+    seen, ready = clock.seen, clock.ready
     batch([f"link del e{number}" for number in range(size)])
     time.sleep(0.1)
     events.discard()

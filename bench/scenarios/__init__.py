@@ -1,10 +1,11 @@
-"""One file a scenario; each gives its figures as a `Result`."""
+"""One file a scenario; each gives its figures as a `Result`, or two where one cluster serves both."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 
 from bench.result import Result
 
+from . import on_real
 from .attach import attach
 from .crowded import filling, rival
 from .large import restart, steady
@@ -22,5 +23,9 @@ SCENARIOS: dict[str, Callable[[], Coroutine[None, None, Result]]] = {
     "subnet-fills": filling,
     "restart-5000": restart,
     "steady-5000": steady,
+}
+REAL: dict[str, Callable[[], Coroutine[None, None, Sequence[Result]]]] = {
+    "real-attach-1000": partial(on_real.attach, 1000),
+    "real-large-5000": on_real.large,
 }
 QUICK = ["attach-10", "attach-50", "attach-100", "subnet-fills", "dying-200"]

@@ -25,18 +25,23 @@ async def _attach(count: int) -> Result:
     async with bench() as b:
         await b.nodes(count)
         await b.start_controller()
-        await known_nodes(b)
-        idle = b.usage()
-        before = b.describes()
-        began = b.apply()
-        limit = attach_limit(count)
-        await b.until(lambda: b.attached() == count, limit * 3 + 30)
-        shown = await b.until(lambda: b.status().get("attached") == count, 30) - began
-        await b.until(lambda: b.done("ModifyNetworkInterfaceAttribute", count), limit + 60)
-        used = b.usage()
-        moments = [moment - began for moment in b.attach_moments()]
-        await asyncio.sleep(1.5)
-        return _result(b, count, moments, shown, idle, used.cpu - idle.cpu, before)
+        return await attach_all(b, count)
+
+
+async def attach_all(b: Bench, count: int) -> Result:
+    """On nodes and a controller that stand."""
+    await known_nodes(b)
+    idle = b.usage()
+    before = b.describes()
+    began = b.apply()
+    limit = attach_limit(count)
+    await b.until(lambda: b.attached() == count, limit * 3 + 30)
+    shown = await b.until(lambda: b.status().get("attached") == count, 30) - began
+    await b.until(lambda: b.done("ModifyNetworkInterfaceAttribute", count), limit + 60)
+    used = b.usage()
+    moments = [moment - began for moment in b.attach_moments()]
+    await asyncio.sleep(1.5)
+    return _result(b, count, moments, shown, idle, used.cpu - idle.cpu, before)
 
 
 def _result(

@@ -2,16 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from bench.harness import Bench, bench
-from bench.kubelet import Kubelets, furnish
+from bench.kubelet import Kubelets
 from bench.planting import plant
 from bench.result import Promise, Result
+from nodeeni.api.names import GROUP
 from nodeeni.sandbox.ec2 import EC2Settings
 
 COUNT = 5000
+SETTINGS = EC2Settings(interface_quota=4 * COUNT)
 READY_WITHIN = 10.0  # seconds
 MOST_RSS = 120.0  # MB
 MOST_CPU = 0.05  # of a core
@@ -21,79 +21,90 @@ WATCHED = 60.0  # seconds of steady state that are looked at
 
 
 async def restart() -> Result:
+    async with bench(SETTINGS) as b:
+        await settle(b)
+        return await restarted(b)
+
+
+async def restarted(b: Bench) -> Result:
     """A controller ends in order, another begins: it is ready, and has changed nothing anywhere."""
-    async with _settled_cluster(COUNT) as b:
-        calls, called, writes = b.mutating(), b.calls(), b.kube_writes()
-        reads = b.describes()
-        await b.start_controller()
-        await b.until(lambda: b.describes() - reads >= PAGES, 60)
-        await asyncio.sleep(10)  # whatever it might still do
-        used = b.usage()
-        written = _difference(b.kube_writes(), writes)
-        return Result(
-            name="restart-5000",
-            title=f"Restart on {COUNT:,} nodes with an ENI each",
-            command="python -m bench restart-5000",
-            figures={
-                "ready after (s)": round(b.ready_after, 2),
-                "EC2 calls that change": b.mutating() - calls,
-                "EC2 describes": _difference(b.calls(), called),
-                "Kubernetes writes": written,
-                "RSS (MB)": round(used.rss, 1),
-                "peak RSS (MB)": round(used.peak_rss, 1),
-                "CPU (s)": round(used.cpu, 2),
-            },
-            promises=[
-                Promise("ready within (s)", round(b.ready_after, 2), READY_WITHIN),
-                Promise("EC2 calls that change", b.mutating() - calls, 0, "exactly"),
-                Promise("Kubernetes writes but the lease", sum(written.values()), 0, "exactly"),
-                Promise("RSS (MB)", round(used.rss, 1), MOST_RSS),
-                Promise("peak RSS (MB)", round(used.peak_rss, 1), MOST_RSS),
-            ],
-        )
+    calls, called, writes = b.mutating(), b.calls(), b.kube_writes()
+    reads = b.describes()
+    await b.start_controller()
+    await b.until(lambda: b.describes() - reads >= PAGES, 60)
+    await asyncio.sleep(10)  # whatever it might still do
+    used = b.usage()
+    written = _difference(b.kube_writes(), writes)
+    return Result(
+        name="restart-5000",
+        title=f"Restart on {COUNT:,} nodes with an ENI each",
+        command="python -m bench restart-5000",
+        figures={
+            "ready after (s)": round(b.ready_after, 2),
+            "EC2 calls that change": b.mutating() - calls,
+            "EC2 describes": _difference(b.calls(), called),
+            "Kubernetes writes": written,
+            "RSS (MB)": round(used.rss, 1),
+            "peak RSS (MB)": round(used.peak_rss, 1),
+            "CPU (s)": round(used.cpu, 2),
+        },
+        promises=[
+            Promise("ready within (s)", round(b.ready_after, 2), READY_WITHIN),
+            Promise("EC2 calls that change", b.mutating() - calls, 0, "exactly"),
+            Promise("Kubernetes writes but the lease", sum(written.values()), 0, "exactly"),
+            Promise("RSS (MB)", round(used.rss, 1), MOST_RSS),
+            Promise("peak RSS (MB)", round(used.peak_rss, 1), MOST_RSS),
+        ],
+    )
 
 
 async def steady() -> Result:
-    """Nothing happens but kubelets' heartbeats: none, then from each node every 10 seconds."""
-    async with _settled_cluster(COUNT) as b:
-        await b.start_controller(f"--resync-period={RESYNC:g}s")
-        await asyncio.sleep(10)
-        quiet = await _watch(b, WATCHED)
-        kubelets = Kubelets(b.world, every=10.0)
-        kubelets.start()
-        await asyncio.sleep(5)
-        busy = await _watch(b, WATCHED)
-        rate = await kubelets.stop()
-        used = b.usage()
-        return Result(
-            name="steady-5000",
-            title=f"Steady state with {COUNT:,} nodes and {COUNT:,} ENIs",
-            command="python -m bench steady-5000",
-            figures={
-                "heartbeats a second": round(rate, 1),
-                "CPU, no heartbeats (%)": round(quiet.cpu * 100, 2),
-                "CPU, heartbeats (%)": round(busy.cpu * 100, 2),
-                "EC2 describes a resync": round(quiet.describes * RESYNC / WATCHED, 1),
-                "EC2 calls that change": quiet.mutating + busy.mutating,
-                "Kubernetes writes a minute": {
-                    key: round(count * 60 / WATCHED, 1) for key, count in busy.writes.items()
-                },
-                "RSS (MB)": round(used.rss, 1),
-                "peak RSS (MB)": round(used.peak_rss, 1),
+    """Heartbeats from each node every 10 seconds."""
+    async with bench(SETTINGS) as b:
+        await settle(b)
+        return await watched(b, COUNT / 10)
+
+
+async def watched(b: Bench, heartbeats: float) -> Result:
+    """Nothing happens but kubelets' heartbeats: none, then so many a second. No controller runs before."""
+    await b.start_controller(f"--resync-period={RESYNC:g}s")
+    await asyncio.sleep(10)
+    quiet = await _watch(b, WATCHED)
+    kubelets = Kubelets(b.kubelets, list(b.world.nodes), heartbeats)
+    kubelets.start()
+    await asyncio.sleep(5)
+    busy = await _watch(b, WATCHED)
+    rate = await kubelets.stop()
+    used = b.usage()
+    return Result(
+        name="steady-5000",
+        title=f"Steady state with {COUNT:,} nodes and {COUNT:,} ENIs",
+        command="python -m bench steady-5000",
+        figures={
+            "heartbeats a second": round(rate, 1),
+            "CPU, no heartbeats (%)": round(quiet.cpu * 100, 2),
+            "CPU, heartbeats (%)": round(busy.cpu * 100, 2),
+            "EC2 describes a resync": round(quiet.describes * RESYNC / WATCHED, 1),
+            "EC2 calls that change": quiet.mutating + busy.mutating,
+            "Kubernetes writes a minute": {
+                key: round(count * 60 / WATCHED, 1) for key, count in busy.writes.items()
             },
-            promises=[
-                Promise("CPU with heartbeats, of a core", round(busy.cpu, 4), MOST_CPU),
-                Promise("EC2 describes a resync", quiet.describes * RESYNC / WATCHED, PAGES),
-                Promise("EC2 calls that change", quiet.mutating + busy.mutating, 0, "exactly"),
-                Promise(
-                    "Kubernetes writes but the lease",
-                    sum(quiet.writes.values()) + sum(busy.writes.values()),
-                    0,
-                    "exactly",
-                ),
-                Promise("RSS (MB)", round(used.rss, 1), MOST_RSS),
-            ],
-        )
+            "RSS (MB)": round(used.rss, 1),
+            "peak RSS (MB)": round(used.peak_rss, 1),
+        },
+        promises=[
+            Promise("CPU with heartbeats, of a core", round(busy.cpu, 4), MOST_CPU),
+            Promise("EC2 describes a resync", quiet.describes * RESYNC / WATCHED, PAGES),
+            Promise("EC2 calls that change", quiet.mutating + busy.mutating, 0, "exactly"),
+            Promise(
+                "Kubernetes writes but the lease",
+                sum(quiet.writes.values()) + sum(busy.writes.values()),
+                0,
+                "exactly",
+            ),
+            Promise("RSS (MB)", round(used.rss, 1), MOST_RSS),
+        ],
+    )
 
 
 class _Seen:
@@ -122,20 +133,13 @@ def _difference(after: dict[str, int], before: dict[str, int]) -> dict[str, int]
     return {key: count for key, count in changed.items() if count and "leases" not in key}
 
 
-@asynccontextmanager
-async def _settled_cluster(count: int) -> AsyncIterator[Bench]:
+async def settle(b: Bench) -> None:
     """Nodes of a kubelet's size with an attached ENI each, which a controller has adopted and reported."""
-    async with bench(EC2Settings(interface_quota=4 * count)) as b:
-        nodes = await b.nodes(count)
-        for number, node in enumerate(nodes):
-            furnish(b.world, node)
-            if number % 50 == 0:
-                await asyncio.sleep(0)
-        b.apply()
-        plant(b, nodes)
-        await b.start_controller()
-        await b.until(lambda: b.status().get("attached") == count, 120)
-        await b.until(lambda: len(b.world.kube.objects("networking.k8s.aws", "eninodes")) == count, 120, 0.5)
-        await asyncio.sleep(2)
-        await b.stop_controller()
-        yield b
+    nodes = await b.nodes(COUNT, large=True)
+    b.apply()
+    plant(b, nodes)
+    await b.start_controller()
+    await b.until(lambda: b.status().get("attached") == COUNT, 300, 1.0)
+    await b.until(lambda: len(b.world.kube.objects(GROUP, "eninodes")) == COUNT, 300, 2.0)
+    await asyncio.sleep(2)
+    await b.stop_controller()

@@ -12,7 +12,7 @@ if command -v kube-apiserver; then exit; fi
 version=$(awk '$1 == "k8s.io/kubernetes" {print $2; exit}' go.mod)
 built="${XDG_CACHE_HOME:-$HOME/.cache}/nodeeni-tools/kube-apiserver-$version"
 if [ ! -x "$built" ]; then
-  command -v go >/dev/null || { say "apitest: no kube-apiserver and no Go: install Go 1.24 or newer (go.dev/dl), or set KUBEBUILDER_ASSETS"; exit 1; }
+  command -v go >/dev/null || { say "no kube-apiserver and no Go: install Go 1.24 or newer (go.dev/dl), or set KUBEBUILDER_ASSETS"; exit 1; }
   say "building kube-apiserver $version (once, about 5 minutes) ..."
   mkdir -p "$(dirname "$built")"
   numbers=${version#v}

@@ -1,4 +1,4 @@
-"""A real kube-apiserver with its etcd, on loopback: TLS, RBAC, an audit log. At most one for each process.
+"""A real kube-apiserver with its etcd, on loopback: TLS, RBAC, an audit log.
 
 NODEENI_APISERVER names the binary (`build.sh` prints its path). Tests and benchmarks stand on it.
 """
@@ -60,10 +60,21 @@ class RealServer:
     def tls(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.certificate))
 
+    def end(self) -> None:
+        """Before its time: what it keeps in memory is freed."""
+        _end(self.apiserver)
+        _end(self.etcd)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
 
 @functools.cache
 def the_server() -> RealServer:
-    """The server of this process, ready; it ends with the process."""
+    """The one of this process that tests share."""
+    return start()
+
+
+def start() -> RealServer:
+    """A new one, ready; it ends with the process."""
     memory = Path("/dev/shm")  # etcd syncs each write: that is nothing to wait for here
     directory = Path(tempfile.mkdtemp(prefix="nodeeni-apiserver-", dir=memory if memory.is_dir() else None))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)

@@ -9,7 +9,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 
 import msgspec
-from hack.apiserver.processes import RealServer, the_server
+from hack.apiserver.processes import RealServer
 
 from nodeeni.api.names import GROUP
 from nodeeni.sandbox.kube import ApiError
@@ -24,12 +24,13 @@ BUILTIN_VERSION = "v1"
 class ApiServer:
     """As `KubeServer`, as far as it goes; raises its ApiError. The server runs on when this one stops."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: RealServer) -> None:
         self.host = "127.0.0.1"
-        self.server: RealServer = the_server()
+        self.server = server
         self._direct = _Direct(self.host, self.server.port, self.server.tls())
         self._audited = 0
         self._counted: Counter[tuple[str, str]] = Counter()
+        self._forbidden = 0
 
     @property
     def port(self) -> int:
@@ -78,7 +79,13 @@ class ApiServer:
             ref = entry.get("objectRef", {})
             resource = "/".join(filter(None, (ref.get("resource"), ref.get("subresource"))))
             self._counted[entry["verb"], resource] += 1
+            self._forbidden += entry.get("responseStatus", {}).get("code") == 403
         return self._counted.copy()
+
+    @property
+    def forbidden(self) -> int:
+        """How many of them the rights did not allow."""
+        return self._forbidden if self.requests else 0
 
     def audited(self) -> list[Object]:
         """The entries of the audit log since the last call; a watch's is written when it begins."""

@@ -47,6 +47,22 @@ def test_the_page_tells_what_is_kept_and_what_is_broken(tmp_path: Path) -> None:
     assert "@" not in page
 
 
+def test_a_run_on_a_real_api_server_leaves_the_figures_of_the_sandbox_and_stands_beside_them(
+    tmp_path: Path,
+) -> None:
+    write_docs(run_of([result(Promise("ratio", 1.05, 1.1))]), str(tmp_path))
+    other = result(Promise("ratio", 1.09, 1.1))
+    other.name, other.title, other.figures = "real-attach-50", "On a real one", {"ratio": 1.09, "refused": 0}
+    write_docs(run_of([other], server="kube-apiserver v1"), str(tmp_path))
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "| attach-50 | ratio | 1.05 | at most 1.1 | kept |" in page
+    assert "| real-attach-50 | ratio | 1.09 | at most 1.1 | kept |" in page
+    assert "| ratio | 1.09 | 1.05 |\n| refused | 0 |  |" in page
+    assert "Figures: kube-apiserver v1; " in page
+    write_docs(run_of([result()]), str(tmp_path))
+    assert "| ratio | 1.09 | 1.05 |" in (tmp_path / "benchmarks.md").read_text()
+
+
 def test_the_plot_steps_from_none_to_all(tmp_path: Path) -> None:
     write_docs(run_of([result()]), str(tmp_path))
     svg = ElementTree.parse(tmp_path / "benchmarks" / "attach-50.svg").getroot()

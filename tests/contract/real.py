@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from hack.apiserver.processes import the_server
 from hack.apiserver.server import CRDS, MERGE_PATCH, ApiServer, wait_until
 from tests.contract.proxy import Proxy
 from tests.kube.wire import Wire
@@ -35,7 +36,7 @@ class RealKube(ApiServer):
     """
 
     def __init__(self, *, troubled: bool = False) -> None:
-        super().__init__()
+        super().__init__(the_server())
         self._wire = Wire(self.server.port)
         self._faults = Faults()
         self._proxy = Proxy(self.server, self._faults) if troubled else None

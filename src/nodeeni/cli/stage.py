@@ -16,6 +16,7 @@ from typing import Self
 from nodeeni.sandbox.ec2 import Delay, EC2Settings
 from nodeeni.sandbox.ec2.calls import OK
 from nodeeni.sandbox.hosts import Hosts
+from nodeeni.sandbox.kube import KubeServer
 from nodeeni.sandbox.world import World, WorldNode, process_environment
 
 STOP_TIMEOUT = 15.0  # seconds until a process that does not end is killed
@@ -64,13 +65,14 @@ class Stage:
         ec2: EC2Settings | None = None,
         *,
         kernels: bool,
+        kube: KubeServer | None = None,
         kube_port: int = 0,
         ec2_port: int = 0,
     ) -> None:
         self.directory = directory
         self.kubeconfig = directory / "kubeconfig"
         self.hosts = Hosts() if kernels else None
-        self.world = World(ec2, hosts=self.hosts, kube_port=kube_port, ec2_port=ec2_port)
+        self.world = World(ec2, hosts=self.hosts, kube=kube, kube_port=kube_port, ec2_port=ec2_port)
         self.controller: Running | None = None
         self.agents: dict[str, Running] = {}
         self._environment: dict[str, str] = {}

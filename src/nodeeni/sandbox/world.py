@@ -101,17 +101,29 @@ class World:
         labels: Mapping[str, str] | None = None,
     ) -> WorldNode:
         """An instance and its Node, Ready; with `hosts`, a kernel that agents can run in."""
+        node, registration = self.launch(name, zone=zone, type=type, labels=labels)
+        self.kube.create(registration)
+        if self.hosts is not None:
+            primary = self.ec2.interfaces_of(node.instance_id)[0]
+            await self.hosts.add(node.instance_id, primary, self.node_subnets[zone].cidr)
+            inside = self.hosts.listen(node.instance_id, self.kube.host, self.kube.port)
+            await self.kube.listen_on(inside)
+        return node
+
+    def launch(
+        self,
+        name: str = "",
+        *,
+        zone: str = "a",
+        type: str = "m5.xlarge",
+        labels: Mapping[str, str] | None = None,
+    ) -> tuple[WorldNode, Object]:
+        """An instance, and the Node that its kubelet is to register."""
         instance = self.ec2.add_instance(self.node_subnets[zone], type)
         address = self.ec2.interfaces_of(instance.id)[0].private_ips[0]
         name = name or f"ip-{address.replace('.', '-')}.{self.ec2.account.region}.compute.internal"
-        self.kube.create(_node(name, instance.id, self.node_subnets[zone].zone, type, address, labels or {}))
-        self.nodes[name] = WorldNode(name, instance.id)
-        if self.hosts is not None:
-            primary = self.ec2.interfaces_of(instance.id)[0]
-            await self.hosts.add(instance.id, primary, self.node_subnets[zone].cidr)
-            inside = self.hosts.listen(instance.id, self.kube.host, self.kube.port)
-            await self.kube.listen_on(inside)
-        return self.nodes[name]
+        node = self.nodes[name] = WorldNode(name, instance.id)
+        return node, _node(name, instance.id, self.node_subnets[zone].zone, type, address, labels or {})
 
     def nodeeni(self, name: str) -> Object | None:
         return self.kube.get(GROUP, "nodeenis", name)
