@@ -54,7 +54,7 @@ def _result(
     ratio = moments[-1] / limit
     return Result(
         name=f"attach-{count}",
-        title=f"{count} nodes, one NodeENI",
+        title=f"{count:,} nodes, one NodeENI",
         command=f"python -m bench attach-{count}",
         figures={
             "first attached (s)": round(moments[0], 2),
