@@ -71,16 +71,6 @@ async def test_the_reads_of_one_nodeeni_prove_it_empty(site: Site) -> None:
     assert inventory.confirmed_empty("uid-1", since) == 0
 
 
-async def test_other_filters_bring_sightings_and_prove_no_absence(site: Site) -> None:
-    instance = site.ec2.add_instance(site.subnet, "m5.xlarge")
-    loose = site.ec2.plant_interface(site.subnet, tags=ours("uid-1", "node-1", instance.id))
-    inventory = Inventory(site.client, CLUSTER, gap=0)
-    await inventory.refresh()
-    for _ in range(3):
-        await inventory.refresh_where({"attachment.instance-id": [instance.id]})
-    assert [found.id for found in inventory.all()] == [loose.id]
-
-
 async def test_an_attach_and_a_detach_hold_while_ec2_shows_the_past(open_site: OpenSite) -> None:
     site = await open_site(stale_reads=0.4)
     instance = site.ec2.add_instance(site.subnet, "m5.xlarge")

@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from nodeeni import metrics
 from nodeeni.api import names
@@ -80,6 +81,17 @@ async def run(settings: Settings, environment: Mapping[str, str] = os.environ) -
             return await controller.run()
     finally:
         await client.close()
+
+
+class _Works(NamedTuple):
+    """What works on nodes while we lead."""
+
+    inventory: Inventory
+    lookups: Lookups
+    executor: Executor
+    sweeper: Sweeper
+    reconciler: Reconciler
+    finalizers: Finalizers
 
 
 class _Controller:
@@ -201,12 +213,40 @@ class _Controller:
         return region or DEFAULT_REGION
 
     async def _work(self, ec2: EC2Client, cluster_id: str, region: str, settled_at: float) -> None:
+        works = self._works(ec2, cluster_id, settled_at)
+        self._inventory, self._executor = works.inventory, works.executor
+        self._reporter.notes = self._notes
+        await self._first_resync(works.sweeper)
+        self._listen(works)
+        log.info(
+            "working on %d nodes and %d interfaces in %s",
+            len(self._cluster.nodes.store),
+            len(works.inventory.all()),
+            region,
+            extra={"cluster": cluster_id, "region": region},
+        )
+        async with self._ending(works.executor, works.lookups), asyncio.TaskGroup() as group:
+            for _ in range(WORKERS):
+                group.create_task(self._worker(works.reconciler))
+            group.create_task(Waiter(works.inventory).run())
+            group.create_task(works.sweeper.run())
+            if not self._settings.dry_run:
+                group.create_task(works.finalizers.run())
+                group.create_task(self._reporter.run())
+                group.create_task(self._eninodes.run())
+            await self._queue.drained()
+            self._reporter.ready.set()
+            # What stands now stays: it need not be looked through for garbage again and again.
+            gc.collect()
+            gc.freeze()
+
+    def _works(self, ec2: EC2Client, cluster_id: str, settled_at: float) -> _Works:
+        """What needs EC2, built around one inventory of it."""
         settings = self._settings
         inventory = Inventory(
             ec2, cluster_id, lag=settings.read_lag, gap=min(INVENTORY_GAP, settings.read_lag)
         )
         lookups = Lookups(ec2)
-        waiter = Waiter(inventory)
         adoption = Adoption(ec2, self._cluster, inventory)
         executor = Executor(
             ec2=ec2,
@@ -249,38 +289,17 @@ class _Controller:
         finalizers = Finalizers(
             self._writer, self._cluster, inventory, executor, adoption, lambda: settled_at
         )
-        triggers = Triggers(self._queue, self._cluster, inventory, lookups, self._memory)
-        self._inventory, self._executor = inventory, executor
-        self._reporter.notes = self._notes
+        return _Works(inventory, lookups, executor, sweeper, reconciler, finalizers)
 
-        await self._first_resync(sweeper)
-        inventory.add_listener(self._announcer.interface_changed)
+    def _listen(self, works: _Works) -> None:
+        """From here on every change in Kubernetes and in the inventory is followed."""
+        works.inventory.add_listener(self._announcer.interface_changed)
         self._cluster.nodeenis.add_listener(self._reporter.nodeeni_changed)
         self._cluster.eninodes.add_listener(self._reporter.eninode_changed)
         self._cluster.eninodes.add_listener(self._eninodes.changed)
-        triggers.listen()
-        log.info(
-            "working on %d nodes and %d interfaces in %s",
-            len(self._cluster.nodes.store),
-            len(inventory.all()),
-            region,
-            extra={"cluster": cluster_id, "region": region},
-        )
-        async with self._ending(executor, lookups), asyncio.TaskGroup() as group:
-            for _ in range(WORKERS):
-                group.create_task(self._worker(reconciler))
-            group.create_task(waiter.run())
-            group.create_task(sweeper.run())
-            if not settings.dry_run:
-                self._cluster.nodeenis.add_listener(finalizers.nodeeni_changed)
-                group.create_task(finalizers.run())
-                group.create_task(self._reporter.run())
-                group.create_task(self._eninodes.run())
-            await self._queue.drained()
-            self._reporter.ready.set()
-            # What stands now stays: it need not be looked through for garbage again and again.
-            gc.collect()
-            gc.freeze()
+        if not self._settings.dry_run:
+            self._cluster.nodeenis.add_listener(works.finalizers.nodeeni_changed)
+        Triggers(self._queue, self._cluster, works.inventory, works.lookups, self._memory).listen()
 
     async def _first_resync(self, sweeper: Sweeper) -> None:
         attempt = 0

@@ -178,13 +178,6 @@ class Inventory:
         ]
         self.observe(found, began, asked_ids=eni_ids)
 
-    async def refresh_where(self, filters: Filters) -> None:
-        """Read those of ours that match other filters; since they may match no more, absences say nothing."""
-        began = self._clock()
-        of_ours = {**filters, f"tag:{TAG_CLUSTER}": [self._cluster_id]}
-        found = [interface async for page in self._pages(of_ours) for interface in page]
-        self.observe(found, began, asked_ids=())
-
     def observe(
         self,
         interfaces: Iterable[Interface],
