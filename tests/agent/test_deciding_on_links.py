@@ -26,8 +26,8 @@ def planned(*links: Link, wanted: WantedInterface = WANTED, policy: Policy = PHY
 
 def test_a_listed_link_gets_mtu_altname_and_up() -> None:
     plan = planned(ENI)
-    assert plan == Plan((Change(7, "eth1", 9001, "multus", True),), (Report(MAC, State.DOWN, "eth1", 1500),))
-    assert str(plan) == f"eth1: mtu 9001, altname multus, up\n{MAC} Down eth1"
+    assert plan == Plan((Change(7, "eth1", "multus", 9001, True),), (Report(MAC, State.DOWN, "eth1", 1500),))
+    assert str(plan) == f"eth1: altname multus, mtu 9001, up\n{MAC} Down eth1"
 
 
 def test_a_link_that_is_as_wanted_is_left_alone() -> None:
@@ -79,7 +79,7 @@ def test_a_name_that_another_link_has_is_reported_and_the_rest_done() -> None:
     plan = planned(ENI, other)
     message = "interfaceName multus is a name of link veth1: choose another"
     assert plan == Plan(
-        (Change(7, "eth1", 9001, None, True),), (Report(MAC, State.DOWN, "eth1", 1500, message),)
+        (Change(7, "eth1", None, 9001, True),), (Report(MAC, State.DOWN, "eth1", 1500, message),)
     )
 
 
@@ -90,14 +90,14 @@ def test_a_name_that_another_link_has_is_reported_and_the_rest_done() -> None:
 def test_an_mtu_beyond_the_link_is_reported_and_not_tried(mtu: int, message: str) -> None:
     plan = planned(ENI, wanted=WANTED._replace(mtu=mtu))
     assert plan == Plan(
-        (Change(7, "eth1", None, "multus", True),), (Report(MAC, State.DOWN, "eth1", 1500, message),)
+        (Change(7, "eth1", "multus", None, True),), (Report(MAC, State.DOWN, "eth1", 1500, message),)
     )
 
 
 def test_what_is_held_back_is_reported_with_its_reason() -> None:
     plan = planned(ENI, holds={(7, Aspect.MTU, "9001"): "mtu 9001 failed: EBUSY"})
     assert plan == Plan(
-        (Change(7, "eth1", None, "multus", True),),
+        (Change(7, "eth1", "multus", None, True),),
         (Report(MAC, State.DOWN, "eth1", 1500, "mtu 9001 failed: EBUSY"),),
     )
 

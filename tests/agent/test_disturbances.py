@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import threading
 
 from tests.agent.situation import Node, until
 
@@ -59,6 +60,26 @@ async def test_ten_thousand_foreign_events_change_nothing(node: Node) -> None:
     await until(lambda: counted(node, "nodeeni_agent_netlink_messages_total") >= 10_000)
     assert node.kernel.links()["pod0"] == before
     assert node.status_writes() <= writes + 2
+
+
+async def test_a_link_is_reported_amid_a_storm_that_does_not_end(node: Node) -> None:
+    node.list_links(WISH)
+    await node.start_agent()
+    await until(lambda: len(node.reported()) == 1)
+    node.kernel.ip(node.kernel.adding("pod0", "06:00:00:00:00:09"))
+    over = threading.Event()
+
+    def storm() -> None:
+        while not over.is_set():
+            node.kernel.ip(*(f"link set pod0 mtu {1400 + n % 2}" for n in range(1_000)))
+
+    raging = asyncio.create_task(asyncio.to_thread(storm))
+    try:
+        node.kernel.ip(node.kernel.adding("eth1", MAC))
+        await node.until_reported(UP)
+    finally:
+        over.set()
+        await raging
 
 
 async def test_events_lost_while_the_agent_was_stopped(node: Node) -> None:

@@ -46,8 +46,8 @@ def test_a_failed_change_is_tried_again_after_doubling_pauses() -> None:
 
 def test_one_failing_part_holds_back_that_value_alone() -> None:
     attempts = Attempts()
-    change = Change(7, "eth1", 9001, "multus", True)
-    attempts.record(change, [Reply(22, "mtu greater than device maximum", []), DONE, DONE], 0.0)
+    change = Change(7, "eth1", "multus", 9001, True)
+    attempts.record(change, [DONE, Reply(22, "mtu greater than device maximum", []), DONE], 0.0)
     reason = "mtu 9001 failed: mtu greater than device maximum"
     assert attempts.holds(0.5) == {(7, Aspect.MTU, "9001"): reason}
 

@@ -1,6 +1,7 @@
 """What we read from netlink is what pyroute2 reads, and routes are read right."""
 
 import asyncio
+import errno
 from collections.abc import Iterator
 
 import pytest
@@ -9,8 +10,8 @@ from hypothesis import strategies as st
 from pyroute2 import NetNS
 from tests.agent.situation import Kernel
 
-from nodeeni.agent.links import Link, Links, LinkTable
-from nodeeni.agent.netlink import RequestSocket, attribute, attributes
+from nodeeni.agent.links import Link, Links, LinkTable, add_altname, configure, look
+from nodeeni.agent.netlink import Reply, RequestSocket, attribute, attributes
 from nodeeni.agent.routes import default_links
 
 
@@ -92,6 +93,31 @@ async def test_only_unicast_default_routes_of_the_main_table_count(kernel: Kerne
 
     found = await asyncio.to_thread(kernel.inside, read)
     assert found == {kernel.links()["eth0"]["ifindex"]}
+
+
+async def test_of_many_requests_in_one_datagram_each_has_its_own_answer(kernel: Kernel) -> None:
+    kernel.ip(kernel.adding("eth1", "02:00:00:00:00:01"), kernel.adding("eth2", "02:00:00:00:00:02"))
+    first, second = (kernel.links()[name]["ifindex"] for name in ("eth1", "eth2"))
+
+    def ask() -> list[Reply]:
+        requests = RequestSocket()
+        asked = [
+            add_altname(first, "multus"),
+            add_altname(second, "multus"),
+            configure(9999, None, True),
+            look(first),
+            configure(second, 1400, True),
+        ]
+        replies = requests.batch(asked)
+        assert [reply.error for reply in requests.batch([look(9999)])] == [errno.ENODEV]
+        requests.close()
+        return replies
+
+    replies = await asyncio.to_thread(kernel.inside, ask)
+    assert [reply.error for reply in replies] == [0, errno.EEXIST, errno.ENODEV, 0, 0]
+    assert [len(reply.messages) for reply in replies] == [0, 0, 0, 1, 0]
+    assert kernel.state("eth1") == (False, 1500, ["multus"])
+    assert kernel.state("eth2") == (True, 1400, [])
 
 
 @given(st.lists(st.tuples(st.integers(1, 0x3FFF), st.binary(max_size=40))))

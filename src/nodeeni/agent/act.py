@@ -1,4 +1,4 @@
-"""Acting: one change of one link, in as few requests as can be.
+"""Acting: the changes of one plan, in as few requests as can be and in one datagram.
 
 Each request waits for the kernel's one lock over all links (rtnl), for which whoever makes the links in a
 burst contends too: fewer requests are what makes a burst quick. So nothing is read back: what the kernel
@@ -6,77 +6,93 @@ acknowledged is taken into the table, and its events, which are on their way, ha
 """
 
 import errno
+import itertools
 import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from nodeeni.agent.link_plan import Aspect, Change
 from nodeeni.agent.links import Link, Links, add_altname, configure, look
-from nodeeni.agent.netlink import Reply, RequestSocket
+from nodeeni.agent.netlink import Reply, Request, RequestSocket
 
 log = logging.getLogger(__name__)
 
 
 class Outcome(NamedTuple):
-    """The kernel's reply to each aspect of `change`, in the order of `change.aspects()`."""
+    """The kernel's reply to each aspect of `change`, in the order of `change.aspects()`; None: the link has
+    gone, as its event will say."""
 
     change: Change
-    replies: list[Reply]
+    replies: list[Reply] | None
 
 
-def act(change: Change, requests: RequestSocket, links: Links) -> Outcome | None:
-    """Make the change and take the result into `links`. None: the link has gone, as its event will say."""
-    aspects = [aspect for aspect, _value in change.aspects()]
-    replies = _request(change, requests)
-    if any(reply.error == errno.ENODEV for reply in replies.values()):
-        links.remove(change.ifindex)
-        return None
-    link = links.by_index.get(change.ifindex)
-    if link is not None:
-        links.put(_changed(link, change, {aspect for aspect in aspects if not replies[aspect].error}))
-    return Outcome(change, [replies[aspect] for aspect in aspects])
+def act(changes: Sequence[Change], requests: RequestSocket, links: Links) -> list[Outcome]:
+    """Make the changes and take the results into `links`. One outcome a change, in their order."""
+    asked = [_requests(change) for change in changes]
+    replies = iter(requests.batch(itertools.chain.from_iterable(asked)))
+    answers = [list(itertools.islice(replies, len(parts))) for parts in asked]
+    return [
+        _outcome(change, answer, requests, links) for change, answer in zip(changes, answers, strict=True)
+    ]
 
 
-def look_again(change: Change, requests: RequestSocket, links: Links) -> None:
-    """Read one link anew, where the table may lag: between two events of one change."""
-    (seen,) = requests.batch([look(change.ifindex)])
-    if seen.error == errno.ENODEV:
-        links.remove(change.ifindex)
-    else:
-        links.apply(seen.messages)
+def look_again(changes: Sequence[Change], requests: RequestSocket, links: Links) -> None:
+    """Read these links anew, where the table may lag: between two events of one change."""
+    replies = requests.batch(look(change.ifindex) for change in changes)
+    for change, seen in zip(changes, replies, strict=True):
+        if seen.error == errno.ENODEV:
+            links.remove(change.ifindex)
+        else:
+            links.apply(seen.messages)
 
 
 def tell(outcome: Outcome, corrections: int) -> None:
     """One line for the change, and one for each part that the kernel refused."""
-    change = outcome.change
-    if corrections or not all(reply.error for reply in outcome.replies):
+    change, replies = outcome
+    if replies is None:
+        return
+    if corrections or not all(reply.error for reply in replies):
         log.info(
             "link put right" if corrections else "link configured",
             extra={"link": change.name, "change": str(change), "listed": change.listed},
         )
-    for (aspect, value), reply in zip(change.aspects(), outcome.replies, strict=True):
+    for (aspect, value), reply in zip(change.aspects(), replies, strict=True):
         if reply.error:
             refused = {"link": change.name, "aspect": aspect.value, "value": value, "reason": reply.reason}
             log.warning("the kernel refused a change", extra=refused)
 
 
-def _request(change: Change, requests: RequestSocket) -> dict[Aspect, Reply]:
+def _requests(change: Change) -> list[Request]:
     """The name first, so that the event that shows the link up shows it too."""
-    named = [] if change.altname is None else [add_altname(change.ifindex, change.altname)]
-    both = change.mtu is not None and change.up
-    rest = [] if change.mtu is None and not change.up else [configure(change.ifindex, change.mtu, change.up)]
-    replies = requests.batch([*named, *rest])
-    found = {Aspect.ALTNAME: replies[0]} if named else {}
-    if both and replies[-1].error:  # one of the two was refused, and which is not told
-        apart = [configure(change.ifindex, change.mtu, False), configure(change.ifindex, None, True)]
-        found[Aspect.MTU], found[Aspect.UP] = requests.batch(apart)
-    elif rest:
-        found[Aspect.MTU] = found[Aspect.UP] = replies[-1]
-    return found
+    index = change.ifindex
+    parts = [] if change.altname is None else [add_altname(index, change.altname)]
+    return parts + ([configure(index, change.mtu, change.up)] if change.up or change.mtu is not None else [])
 
 
-def _changed(link: Link, change: Change, done: set[Aspect]) -> Link:
-    if Aspect.MTU in done and change.mtu is not None:
-        link = link._replace(mtu=change.mtu)
-    if Aspect.ALTNAME in done and change.altname is not None:
-        link = link._replace(altnames=(*link.altnames, change.altname))
-    return link._replace(up=link.up or Aspect.UP in done)
+def _outcome(change: Change, answer: list[Reply], requests: RequestSocket, links: Links) -> Outcome:
+    if change.up and change.mtu is not None:
+        if answer[-1].error:  # one of the two was refused, and which is not told
+            apart = [configure(change.ifindex, change.mtu, False), configure(change.ifindex, None, True)]
+            answer = [*answer[:-1], *requests.batch(apart)]
+        else:
+            answer = [*answer, answer[-1]]
+    if any(reply.error == errno.ENODEV for reply in answer):
+        links.remove(change.ifindex)
+        return Outcome(change, None)
+    link = links.by_index.get(change.ifindex)
+    if link is not None:
+        done = [part for part, reply in zip(change.aspects(), answer, strict=True) if not reply.error]
+        links.put(_changed(link, done))
+    return Outcome(change, answer)
+
+
+def _changed(link: Link, done: list[tuple[Aspect, str]]) -> Link:
+    for aspect, value in done:
+        match aspect:
+            case Aspect.MTU:
+                link = link._replace(mtu=int(value))
+            case Aspect.UP:
+                link = link._replace(up=True)
+            case Aspect.ALTNAME:
+                link = link._replace(altnames=(*link.altnames, value))
+    return link

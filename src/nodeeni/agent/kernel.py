@@ -11,7 +11,7 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from nodeeni.agent.act import act, look_again, tell
+from nodeeni.agent.act import Outcome, act, look_again, tell
 from nodeeni.agent.attempts import Attempts
 from nodeeni.agent.counters import Counters
 from nodeeni.agent.link_plan import Plan, Policy, Report, Surroundings, plan_links
@@ -26,6 +26,11 @@ log = logging.getLogger(__name__)
 # A change can change what the plan sees (an altname taken meanwhile). Two rounds settle it; a third would
 # be the beginning of a loop, and the next event comes anyway.
 _ROUNDS = 2
+
+# Seconds. What is not urgent (words, a report, links that no event named) waits until the kernel has said
+# nothing for so long, since in the meantime the next link of a burst may come; but not for ever.
+_QUIET = 0.002
+_LONGEST_STORM = 0.05
 
 
 class Rules(NamedTuple):
@@ -54,7 +59,11 @@ class LinkLoop:
         self._report = report
         self._attempts = Attempts()
         self._spec = NOTHING_WANTED
+        self._untold: list[tuple[Outcome, int]] = []
         self._next_check = 0.0
+        # By a monotonic clock: when to look at everything, and when to do so even amid events.
+        self._settle_at = 0.0
+        self._settle_by = 0.0
 
     def run(self) -> None:
         """Until `mailbox.stop()`. OSError if the kernel refuses netlink."""
@@ -63,31 +72,25 @@ class LinkLoop:
             poll.register(events.fileno(), select.EPOLLIN)
             poll.register(self._mailbox.fd, select.EPOLLIN)
             self._look_anew(requests, by_command=True)
-            settled = False
             while True:
-                ready = poll.poll(self._patience() if settled else 0)
-                spec, stop = self._mailbox.take()
-                if stop:
-                    break
-                if spec is not None:
-                    self._spec = spec
-                    settled = False
-                if any(fd == events.fileno() for fd, _ in ready):
-                    settled = not self._hear(events, requests) and settled
-                else:
+                ready = {fd for fd, _ in poll.poll(max(0.0, self._settle_at - time.monotonic()))}
+                if self._mailbox.fd in ready:
+                    spec, stop = self._mailbox.take()
+                    if stop:
+                        break
+                    if spec is not None:
+                        self._spec = spec
+                        self._settle_at = 0.0
+                now = time.monotonic()
+                if events.fileno() in ready and now < self._settle_by:
+                    self._hear(events, requests)
+                elif now >= self._settle_at:
                     self._settle(requests)
-                    settled = True
         events.close()
         requests.close()
 
-    def _patience(self) -> float:
-        """Seconds until something is due by the clock."""
-        now = time.monotonic()
-        release = self._attempts.next_release(now)
-        return max(0.0, min(self._next_check, release or self._next_check) - now)
-
-    def _hear(self, events: EventSocket, requests: RequestSocket) -> bool:
-        """Take in what the kernel says, and act at once on the links that it concerns. Whether any did."""
+    def _hear(self, events: EventSocket, requests: RequestSocket) -> None:
+        """Take in what the kernel says, and act at once on the links that it concerns."""
         try:
             messages = list(events.drain())
         except Overrun:
@@ -95,7 +98,8 @@ class LinkLoop:
             log.warning("the kernel dropped link events, looking at all links anew")
             events.discard()
             self._look_anew(requests)
-            return True
+            self._settle_at = 0.0
+            return
         self._counters.add("events", len(messages))
         changed = self._links.apply(messages)
         self._forget_gone(changed)
@@ -106,10 +110,13 @@ class LinkLoop:
         macs = {link.identity for link in links if link is not None}
         if macs:
             self._act(self._fresh_plan(requests, macs), requests)
-        return concerned or bool(changed)
+        if concerned or changed:
+            now = time.monotonic()
+            self._settle_by = min(self._settle_by, now + _LONGEST_STORM)
+            self._settle_at = min(now + _QUIET, self._settle_by)
 
     def _settle(self, requests: RequestSocket) -> None:
-        """No event is waiting: look at everything, finish what is left to do, and report."""
+        """The kernel is quiet: look at everything, finish what is left to do, and tell."""
         if time.monotonic() >= self._next_check:
             self._look_anew(requests, by_command=True)
         plan = self._fresh_plan(requests)
@@ -119,7 +126,13 @@ class LinkLoop:
             self._act(plan, requests)
             plan = self._plan()
         self._report(self._spec.generation, plan.reports)
+        for outcome, corrections in self._untold:
+            tell(outcome, corrections)
+        self._untold.clear()
         self._counters.beat()
+        release = self._attempts.next_release(time.monotonic())
+        self._settle_at = min(self._next_check, release or self._next_check)
+        self._settle_by = self._settle_at + _LONGEST_STORM
 
     def _look_anew(self, requests: RequestSocket, by_command: bool = False) -> None:
         self._forget_gone(self._links.load(requests))
@@ -140,19 +153,19 @@ class LinkLoop:
         """A plan that would do a thing twice may be looking at a link between two of its events."""
         plan = self._plan(only)
         repeats = [change for change in plan.changes if self._attempts.repeats(change)]
-        for change in repeats:
-            look_again(change, requests, self._links)
-        return self._plan(only) if repeats else plan
+        if not repeats:
+            return plan
+        look_again(repeats, requests, self._links)
+        return self._plan(only)
 
     def _act(self, plan: Plan, requests: RequestSocket) -> None:
-        """All changes first, words later: each log line costs as much as a link."""
-        outcomes = [(change, act(change, requests, self._links)) for change in plan.changes]
-        for change, outcome in outcomes:
-            if outcome is None:
+        for outcome in act(plan.changes, requests, self._links):
+            change, replies = outcome
+            if replies is None:
                 self._forget_gone({change.ifindex})
                 continue
-            corrections = self._attempts.record(change, outcome.replies, time.monotonic())
+            corrections = self._attempts.record(change, replies, time.monotonic())
             self._counters.add("corrections", corrections)
-            for (aspect, _value), reply in zip(change.aspects(), outcome.replies, strict=True):
+            for (aspect, _value), reply in zip(change.aspects(), replies, strict=True):
                 self._counters.add("failures" if reply.error else f"changes_{aspect.value}")
-            tell(outcome, corrections)
+            self._untold.append((outcome, corrections))

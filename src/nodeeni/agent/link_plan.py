@@ -15,25 +15,25 @@ from nodeeni.agent.spec import NodeSpec, WantedInterface
 
 
 class Aspect(enum.Enum):
-    MTU = "mtu"
     ALTNAME = "altname"
+    MTU = "mtu"
     UP = "up"
 
 
 class Change(NamedTuple):
-    """What to do to one link, in this order: an MTU, an alternative name, up. None and False: leave it."""
+    """What to do to one link, in this order: an alternative name, an MTU, up. None and False: leave it."""
 
     ifindex: int
     name: str
-    mtu: int | None = None
     altname: str | None = None
+    mtu: int | None = None
     up: bool = False
     listed: bool = True
 
     def aspects(self) -> list[tuple[Aspect, str]]:
         """(aspect, wanted value) of each part."""
-        parts = [(Aspect.MTU, str(self.mtu))] if self.mtu is not None else []
-        parts += [(Aspect.ALTNAME, self.altname)] if self.altname is not None else []
+        parts = [(Aspect.ALTNAME, self.altname)] if self.altname is not None else []
+        parts += [(Aspect.MTU, str(self.mtu))] if self.mtu is not None else []
         return parts + ([(Aspect.UP, "up")] if self.up else [])
 
     def __str__(self) -> str:
@@ -155,7 +155,7 @@ def _configure(wanted: WantedInterface, link: Link, around: Surroundings) -> tup
     if altname is not None and (owner := around.links.by_name.get(altname)):
         messages.append(f"interfaceName {altname} is a name of link {owner.name}: choose another")
         altname = None
-    wish = Change(link.ifindex, link.name, mtu, altname, not link.up)
+    wish = Change(link.ifindex, link.name, altname, mtu, not link.up)
     change, held = _without_held(wish, around.holds)
     return change, _report(wanted, link, messages + held)
 

@@ -22,6 +22,7 @@ from nodeeni.agent.netlink import (
 
 _INFO = struct.Struct("=BxHiII")  # struct ifinfomsg
 _U32 = struct.Struct("=I")
+_ATTRIBUTE = struct.Struct("=HH")
 _IFF_UP, _IFF_LOOPBACK = 0x1, 0x8
 
 _ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _EXT_MASK = 1, 3, 4, 5, 10, 18, 29
@@ -111,12 +112,8 @@ class Links(LinkTable):
     def apply(self, messages: Iterable[Message]) -> set[int]:
         """Take in link messages; returns the indices of links that changed, came or went."""
         changed = set()
-        for message in messages:
-            if message.kind not in (RTM_NEWLINK, RTM_DELLINK):
-                continue
+        for message in self._latest(messages):
             link = self._decode(message)
-            if link is None:
-                continue
             if message.kind == RTM_DELLINK:
                 self._depart(link, _departure(message))
             elif self.by_index.get(link.ifindex) == link:
@@ -127,6 +124,18 @@ class Links(LinkTable):
             changed.add(link.ifindex)
         return changed
 
+    @staticmethod
+    def _latest(messages: Iterable[Message]) -> Iterable[Message]:
+        """The last word on each link. A burst has several of each link, and reading one costs what a request
+        to the kernel does."""
+        latest = {}
+        for message in messages:
+            if message.kind in (RTM_NEWLINK, RTM_DELLINK):
+                family, _type, ifindex, _flags, _change = _INFO.unpack_from(message.data, message.start)
+                if not family:  # else a bridge's word on its port, without most of the attributes
+                    latest[ifindex] = message
+        return latest.values()
+
     def _depart(self, link: Link, departure: str) -> None:
         """Told of links that the table no longer has too: a request may have met ENODEV before the event."""
         self.remove(link.ifindex)
@@ -134,19 +143,14 @@ class Links(LinkTable):
         while len(self.departed) > _DEPARTED_KEPT:
             del self.departed[next(iter(self.departed))]
 
-    def _decode(self, message: Message) -> Link | None:
+    def _decode(self, message: Message) -> Link:
         data, start, end = message.data, message.start, message.end
-        family, _type, index, flags, _change = _INFO.unpack_from(data, start)
-        if family:  # a bridge's word on its port, without most of the attributes
-            return None
-        values: dict[int, bytes] = {}
-        for kind, a, b in attributes(data, start + _INFO.size, end):
-            if kind in _WANTED:
-                values[kind] = data[a:b]
+        _family, _type, ifindex, flags, _change = _INFO.unpack_from(data, start)
+        values = _values(data, start + _INFO.size, end)
         name = _text(values.get(_IFNAME, b""))
         bus = values.get(_PARENT_DEV_BUS_NAME)
         return Link(
-            ifindex=index,
+            ifindex=ifindex,
             name=name,
             address=values.get(_ADDRESS, b"").hex(":"),
             permanent_address=values.get(_PERM_ADDRESS, b"").hex(":"),
@@ -159,16 +163,35 @@ class Links(LinkTable):
             master=_number(values, _MASTER),
             altnames=_altnames(values.get(_PROP_LIST, b"")),
             loopback=bool(flags & _IFF_LOOPBACK),
-            pci=_text(bus) == "pci" if bus is not None else self._pci_by_sysfs(name),
+            pci=_text(bus) == "pci" if bus is not None else self._pci_by_sysfs(ifindex, name),
         )
 
-    def _pci_by_sysfs(self, name: str) -> bool:
+    def _pci_by_sysfs(self, ifindex: int, name: str) -> bool:
         """For kernels before 5.14, which do not say the bus over netlink."""
+        known = self.by_index.get(ifindex)
+        if known is not None and known.name == name:
+            return known.pci
         try:
             subsystem = os.readlink(f"{self._sysfs}/class/net/{name}/device/subsystem")
         except OSError:
             return False
         return os.path.basename(subsystem) == "pci"
+
+
+def _values(data: bytes, start: int, end: int) -> dict[int, bytes]:
+    """The attributes that a Link is made of. As `attributes`, without a generator's cost: a message has some
+    sixty, and this is most of what hearing of a link costs."""
+    found = {}
+    unpack, wanted = _ATTRIBUTE.unpack_from, _WANTED
+    while start + 4 <= end:
+        size, kind = unpack(data, start)
+        if size < 4:
+            break
+        kind &= 0x3FFF
+        if kind in wanted:
+            found[kind] = data[start + 4 : start + size]
+        start += (size + 3) & ~3
+    return found
 
 
 _WANTED = frozenset(

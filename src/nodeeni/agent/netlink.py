@@ -20,6 +20,9 @@ _F_REQUEST, _F_ACK, _F_DUMP_INTERRUPTED, _F_DUMP = 0x1, 0x4, 0x10, 0x300
 F_EXCLUSIVE, F_CREATE, F_APPEND = 0x200, 0x400, 0x800  # modifiers of "new" requests
 
 _SOL_NETLINK, _EXT_ACK, _CAP_ACK = 270, 11, 10
+# A request is answered within the send. Two seconds (a struct timeval) mean a broken kernel, and a loop must
+# not hang. Told to the kernel, since Python's own time-out asks poll() before each call.
+_PATIENCE = struct.pack("@ll", 2, 0)
 _SO_RCVBUFFORCE = 33
 _GROUPS = 0x1 | 0x40 | 0x400  # RTMGRP_LINK, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE
 _ERROR_MESSAGE = 1  # NLMSGERR_ATTR_MSG
@@ -152,8 +155,7 @@ class RequestSocket:
 
     def __init__(self) -> None:
         self._socket = _open(0)
-        # A request is answered within the send. Two seconds mean a broken kernel, and a loop must not hang.
-        self._socket.settimeout(2)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PATIENCE)
         self._sequence = itertools.count(1)
 
     def dump(self, kind: int, payload: bytes) -> list[Message]:
@@ -172,16 +174,22 @@ class RequestSocket:
                 return messages
 
     def batch(self, requests: Iterable[Request]) -> list[Reply]:
-        """All requests in one datagram, one reply each, in order; one failing does not stop the next."""
-        parts, sequences = [], []
-        for kind, payload, flags in requests:
-            sequence = next(self._sequence)
-            sequences.append(sequence)
+        """All requests in one datagram, one reply each, in order; one failing does not stop the next.
+
+        Only the last is acknowledged: the kernel works in order and tells every error, so silence about the
+        others means that they are done."""
+        asked = [(next(self._sequence), request) for request in requests]
+        if not asked:
+            return []
+        last = asked[-1][0]
+        parts = []
+        for sequence, (kind, payload, flags) in asked:
             size = _HEADER.size + len(payload)
-            parts.append(_HEADER.pack(size, kind, _F_REQUEST | _F_ACK | flags, sequence, 0))
+            acknowledged = _F_ACK if sequence == last else 0
+            parts.append(_HEADER.pack(size, kind, _F_REQUEST | acknowledged | flags, sequence, 0))
             parts.append(payload + bytes(-size & 3))
         self._socket.send(b"".join(parts))
-        return [self._reply(sequence) for sequence in sequences]
+        return self._replies([sequence for sequence, _ in asked])
 
     def close(self) -> None:
         self._socket.close()
@@ -204,17 +212,25 @@ class RequestSocket:
                 if message.kind == _NLMSG_ERROR:
                     return
 
-    def _reply(self, sequence: int) -> Reply:
-        messages: list[Message] = []
-        for message in self._receive(sequence):
-            if message.kind != _NLMSG_ERROR:
-                messages.append(message)
-                continue
-            data, start, end = message.data, message.start, message.end
-            code = -_INT.unpack_from(data, start)[0]
-            # CAP_ACK: the echoed request is its header alone, so what follows it are attributes.
-            texts = [
-                data[a : b - 1] for kind, a, b in attributes(data, start + 20, end) if kind == _ERROR_MESSAGE
-            ]
-            return Reply(code, texts[0].decode(errors="replace") if texts else "", messages)
-        return Reply(0, "", messages)
+    def _replies(self, sequences: list[int]) -> list[Reply]:
+        replies = {sequence: Reply(0, "", []) for sequence in sequences}
+        while True:
+            for message in _messages(self._socket.recv(_DATAGRAM)):
+                reply = replies.get(message.sequence)
+                if reply is None:
+                    continue  # the rest of a request that was given up
+                if message.kind != _NLMSG_ERROR:
+                    reply.messages.append(message)
+                    continue
+                replies[message.sequence] = _final(message, reply.messages)
+                if message.sequence == sequences[-1]:
+                    return list(replies.values())
+
+
+def _final(message: Message, before: list[Message]) -> Reply:
+    """What an error or acknowledgement says, after the messages `before` it."""
+    data, start, end = message.data, message.start, message.end
+    code = -_INT.unpack_from(data, start)[0]
+    # CAP_ACK: the echoed request is its header alone, so what follows it are attributes.
+    texts = [data[a : b - 1] for kind, a, b in attributes(data, start + 20, end) if kind == _ERROR_MESSAGE]
+    return Reply(code, texts[0].decode(errors="replace") if texts else "", before)
