@@ -18,12 +18,13 @@ from typing import Any, cast
 import aiohttp
 from hack.apiserver.server import ApiServer
 
-from nodeeni.api.names import API_VERSION, GROUP
+from nodeeni.api.names import GROUP
 from nodeeni.cli.stage import Running, Stage
+from nodeeni.ec2.types import Action
 from nodeeni.sandbox.ec2 import EC2Settings
 from nodeeni.sandbox.ec2.calls import OK
 from nodeeni.sandbox.kube import KubeServer
-from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET, World, WorldNode
+from nodeeni.sandbox.world import NODE_LABELS, World, WorldNode, readme_nodeeni
 
 from .kubelet import NodeApi, SandboxNodes, furnished, register_all
 from .limits import ATTACH_SECONDS
@@ -31,17 +32,8 @@ from .real import kubeconfig, real_nodes, real_server
 
 Object = dict[str, Any]
 
-LABELS = {"ng": "multi-eni"}
 NAME = "multus-eni-config"
-MUTATING = (
-    "CreateNetworkInterface",
-    "AttachNetworkInterface",
-    "DetachNetworkInterface",
-    "DeleteNetworkInterface",
-    "ModifyNetworkInterfaceAttribute",
-    "CreateTags",
-    "DeleteTags",
-)
+MUTATING = tuple(action.value for action in Action)
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -105,23 +97,13 @@ class Bench:
 
     async def nodes(self, count: int, *, large: bool = False) -> list[WorldNode]:
         """Instances and their Nodes; `large`: of the size that a kubelet makes them."""
-        launched = [self.world.launch(type="m5.4xlarge", labels=LABELS) for _ in range(count)]
+        launched = [self.world.launch(type="m5.4xlarge", labels=NODE_LABELS) for _ in range(count)]
         await register_all(self.kubelets, [furnished(made) if large else made for _, made in launched])
         return [node for node, _ in launched]
 
     def apply(self, name: str = NAME, **spec: Any) -> float:
         """Apply a NodeENI; the moment of it."""
-        whole = {
-            "nodeSelector": LABELS,
-            "subnetID": SUBNET,
-            "securityGroupIDs": [SECURITY_GROUP],
-            "deviceIndex": 2,
-            "deleteOnTermination": True,
-            "description": "Multus ENI for secondary network interfaces",
-        } | spec
-        self.world.kube.apply(
-            {"apiVersion": API_VERSION, "kind": "NodeENI", "metadata": {"name": name}, "spec": whole}
-        )
+        self.world.kube.apply(readme_nodeeni(name, **spec))
         return time.monotonic()
 
     def delete(self, name: str = NAME) -> float:

@@ -52,9 +52,9 @@ def attached_over_time(curve: Curve, title: str) -> str:
         (MEASURED, f"measured: all after {curve.measured[-1]:.2f} s"),
     )
     for number, (drawn, text) in enumerate(legend):
-        y = TOP + 13 + 16 * number
-        rows.append(f'<path d="M{LEFT + 12} {y}h28" fill="none" {drawn}/>')
-        rows.append(_text(LEFT + 48, y + 4, text, ""))
+        height = TOP + 13 + 16 * number
+        rows.append(f'<path d="M{LEFT + 12} {height}h28" fill="none" {drawn}/>')
+        rows.append(_text(LEFT + 48, height + 4, text, ""))
     rows.append(line(curve.limit, LIMIT))
     rows.append(line(curve.measured, MEASURED))
     return (

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from nodeeni.api.crd import manifests
-from nodeeni.api.names import GROUP, NAMESPACE
+from nodeeni.api.names import API_VERSION, GROUP, NAMESPACE
 from nodeeni.sandbox.ec2 import EC2Server
 from nodeeni.sandbox.ec2.settings import EC2Settings
 from nodeeni.sandbox.hosts import Hosts
@@ -26,6 +26,7 @@ SUBNET = "subnet-0f59b4f14737be9ad"
 SUBNET_NAME = "my-subnet-name"
 SECURITY_GROUP = "sg-05da196f3314d4af8"
 SECURITY_GROUP_NAME = "my-security-group"
+NODE_LABELS = {"ng": "multi-eni"}
 OTHER_SUBNETS = {"b": "subnet-0b0b0b0b0b0b0b0bb", "c": "subnet-0c0c0c0c0c0c0c0cc"}
 
 CLOUD_CONTROLLER_LOOK = 0.2  # seconds
@@ -187,6 +188,24 @@ def _node(
             "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
             "nodeInfo": {"kubeletVersion": "v1.34.0-sandbox", "operatingSystem": "linux"},
         },
+    }
+
+
+def readme_nodeeni(name: str, **spec: Any) -> Object:
+    """A NodeENI as v1.1.0's README has it, with changes. A field set to None is left out."""
+    whole = {
+        "nodeSelector": NODE_LABELS,
+        "subnetID": SUBNET,
+        "securityGroupIDs": [SECURITY_GROUP],
+        "deviceIndex": 2,
+        "deleteOnTermination": True,
+        "description": "Multus ENI for secondary network interfaces",
+    } | spec
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "NodeENI",
+        "metadata": {"name": name},
+        "spec": {key: value for key, value in whole.items() if value is not None},
     }
 
 
