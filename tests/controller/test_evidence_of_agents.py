@@ -1,4 +1,4 @@
-"""What a node's ENI manager reports ends the wait for an attach: no describe is spent on it."""
+"""What a node's ENI manager reports ends the wait for an attach, and tells of what was done by hand."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -70,3 +70,35 @@ async def test_a_link_that_is_missing_is_no_evidence(slow_stage: Stage) -> None:
         report(stage, node, "Missing")
         await stage.stays(lambda: stage.row(node).get("status") == "attaching", 1.5)
         assert looks(stage) > 0
+
+
+async def test_detached_by_hand_is_noticed_by_the_link_that_went(stage: Stage) -> None:
+    """Long before the resync, which is five minutes away."""
+    node = await stage.node()
+    async with stage.controller():
+        stage.apply()
+        await stage.until_attached(node)
+        report(stage, node, "Up")
+        await stage.until(lambda: stage.status().get("linksUp") == 1)
+        (before,) = stage.ours()
+        await stage.stays(lambda: True, seconds=0.3)  # beyond the lag: what EC2 shows now is believed
+        stage.ec2.account.release(before)
+        report(stage, node, "Missing")
+        await stage.until(lambda: stage.calls()["AttachNetworkInterface"] == 2)
+        await stage.until_attached(node)
+    assert [interface.id for interface in stage.ours()] == [before.id]
+
+
+async def test_a_link_that_went_into_a_pod_costs_one_look_at_once(stage: Stage) -> None:
+    node = await stage.node()
+    async with stage.controller():
+        stage.apply()
+        await stage.until_attached(node)
+        report(stage, node, "Up")
+        await stage.until(lambda: stage.status().get("linksUp") == 1)
+        spent = looks(stage)
+        report(stage, node, "Missing")
+        await stage.until(lambda: looks(stage) == spent + 1)
+        report(stage, node, "Missing")
+        await stage.stays(lambda: looks(stage) == spent + 1, 1.5)
+        assert stage.row(node)["status"] == "attached"

@@ -5,6 +5,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
+
 from nodeeni.ec2.buckets import BucketSize
 from nodeeni.ec2.errors import RetryRule
 from nodeeni.ec2.inventory import LAG, Inventory
@@ -184,3 +186,19 @@ async def test_more_than_one_filter_of_stragglers_are_all_seen(open_site: OpenSi
         await asyncio.gather(*(attacher.attach(number) for number in range(230)))
         await eventually(lambda: len(attacher.attached) == 230)
         assert waiter.watching() == 0
+
+
+async def test_one_that_is_doubted_is_looked_at_twice_and_no_more(open_site: OpenSite) -> None:
+    site = await open_site()
+    async with waiting(site, msgspec.structs.replace(BRISK, again_doubted=0.3)) as (attacher, waiter):
+        eni_id = await attacher.attach(1)
+        await eventually(lambda: eni_id in attacher.attached)
+        await eventually(lambda: waiter.watching() == 0)
+        looked = site.count(DESCRIBE)
+        waiter.doubt(eni_id)
+        waiter.doubt(eni_id)
+        await eventually(lambda: site.count(DESCRIBE) == looked + 1)
+        assert waiter.watching() == 1
+        await eventually(lambda: waiter.watching() == 0)
+        await asyncio.sleep(0.4)  # longer than a third look would take
+        assert site.count(DESCRIBE) == looked + 2

@@ -87,6 +87,7 @@ class _Works(NamedTuple):
     """What works on nodes while we lead."""
 
     inventory: Inventory
+    waiter: Waiter
     lookups: Lookups
     executor: Executor
     sweeper: Sweeper
@@ -228,7 +229,7 @@ class _Controller:
         async with self._ending(works.executor, works.lookups), asyncio.TaskGroup() as group:
             for _ in range(WORKERS):
                 group.create_task(self._worker(works.reconciler))
-            group.create_task(Waiter(works.inventory).run())
+            group.create_task(works.waiter.run())
             group.create_task(works.sweeper.run())
             if not self._settings.dry_run:
                 group.create_task(works.finalizers.run())
@@ -289,7 +290,7 @@ class _Controller:
         finalizers = Finalizers(
             self._writer, self._cluster, inventory, executor, adoption, lambda: settled_at
         )
-        return _Works(inventory, lookups, executor, sweeper, reconciler, finalizers)
+        return _Works(inventory, Waiter(inventory), lookups, executor, sweeper, reconciler, finalizers)
 
     def _listen(self, works: _Works) -> None:
         """From here on every change in Kubernetes and in the inventory is followed."""
@@ -299,7 +300,10 @@ class _Controller:
         self._cluster.eninodes.add_listener(self._eninodes.changed)
         if not self._settings.dry_run:
             self._cluster.nodeenis.add_listener(works.finalizers.nodeeni_changed)
-        Triggers(self._queue, self._cluster, works.inventory, works.lookups, self._memory).listen()
+        triggers = Triggers(
+            self._queue, self._cluster, works.inventory, works.waiter, works.lookups, self._memory
+        )
+        triggers.listen()
 
     async def _first_resync(self, sweeper: Sweeper) -> None:
         attempt = 0

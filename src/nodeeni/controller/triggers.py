@@ -2,23 +2,31 @@
 
 from nodeeni.api import names
 from nodeeni.api.core import Node
-from nodeeni.api.v1alpha1 import ENINode, NodeENI
+from nodeeni.api.v1alpha1 import ENINode, LinkStatus, NodeENI
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.memory import Memory
 from nodeeni.controller.workqueue import WorkQueue
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.types import Interface
+from nodeeni.ec2.waiter import Waiter
 from nodeeni.plan.desired import matches
 
 
 class Triggers:
     def __init__(
-        self, queue: WorkQueue, cluster: Cluster, inventory: Inventory, lookups: Lookups, memory: Memory
+        self,
+        queue: WorkQueue,
+        cluster: Cluster,
+        inventory: Inventory,
+        waiter: Waiter,
+        lookups: Lookups,
+        memory: Memory,
     ) -> None:
         self._queue = queue
         self._cluster = cluster
         self._inventory = inventory
+        self._waiter = waiter
         self._lookups = lookups
         self._memory = memory
 
@@ -55,19 +63,23 @@ class Triggers:
             self._queue.add(interface.tags.get(names.TAG_NODE, ""))
 
     def eninode_changed(self, old: ENINode | None, new: ENINode | None) -> None:
-        """A link that is up on its node is attached: that ends the wait for EC2 to say so."""
-        for link in new.status.interfaces if new is not None else ():
-            if link.state != "Missing":
-                self._note_link(new, link.mac_address)
-
-    def _note_link(self, eninode: ENINode | None, mac: str) -> None:
-        assert eninode is not None
-        for entry in eninode.spec.interfaces:
+        """A link that is up on its node is attached: that ends the wait for EC2 to say so. One that went
+        may have been detached by hand, or may be in a pod: EC2 knows.
+        """
+        if new is None:
+            return
+        had = {link.mac_address for link in old.status.interfaces if _is_there(link)} if old else set()
+        links = {link.mac_address: link for link in new.status.interfaces}
+        for entry in new.spec.interfaces:
             interface = self._inventory.get(entry.eni_id)
-            if entry.mac_address != mac or interface is None or interface.attachment is None:
+            link = links.get(entry.mac_address)
+            if link is None or interface is None or interface.attachment is None:
                 continue
-            attachment = interface.attachment
-            if attachment.status == "attaching" and attachment.instance_id == eninode.spec.instance_id:
+            if interface.attachment.instance_id != new.spec.instance_id:
+                continue
+            if not _is_there(link) and entry.mac_address in had:
+                self._waiter.doubt(entry.eni_id)
+            elif _is_there(link) and interface.attachment.status == "attaching":
                 self._inventory.note_attached(entry.eni_id)
 
     def interface_changed(self, before: Interface | None, after: Interface | None) -> None:
@@ -89,6 +101,10 @@ class Triggers:
         for name, node in self._cluster.nodes.store.items():
             if node.instance_id in places:
                 self._queue.add(name)
+
+
+def _is_there(link: LinkStatus) -> bool:
+    return link.state != "Missing"
 
 
 def _has_its_finalizer(old: NodeENI | None, new: NodeENI | None) -> bool:

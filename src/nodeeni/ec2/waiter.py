@@ -1,8 +1,9 @@
 """Waiting for attach and detach: one shared describe a tick for all interfaces that are in transition.
 
-An interface that a read lacked is in transition too: it takes a second look to prove it gone. The
-inventory's changes say what to watch and when to stop, so that nothing is lost, whoever began it; a look is
-a filtered read into the inventory. Ticks come out of an allowance of describes.
+An interface that a read lacked is in transition too: it takes a second look to prove it gone. So is, for two
+looks, one whose node says that its link went: somebody may have detached it by hand. The inventory's changes
+say what else to watch and when to stop, so that nothing is lost, whoever began it; a look is a filtered read
+into the inventory. Ticks come out of an allowance of describes.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ class Pace(msgspec.Struct, frozen=True):
 
     first_attaching: float = 0.8  # no look before this age
     first_detaching: float = 1.5
+    again_doubted: float = 10.0  # to the second look at one that is doubted: EC2's reads lag behind
     quick: float = 0.05
     stream: float = 0.6
     stream_gap: float = 0.5
@@ -39,6 +41,9 @@ class Pace(msgspec.Struct, frozen=True):
     # After a look that EC2 refused, whatever the reason: those who wait must not wait for 5 minutes because
     # a permission was missing for one.
     refused: RetryRule = RetryRule(first=1, factor=2, most=30)
+
+
+_DOUBTED = "doubted"
 
 
 class _Watch:
@@ -78,6 +83,11 @@ class Waiter:
         self._newest = max(self._newest, begun)
         self._woken.set()
 
+    def doubt(self, eni_id: str) -> None:
+        """Look twice at an interface that the inventory shows as attached. Nothing, if it is watched."""
+        if self._watches.setdefault(eni_id, _Watch(_DOUBTED, self._clock())).status == _DOUBTED:
+            self._woken.set()
+
     def watching(self) -> int:
         return len(self._watches)
 
@@ -115,6 +125,8 @@ class Waiter:
     def _due_at(self, watch: _Watch, now: float) -> float:
         if watch.looked_at is None:
             return watch.since + self._first(watch)
+        if watch.status == _DOUBTED:
+            return watch.since + self._pace.again_doubted
         age = watch.looked_at - watch.since
         interval = self._pace.quick
         for from_age, slower in self._pace.slower:
@@ -125,6 +137,8 @@ class Waiter:
     def _first(self, watch: _Watch) -> float:
         if watch.status == "absent":
             return self._inventory.gap
+        if watch.status == _DOUBTED:
+            return 0.0
         return self._pace.first_attaching if watch.status == "attaching" else self._pace.first_detaching
 
     async def _look(self) -> None:
@@ -134,8 +148,10 @@ class Waiter:
         self._allowance.take(now)
         by_due = sorted(self._watches.items(), key=lambda item: self._due_at(item[1], now))
         looked = by_due[:MOST_FILTER_VALUES]
-        for _, watch in looked:
-            if now - watch.since >= self._first(watch):
+        for eni_id, watch in looked:
+            if watch.status == _DOUBTED and now >= watch.since + self._pace.again_doubted:
+                del self._watches[eni_id]
+            elif now - watch.since >= self._first(watch):
                 watch.looked_at = now
         await self._inventory.refresh_ids([eni_id for eni_id, _ in looked])
 
