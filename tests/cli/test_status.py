@@ -4,6 +4,8 @@ from typing import Any
 
 from tests.cli.looking import NAME, Site
 
+from nodeeni.api.names import GROUP
+
 LONG_AGO = "2020-01-01T00:00:00Z"
 
 
@@ -127,6 +129,17 @@ async def test_a_condition_that_no_row_explains(site: Site) -> None:
     degraded = condition("Degraded", "True", "QuotaExceeded", "creating ENIs is paused")
     site.report(observedGeneration=1, conditions=[degraded])
     assert (await site.run("status")).lines[0] == f"✗ {NAME}: QuotaExceeded: creating ENIs is paused"
+
+
+async def test_one_that_is_being_deleted_says_what_is_left(site: Site) -> None:
+    a_mixed_cluster(site)
+    site.world.kube.patch(GROUP, "nodeenis", NAME, {"metadata": {"finalizers": ["a/finalizer"]}})
+    site.world.kube.delete(GROUP, "nodeenis", NAME)
+    shown = next(line for line in (await site.run("status")).lines if line.startswith(f"{NAME} "))
+    words = shown.split()
+    assert words[5] == "deleting"
+    assert shown.endswith("3 to be removed")
+    assert (await site.run("status", "-o", "json")).json["nodeENIs"][0]["deleting"] is True
 
 
 async def test_nothing_there(site: Site) -> None:

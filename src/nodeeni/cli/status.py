@@ -137,6 +137,7 @@ def _summary(nodeeni: NodeENI) -> dict[str, object]:
     status = nodeeni.status
     return {
         "name": nodeeni.metadata.name,
+        "deleting": nodeeni.metadata.deleting,
         "desired": status.desired,
         "attached": status.attached,
         "linksUp": status.links_up,
@@ -170,8 +171,13 @@ def _show(to: Console, nodeenis: Sequence[NodeENI], lines: Sequence[Line]) -> No
 def _nodeeni_row(nodeeni: NodeENI, now: datetime.datetime) -> list[str]:
     status, ready = nodeeni.status, _condition(nodeeni, READY)
     counts = [status.desired, status.attached, status.links_up, status.failed]
-    told = ["yes" if ready.status == "True" else "no", tables.age(ready.last_transition_time, now),
-            ready.message] if ready else ["", "", ""]  # fmt: skip
+    told = ["", "", ""]
+    if nodeeni.metadata.deletion_timestamp is not None:
+        left = len(status.attachments)
+        told = ["deleting", tables.age(nodeeni.metadata.deletion_timestamp, now), f"{left} to be removed"]
+    elif ready is not None:
+        yes = "yes" if ready.status == "True" else "no"
+        told = [yes, tables.age(ready.last_transition_time, now), ready.message]
     return [nodeeni.metadata.name, *("" if count is None else str(count) for count in counts), *told]
 
 
