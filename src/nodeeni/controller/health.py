@@ -12,6 +12,7 @@ from nodeeni.ec2.errors import EC2Error, ErrorClass
 # Name of a check → what is wrong, or None.
 Checks = Callable[[], dict[str, str | None]]
 
+SHUTDOWN = 0.5  # seconds: nobody who reads slowly, or sends half a request, holds up the end
 PATIENCE = 5.0  # seconds of failure that are nothing yet: one lost connection, one overloaded answer
 
 
@@ -68,7 +69,7 @@ async def serve(
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN)
     await runner.setup()
     try:
         host, port = address
