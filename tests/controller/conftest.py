@@ -1,7 +1,7 @@
 """The stage of the controller's tests: the real controller against the sandbox's two servers.
 
-Everything goes over real sockets. Only delays are shortened: EC2 settles in hundredths of a second, and its
-reads do not lag unless a test says so.
+Everything goes over real sockets, and in EC2 the controller may do what our IAM policy permits, no more. Only
+delays are shortened: EC2 settles in hundredths of a second, and its reads do not lag unless a test says so.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.contract import permitted
 from tests.contract.servers import new_server
 
 from nodeeni.api.names import API_VERSION, FINALIZER
@@ -159,7 +160,9 @@ async def staged(
         environment = world.environment(tmp_path / "kubeconfig")
         for name, value in environment.items():  # botocore reads the process's own
             monkeypatch.setenv(name, value)
+        policy = permitted.limit(world.ec2, environment)
         yield Stage(world, environment)
+        assert permitted.denied(policy) == []
 
 
 @pytest.fixture

@@ -83,6 +83,7 @@ async def test_an_orphan_of_ours_is_swept_and_one_with_an_owner_is_not(stage: St
         tags={
             "NodeENI": "gone",
             "Node": "ip-10-9-9-9",
+            "kubernetes.io/cluster/managed-by": "nodeeni-controller",
             "nodeeni.networking.k8s.aws/cluster": cluster_id,
             "nodeeni.networking.k8s.aws/uid": "no-such-uid",
         },

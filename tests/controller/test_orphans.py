@@ -17,6 +17,7 @@ def _plant(stage: Stage, count: int) -> list[Interface]:
     assert namespace is not None
     tags = {
         "NodeENI": "gone",
+        "kubernetes.io/cluster/managed-by": "nodeeni-controller",
         "nodeeni.networking.k8s.aws/cluster": namespace["metadata"]["uid"],
         "nodeeni.networking.k8s.aws/uid": "no-such-uid",
     }

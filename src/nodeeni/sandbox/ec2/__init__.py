@@ -4,6 +4,7 @@ from .buckets import Rival
 from .calls import Call, Calls
 from .errors import EC2Error
 from .faults import Fault, Faults
+from .iam import Policy
 from .imds import Imds
 from .lifecycle import NodeKernels
 from .model import Attachment, Instance, Interface, SecurityGroup, Subnet, Vpc
@@ -25,6 +26,7 @@ __all__ = [
     "Instance",
     "Interface",
     "NodeKernels",
+    "Policy",
     "Rival",
     "SecurityGroup",
     "Subnet",

@@ -1,6 +1,6 @@
 """The simulated EC2 (and STS) on loopback: one HTTP endpoint that speaks the Query protocol.
 
-One call goes: signature, token bucket, faults, the action, the delay of the answer. The work is done at
+One call goes: signature, token bucket, faults, IAM, the action, the delay of the answer. The work is done at
 the call's arrival, the answer is held back: as with EC2, others see the result before the caller does.
 """
 
@@ -20,6 +20,7 @@ from .calls import ABANDONED, CRASHED, DROPPED, OK, Call, Calls
 from .control import control_routes
 from .errors import EC2Error
 from .faults import Fault, Faults
+from .iam import Policy
 from .lifecycle import Lifecycle, NodeKernels
 from .paging import unfiltered
 from .scene import Scene
@@ -51,6 +52,8 @@ class EC2Server(Scene):
         self.faults = Faults()
         self.calls = Calls()
         self.buckets = Buckets(self.settings)
+        self.policies: dict[str, Policy] = {}
+        """By access key. Who signs with another one may do everything."""
         self._host, self._port = host, port
         self._runner: web.AppRunner | None = None
         self._url = ""
@@ -112,11 +115,11 @@ class EC2Server(Scene):
         """The HTTP answer and the code for the log."""
         reply = self.settings.reply_to(action).draw(self.account.random)
         try:
-            self._admit(http, action, parameters)
+            access_key = self._admit(http, action, parameters)
             fault = self.faults.take(action, parameters.flat)
             raw = await _disturb(fault, "before")
             if raw is None:
-                body = self._act(action, parameters, reply, fault)
+                body = self._act(access_key, action, parameters, reply, fault)
                 raw = await _disturb(fault, "after")
             if raw is not None:
                 return raw, str(raw.status)
@@ -128,8 +131,11 @@ class EC2Server(Scene):
             text = wire.sts_error_xml if action in _STS_ACTIONS else wire.error_xml
             return _xml(text(error, request_id), error.status), error.code
 
-    def _admit(self, http: web.Request, action: str, parameters: wire.Parameters) -> None:
-        """The signature's presence and scope, then the bucket: a refused signature costs no token."""
+    def _admit(self, http: web.Request, action: str, parameters: wire.Parameters) -> str:
+        """The signature's presence and scope, then the bucket: a refused signature costs no token.
+
+        Returns the access key.
+        """
         header = http.headers.get("Authorization", "")
         if not header:
             raise EC2Error("MissingAuthenticationToken")
@@ -144,14 +150,19 @@ class EC2Server(Scene):
             )
         if not self.buckets.spend(action, unfiltered=unfiltered(action, parameters)):
             raise EC2Error("RequestLimitExceeded")
+        return credential[1]
 
     def _act(
-        self, action: str, parameters: wire.Parameters, reply: float, fault: Fault | None
+        self, access_key: str, action: str, parameters: wire.Parameters, reply: float, fault: Fault | None
     ) -> Mapping[str, object]:
         spec = ACTIONS.get(action)
         if spec is None:
             raise EC2Error("InvalidAction", f"The action {action} is not valid for this web service.")
         spec.check(parameters)
+        if action not in _STS_ACTIONS and (policy := self.policies.get(access_key)):
+            policy.admit(self.account, action, parameters)
+        if parameters.boolean("DryRun"):
+            raise EC2Error("DryRunOperation")
         stuck = fault is not None and fault.stuck
         return spec.handler(Request(self.account, self.lifecycle, parameters, reply, stuck))
 

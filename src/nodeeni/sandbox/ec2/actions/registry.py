@@ -35,7 +35,7 @@ class ActionSpec:
     optional: frozenset[str]
 
     def check(self, parameters: Parameters) -> None:
-        """Refuse unknown and missing parameters, then a dry run, as EC2 does before it looks at anything."""
+        """Refuse unknown and missing parameters, as EC2 does before it looks at anything."""
         for name in parameters.names():
             if name not in self.required | self.optional | _EVERYWHERE:
                 raise EC2Error("UnknownParameter", f"The parameter {name} is not recognized")
@@ -43,8 +43,6 @@ class ActionSpec:
         for name in sorted(self.required):
             if name not in names:
                 raise missing_parameter(name)
-        if parameters.boolean("DryRun"):
-            raise EC2Error("DryRunOperation")
 
 
 ACTIONS: dict[str, ActionSpec] = {}

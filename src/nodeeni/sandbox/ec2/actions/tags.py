@@ -11,7 +11,7 @@ from nodeeni.sandbox.ec2.wire import Parameters
 
 from .registry import Request, action
 
-_KINDS: dict[type[Resource], str] = {
+KINDS: dict[type[Resource], str] = {
     Interface: "network-interface",
     Instance: "instance",
     Vpc: "vpc",
@@ -97,7 +97,7 @@ def _all_tags(account: Account) -> dict[str, Mapping[str, str]]:
     return {
         f"{resource.id} {key}": {
             "resourceId": resource.id,
-            "resourceType": _KINDS[type(resource)],
+            "resourceType": KINDS[type(resource)],
             "key": key,
             "value": value,
         }
