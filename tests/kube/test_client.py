@@ -1,12 +1,12 @@
 """Each request, each way it fails, and the type that a caller sees."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import yaml
+from tests.kube.certificates import certified
 from tests.kube.wire import Wire
 
 from nodeeni.api.meta import ObjectMeta
@@ -187,15 +187,7 @@ async def test_rotated_token_is_read_again(tmp_path: Path) -> None:
 
 
 async def test_server_behind_tls(tmp_path: Path) -> None:
-    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
-    made = await asyncio.create_subprocess_exec(
-        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
-        *("-nodes", "-days", "2", "-subj", "/CN=kubernetes", "-addext", "subjectAltName=DNS:kubernetes"),
-        *("-keyout", str(key), "-out", str(certificate)),
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert await made.wait() == 0
-    server = KubeServer(certfile=str(certificate), keyfile=str(key))
+    server = KubeServer(**await certified(tmp_path, "DNS:kubernetes"))
     await server.start()
     content = yaml.safe_load(server.kubeconfig())
     cluster = {"server": server.url, "certificate-authority": "tls.crt"}

@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
 
 import aiohttp
 import httpx2
@@ -60,6 +61,15 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         return self._session
 
 
+@runtime_checkable
+class _OverTls(Protocol):
+    """asyncio's transport over TLS: paused, it still wakes for each packet, to keep it undeciphered. With no
+    room for any it leaves the socket alone, which halves what a heartbeat costs.
+    """
+
+    def set_read_buffer_limits(self, high: int | None = None) -> None: ...
+
+
 class _Stream(httpx2.AsyncByteStream):
     def __init__(self, response: aiohttp.ClientResponse, request: httpx2.Request) -> None:
         self._response = response
@@ -76,12 +86,15 @@ class _Stream(httpx2.AsyncByteStream):
     async def _rest(self, seconds: float) -> None:
         """Let what arrives wait in the socket: one reading of it costs as much as one of a single event."""
         connection = self._response.connection
-        transport = connection.transport if connection is not None else None
-        if transport is None:
-            return
-        transport.pause_reading()
-        await asyncio.sleep(seconds)
-        transport.resume_reading()
+        transport: object = connection.transport if connection is not None else None
+        if isinstance(transport, _OverTls):
+            transport.set_read_buffer_limits(0)
+            await asyncio.sleep(seconds)
+            transport.set_read_buffer_limits()
+        elif isinstance(transport, asyncio.ReadTransport):
+            transport.pause_reading()
+            await asyncio.sleep(seconds)
+            transport.resume_reading()
 
     async def aclose(self) -> None:
         if self._response.content.is_eof():
