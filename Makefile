@@ -37,7 +37,8 @@ WITH_ETCD := PATH="$${KUBEBUILDER_ASSETS:+$$KUBEBUILDER_ASSETS:}$$PATH"
 
 # Those that meet an API server. Each worker starts one of its own (300 MB).
 APITESTS := tests/contract tests/api tests/kube tests/agent tests/sandbox/kube tests/controller tests/upgrade \
-  tests/deploy tests/faults/test_chaos.py tests/faults/test_signals.py
+  tests/deploy tests/faults/test_chaos.py tests/faults/test_signals.py tests/faults/test_killed_anywhere.py \
+  tests/faults/test_each_fault.py
 
 apitest: $(VENV)/.dev ## Run the tests against a real kube-apiserver (built once: 5 minutes)
 	@$(WITH_ETCD) command -v etcd >/dev/null \

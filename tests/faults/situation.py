@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.contract import permitted
+from tests.contract.collector import collect
+from tests.contract.processes import real_is_wanted
 from tests.contract.servers import new_server
 from tests.faults import processes
 from tests.faults.guard import Guard
@@ -35,6 +38,7 @@ class Situation:
         self.log = directory / "controllers.log"
         self._zygote = zygote
         self._environment = process_environment(world, directory / "kubeconfig")
+        self._policy = permitted.limit(world.ec2, self._environment)
         self.foreign = self._plant_foreign()
         self.guard = Guard(world, self.foreign)
 
@@ -67,7 +71,8 @@ class Situation:
 
     def wrong(self) -> list[str]:
         """What at any moment was not as it must be, and what now is not."""
-        return [*self.guard.broken, *wrong(self.world)]
+        denied = [f"denied: {each}" for each in permitted.denied(self._policy)]
+        return [*self.guard.broken, *denied, *wrong(self.world)]
 
     async def righted(self, timeout: float | None = None) -> list[str]:
         """Wait until all is right and stays so; what is wrong when the time is over."""
@@ -133,9 +138,12 @@ async def situated(
 ) -> AsyncIterator[Situation]:
     async with World(settings or quick_settings(), kube=new_server(troubled=True)) as world:
         at = Situation(world, zygote, directory, mutant)
-        guarding = asyncio.create_task(at.guard.run())
+        beside = [asyncio.create_task(at.guard.run())]
+        if real_is_wanted():
+            beside.append(asyncio.create_task(collect(world.kube)))
         try:
             yield at
         finally:
-            guarding.cancel()
-            await asyncio.gather(guarding, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
