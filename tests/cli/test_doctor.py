@@ -1,5 +1,6 @@
 """`nodeeni doctor`: each check one line, with the way out, and exit status 1 if something is wrong."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from tests.cli.looking import NAME, Seen, Site
+from tests.contract import permitted
 
 from nodeeni.cli.doctor import kubernetes
 from nodeeni.cli.doctor.findings import Mark
@@ -69,6 +71,19 @@ async def test_the_iam_action_to_grant_is_named(site: Site) -> None:
     seen = await site.run("doctor")
     assert seen.status == 1
     assert "✗ IAM, changing: grant ec2:CreateTags, ec2:AttachNetworkInterface" in seen.lines
+
+
+async def test_the_policy_that_we_ship_lacks_nothing_and_what_is_taken_from_it_is_named(site: Site) -> None:
+    await site.node("n1")
+    site.apply()
+    async with site.controller():
+        await site.until_attached(1)
+    policy = permitted.limit(site.world.ec2, os.environ)
+    assert f"✓ IAM, changing: permitted: {', '.join(Action)}" in (await site.run("doctor")).lines
+    policy.statement = [each for each in policy.statement if each.sid != "ChangeOnlyOurs"]
+    seen = await site.run("doctor")
+    lost = [f"ec2:{action}" for action in Action if action is not Action.CREATE]
+    assert f"✗ IAM, changing: grant {', '.join(lost)}" in seen.lines
 
 
 async def test_reading_is_not_permitted(site: Site) -> None:

@@ -43,6 +43,7 @@ class Stage:
     """A world, the controllers on it, and looks at what exists afterwards."""
 
     def __init__(self, world: World, environment: dict[str, str]) -> None:
+        self.policy = permitted.limit(world.ec2, environment)
         self.world = world
         self.ec2 = world.ec2
         self.kube = world.kube
@@ -160,9 +161,9 @@ async def staged(
         environment = world.environment(tmp_path / "kubeconfig")
         for name, value in environment.items():  # botocore reads the process's own
             monkeypatch.setenv(name, value)
-        policy = permitted.limit(world.ec2, environment)
-        yield Stage(world, environment)
-        assert permitted.denied(policy) == []
+        made = Stage(world, environment)
+        yield made
+        assert permitted.denied(made.policy) == []
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from .buckets import Rival
 from .calls import Call, Calls
 from .errors import EC2Error
 from .faults import Fault, Faults
-from .iam import Policy
+from .iam import Policy, Statement
 from .imds import Imds
 from .lifecycle import NodeKernels
 from .model import Attachment, Instance, Interface, SecurityGroup, Subnet, Vpc
@@ -29,6 +29,7 @@ __all__ = [
     "Policy",
     "Rival",
     "SecurityGroup",
+    "Statement",
     "Subnet",
     "Vpc",
     "quick_settings",
