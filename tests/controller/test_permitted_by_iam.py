@@ -1,4 +1,4 @@
-"""The IAM policy that we ship and what the controller does: enough for it, nothing to spare, nothing of others.
+"""The IAM policy that we ship and what the controller does: enough, nothing to spare, nothing of others.
 
 Every test of this folder runs under that policy (conftest.py). That IAM itself decides as the sandbox does is
 AWS's documentation read by us; no AWS account has been asked.
