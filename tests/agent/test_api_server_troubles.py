@@ -11,7 +11,7 @@ from nodeeni.sandbox.kube import KubeServer
 MAC = "02:00:00:00:00:01"
 WISH = {"macAddress": MAC, "mtu": 9001, "interfaceName": "multus"}
 AWAY = "the API server cannot be used, links are served meanwhile"
-UP = {"macAddress": MAC, "linkName": "eth1", "state": "Up", "mtu": 9001}
+UP = {"macAddress": MAC, "linkName": "eth1", "interfaceName": "multus", "state": "Up", "mtu": 9001}
 
 
 async def watching(node: Node) -> None:

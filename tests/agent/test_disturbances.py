@@ -3,12 +3,13 @@
 import asyncio
 import signal
 import threading
+from pathlib import Path
 
 from tests.agent.situation import Node, until
 
 MAC = "02:00:00:00:00:01"
 WISH = {"macAddress": MAC, "mtu": 9001, "interfaceName": "multus"}
-UP = {"macAddress": MAC, "linkName": "eth1", "state": "Up", "mtu": 9001}
+UP = {"macAddress": MAC, "linkName": "eth1", "interfaceName": "multus", "state": "Up", "mtu": 9001}
 
 
 async def configured(node: Node) -> None:
@@ -104,23 +105,47 @@ async def test_the_safety_check_finds_what_no_event_told(node: Node) -> None:
     node.kernel.ip(node.kernel.adding("eth1", MAC))
     await node.start_agent("--check-interval=200ms")
     taken = "interfaceName multus is a name of link other: choose another"
-    await node.until_reported({**UP, "message": taken})
+    nameless = {key: value for key, value in UP.items() if key != "interfaceName"}
+    await node.until_reported({**nameless, "message": taken})
     node.kernel.ip("link property del dev other altname multus")
     await node.until_reported(UP)
 
 
-async def test_an_idle_agent_sleeps(node: Node) -> None:
-    await configured(node)
+async def asleep(node: Node) -> None:
+    """Wait until the agent does nothing: its own patch comes back by the watch, IPv6 settles its routes."""
 
     def switches() -> int:
-        with open(f"/proc/{node.agents[0].process.pid}/status") as status:
-            return sum(int(line.split()[1]) for line in status if line.startswith("voluntary_ctxt"))
+        """Of all its threads."""
+        tasks = Path(f"/proc/{node.agents[0].process.pid}/task").glob("*/status")
+        lines = [line for task in tasks for line in task.read_text().splitlines()]
+        return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt"))
 
     async def quiet() -> bool:
         before = switches()
         await asyncio.sleep(1.5)  # what is awaited is that nothing happens
         return switches() == before
 
-    async with asyncio.timeout(10):  # its own patch comes back by the watch, IPv6 settles its routes
+    async with asyncio.timeout(10):
         while not await quiet():
             pass
+
+
+async def test_an_idle_agent_sleeps(node: Node) -> None:
+    await configured(node)
+    await asleep(node)
+
+
+async def test_an_agent_sleeps_though_the_cluster_s_crd_is_older_and_drops_a_part_of_the_status(
+    node: Node,
+) -> None:
+    name = "eninodes.networking.k8s.aws"
+    definition = node.kube.get("apiextensions.k8s.io", "customresourcedefinitions", name)
+    assert definition is not None
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    del schema["properties"]["status"]["properties"]["interfaces"]["items"]["properties"]["interfaceName"]
+    node.kube.apply(definition)
+    node.list_links(WISH)
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    await node.start_agent()
+    await node.until_reported({key: value for key, value in UP.items() if key != "interfaceName"})
+    await asleep(node)

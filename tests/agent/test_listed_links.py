@@ -11,8 +11,11 @@ def wish(mac: str = MAC, mtu: int | None = 9001, name: str | None = "multus") ->
     return {"macAddress": mac, **{key: value for key, value in optional.items() if value is not None}}
 
 
-def up(name: str = "eth1", mac: str = MAC, mtu: int = 9001, **more: str) -> dict[str, object]:
-    return {"macAddress": mac, "linkName": name, "state": "Up", "mtu": mtu, **more}
+def up(
+    name: str = "eth1", mac: str = MAC, mtu: int = 9001, given: str | None = "multus", **more: str
+) -> dict[str, object]:
+    named = {"interfaceName": given} if given else {}
+    return {"macAddress": mac, "linkName": name, **named, "state": "Up", "mtu": mtu, **more}
 
 
 async def test_intent_before_event(node: Node) -> None:
@@ -61,7 +64,7 @@ async def test_a_burst_of_fifty(node: Node) -> None:
     await node.start_agent()
     await until(lambda: len(node.reported()) == 50)
     node.kernel.ip(*(node.kernel.adding(f"eth{n + 1}", mac) for n, mac in enumerate(macs)))
-    await node.until_reported(*(up(f"eth{n + 1}", mac) for n, mac in enumerate(macs)))
+    await node.until_reported(*(up(f"eth{n + 1}", mac, given=f"multus{n}") for n, mac in enumerate(macs)))
     links = node.kernel.links()
     assert [links[f"eth{n + 1}"]["altnames"] for n in range(50)] == [[f"multus{n}"] for n in range(50)]
     assert node.status_writes() <= 4
@@ -76,7 +79,7 @@ async def test_links_renamed_while_they_are_set_up(node: Node) -> None:
     for n, mac in enumerate(macs):
         commands += [node.kernel.adding(f"eth{n + 1}", mac), f"link set eth{n + 1} name ens{n + 5}"]
     node.kernel.ip(*commands)
-    await node.until_reported(*(up(f"ens{n + 5}", mac) for n, mac in enumerate(macs)))
+    await node.until_reported(*(up(f"ens{n + 5}", mac, given=f"multus{n}") for n, mac in enumerate(macs)))
     assert all(node.kernel.state(f"ens{n + 5}") == (True, 9001, [f"multus{n}"]) for n in range(10))
 
 
@@ -109,7 +112,7 @@ async def test_the_spec_changes_and_goes(node: Node) -> None:
     node.list_links(wish(mtu=None, name=None))
     node.kernel.ip(node.kernel.adding("eth1", MAC))
     await node.start_agent()
-    await node.until_reported(up(mtu=1500))
+    await node.until_reported(up(mtu=1500, given=None))
     assert node.kernel.state("eth1") == (True, 1500, [])
     node.list_links(wish(mtu=8000))
     await node.until_reported(up(mtu=8000))
@@ -141,7 +144,9 @@ async def test_a_name_that_is_taken_is_reported_until_it_is_free(node: Node) -> 
     node.list_links(wish())
     node.kernel.ip(node.kernel.adding("eth1", MAC))
     await node.start_agent()
-    await node.until_reported(up(message="interfaceName multus is a name of link other: choose another"))
+    await node.until_reported(
+        up(given=None, message="interfaceName multus is a name of link other: choose another")
+    )
     assert node.kernel.state("eth1") == (True, 9001, [])
     node.kernel.ip("link property del dev other altname multus")
     await node.until_reported(up())
@@ -176,3 +181,51 @@ async def test_links_above_an_eni_are_not_touched(node: Node) -> None:
         {**MISSING, "message": "only br1 has this MAC address, a bridge link and no ENI"}
     )
     assert kernel.links()["br1"] == before["br1"]
+
+
+async def test_a_name_that_is_no_longer_wanted_goes(node: Node) -> None:
+    node.list_links(wish(name="first"))
+    node.kernel.ip(node.kernel.adding("eth1", MAC), "link property add dev eth1 altname enp0s6")
+    await node.start_agent()
+    await node.until_reported(up(given="first"))
+    node.list_links(wish(name="second"))
+    await node.until_reported(up(given="second"))
+    assert node.kernel.state("eth1") == (True, 9001, ["enp0s6", "second"])
+    node.list_links(wish(name=None))
+    await node.until_reported(up(given=None))
+    assert node.kernel.state("eth1") == (True, 9001, ["enp0s6"])
+
+
+async def test_names_of_an_earlier_run_are_known_by_the_status(node: Node) -> None:
+    node.list_links(wish(name="first"))
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    first = await node.start_agent()
+    await node.until_reported(up(given="first"))
+    await first.stop()
+    node.kernel.ip("link property add dev eth1 altname enp0s6")
+    node.list_links(wish(name="second"))
+    await node.start_agent()
+    await node.until_reported(up(given="second"))
+    assert node.kernel.state("eth1") == (True, 9001, ["enp0s6", "second"])
+
+
+async def test_a_name_that_someone_else_gave_stays_though_it_was_wanted_once(node: Node) -> None:
+    node.kernel.ip(node.kernel.adding("eth1", MAC), "link property add dev eth1 altname enp0s6")
+    node.list_links(wish(name="enp0s6"))
+    await node.start_agent()
+    await node.until_reported(up(given=None))
+    node.list_links(wish(name="multus"))
+    await node.until_reported(up())
+    assert node.kernel.state("eth1") == (True, 9001, ["enp0s6", "multus"])
+
+
+async def test_two_links_exchange_their_names(node: Node) -> None:
+    other = "02:00:00:00:00:02"
+    node.kernel.ip(node.kernel.adding("eth1", MAC), node.kernel.adding("eth2", other))
+    node.list_links(wish(name="left"), wish(other, name="right"))
+    await node.start_agent()
+    await node.until_reported(up(given="left"), up("eth2", other, given="right"))
+    node.list_links(wish(name="right"), wish(other, name="left"))
+    await node.until_reported(up(given="right"), up("eth2", other, given="left"))
+    assert node.kernel.state("eth1") == (True, 9001, ["right"])
+    assert node.kernel.state("eth2") == (True, 9001, ["left"])

@@ -102,7 +102,9 @@ async def test_the_manager_does_all_its_work_and_has_no_right_to_spare(
         node.list_links({"macAddress": MAC, "mtu": 9001, "interfaceName": "multus"})
         await node.start_agent(kubeconfig=kube.kubeconfig(token))
         node.kernel.ip(node.kernel.adding("eth1", MAC))
-        await node.until_reported({"macAddress": MAC, "linkName": "eth1", "state": "Up", "mtu": 9001})
+        await node.until_reported(
+            {"macAddress": MAC, "linkName": "eth1", "interfaceName": "multus", "state": "Up", "mtu": 9001}
+        )
         used = await used_rights(kube, MANAGER)
         await each_right_is_needed(kube, used, token)
 

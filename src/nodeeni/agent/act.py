@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nodeeni.agent.link_plan import Aspect, Change
-from nodeeni.agent.links import Link, Links, add_altname, configure, look
+from nodeeni.agent.links import Link, Links, add_altname, configure, look, remove_altname
 from nodeeni.agent.netlink import Reply, Request, RequestSocket
 
 log = logging.getLogger(__name__)
@@ -63,9 +63,10 @@ def tell(outcome: Outcome, corrections: int) -> None:
 
 
 def _requests(change: Change) -> list[Request]:
-    """The name first, so that the event that shows the link up shows it too."""
+    """The names first, so that the event that shows the link up shows them too."""
     index = change.ifindex
-    parts = [] if change.altname is None else [add_altname(index, change.altname)]
+    parts = [] if change.former is None else [remove_altname(index, change.former)]
+    parts += [] if change.altname is None else [add_altname(index, change.altname)]
     return parts + ([configure(index, change.mtu, change.up)] if change.up or change.mtu is not None else [])
 
 
@@ -95,4 +96,6 @@ def _changed(link: Link, done: list[tuple[Aspect, str]]) -> Link:
                 link = link._replace(up=True)
             case Aspect.ALTNAME:
                 link = link._replace(altnames=(*link.altnames, value))
+            case Aspect.FORMER:
+                link = link._replace(altnames=tuple(name for name in link.altnames if name != value))
     return link

@@ -95,9 +95,9 @@ class _Intake:
     def see(self, eninode: JSON | None) -> None:
         self._reporter.see(eninode)
         spec = NOTHING_WANTED if eninode is None else read_spec(eninode)
-        if spec == self._last:
+        if self._last is not None and spec._replace(given=None) == self._last:
             return
-        self._last = spec
+        self._last = spec._replace(given=None)
         self._mailbox.put(spec)
         if self._spec_file:
             keep_spec(self._spec_file, eninode)

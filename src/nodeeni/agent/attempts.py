@@ -89,7 +89,12 @@ class Attempts:
         failure.count += 1
 
 
-_STATE = {Aspect.MTU: "its mtu", Aspect.ALTNAME: "its alternative name", Aspect.UP: "its being up"}
+_STATE = {
+    Aspect.FORMER: "its alternative name",
+    Aspect.ALTNAME: "its alternative name",
+    Aspect.MTU: "its mtu",
+    Aspect.UP: "its being up",
+}
 
 
 def _exhausted(times: collections.deque[float], now: float) -> bool:

@@ -9,6 +9,7 @@ _METRICS = {
     "overruns": ("nodeeni_agent_netlink_overruns_total", "", "Times that the kernel dropped events."),
     "changes_mtu": ("nodeeni_agent_link_changes_total", '{aspect="mtu"}', "Changes made to links."),
     "changes_altname": ("nodeeni_agent_link_changes_total", '{aspect="altname"}', ""),
+    "changes_former": ("nodeeni_agent_link_changes_total", '{aspect="former_altname"}', ""),
     "changes_up": ("nodeeni_agent_link_changes_total", '{aspect="up"}', ""),
     "corrections": (
         "nodeeni_agent_link_corrections_total",

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from nodeeni.agent.act import Outcome, act, look_again, tell
 from nodeeni.agent.attempts import Attempts
 from nodeeni.agent.counters import Counters
+from nodeeni.agent.given import GivenNames
 from nodeeni.agent.link_plan import Plan, Policy, Report, Surroundings, plan_links
 from nodeeni.agent.links import Links
 from nodeeni.agent.mailbox import Mailbox
@@ -58,6 +59,7 @@ class LinkLoop:
         self._counters = counters
         self._report = report
         self._attempts = Attempts()
+        self._given = GivenNames()
         self._spec = NOTHING_WANTED
         self._untold: list[tuple[Outcome, int]] = []
         self._next_check = 0.0
@@ -80,6 +82,7 @@ class LinkLoop:
                         break
                     if spec is not None:
                         self._spec = spec
+                        self._given.learn(spec.given)
                         self._settle_at = 0.0
                 now = time.monotonic()
                 if events.fileno() in ready and now < self._settle_by:
@@ -146,7 +149,9 @@ class LinkLoop:
 
     def _plan(self, only: AbstractSet[str] | None = None) -> Plan:
         holds = self._attempts.holds(time.monotonic())
-        around = Surroundings(self._links, self._primary.ifindices, self._links.departed, holds)
+        around = Surroundings(
+            self._links, self._primary.ifindices, self._links.departed, holds, self._given.by_mac
+        )
         return plan_links(self._spec, around, self._rules.policy, only)
 
     def _fresh_plan(self, requests: RequestSocket, only: AbstractSet[str] | None = None) -> Plan:
@@ -167,5 +172,8 @@ class LinkLoop:
             corrections = self._attempts.record(change, replies, time.monotonic())
             self._counters.add("corrections", corrections)
             for (aspect, _value), reply in zip(change.aspects(), replies, strict=True):
-                self._counters.add("failures" if reply.error else f"changes_{aspect.value}")
+                self._counters.add("failures" if reply.error else f"changes_{aspect.name.lower()}")
+            link = self._links.by_index.get(change.ifindex)
+            if link is not None and change.listed:
+                self._given.record(link.identity, change, replies)
             self._untold.append((outcome, corrections))

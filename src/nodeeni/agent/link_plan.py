@@ -15,24 +15,28 @@ from nodeeni.agent.spec import NodeSpec, WantedInterface
 
 
 class Aspect(enum.Enum):
+    FORMER = "former altname"
     ALTNAME = "altname"
     MTU = "mtu"
     UP = "up"
 
 
 class Change(NamedTuple):
-    """What to do to one link, in this order: an alternative name, an MTU, up. None and False: leave it."""
+    """What to do to one link, in this order: a former alternative name off, another on, an MTU, up. None and
+    False: leave it."""
 
     ifindex: int
     name: str
     altname: str | None = None
     mtu: int | None = None
     up: bool = False
+    former: str | None = None
     listed: bool = True
 
     def aspects(self) -> list[tuple[Aspect, str]]:
         """(aspect, wanted value) of each part."""
-        parts = [(Aspect.ALTNAME, self.altname)] if self.altname is not None else []
+        parts = [(Aspect.FORMER, self.former)] if self.former is not None else []
+        parts += [(Aspect.ALTNAME, self.altname)] if self.altname is not None else []
         parts += [(Aspect.MTU, str(self.mtu))] if self.mtu is not None else []
         return parts + ([(Aspect.UP, "up")] if self.up else [])
 
@@ -57,6 +61,7 @@ class Report(NamedTuple):
     link_name: str = ""
     mtu: int | None = None
     message: str = ""
+    given_name: str = ""  # the alternative name that this agent put there
 
     def __str__(self) -> str:
         return " ".join(filter(None, (self.mac, self.state.value, self.link_name, self.message)))
@@ -94,6 +99,7 @@ class Surroundings(NamedTuple):
     primary: frozenset[int] | None
     departed: Mapping[str, str] = {}
     holds: Mapping[tuple[int, Aspect, str], str] = {}
+    given: Mapping[str, AbstractSet[str]] = {}  # MAC → alternative names that this agent put there
 
 
 # An ENI is a real device, which has no kind. Everything else that can bear its MAC address (macvlan, ipvlan,
@@ -155,9 +161,12 @@ def _configure(wanted: WantedInterface, link: Link, around: Surroundings) -> tup
     if altname is not None and (owner := around.links.by_name.get(altname)):
         messages.append(f"interfaceName {altname} is a name of link {owner.name}: choose another")
         altname = None
-    wish = Change(link.ifindex, link.name, altname, mtu, not link.up)
+    ours = around.given.get(wanted.mac, frozenset()) & set(link.altnames)
+    former = min(ours - {wanted.interface_name}, default=None)
+    given = wanted.interface_name if wanted.interface_name in ours else former or ""
+    wish = Change(link.ifindex, link.name, altname, mtu, not link.up, former)
     change, held = _without_held(wish, around.holds)
-    return change, _report(wanted, link, messages + held)
+    return change, _report(wanted, link, messages + held)._replace(given_name=given)
 
 
 def _mtu_refusal(mtu: int, link: Link) -> str:
@@ -176,6 +185,7 @@ def _without_held(
         a: holds[wish.ifindex, a, value] for a, value in wish.aspects() if (wish.ifindex, a, value) in holds
     }
     change = wish._replace(
+        former=None if Aspect.FORMER in held else wish.former,
         mtu=None if Aspect.MTU in held else wish.mtu,
         altname=None if Aspect.ALTNAME in held else wish.altname,
         up=wish.up and Aspect.UP not in held,

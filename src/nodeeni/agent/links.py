@@ -10,6 +10,7 @@ from nodeeni.agent.netlink import (
     F_CREATE,
     F_EXCLUSIVE,
     RTM_DELLINK,
+    RTM_DELLINKPROP,
     RTM_GETLINK,
     RTM_NEWLINK,
     RTM_NEWLINKPROP,
@@ -231,6 +232,10 @@ def _departure(message: Message) -> str:
     return "the link is gone"
 
 
+def _altname(name: str) -> bytes:
+    return attribute(_PROP_LIST | _NESTED, attribute(_ALT_IFNAME, name.encode() + b"\0"))
+
+
 def configure(ifindex: int, mtu: int | None, up: bool) -> Request:
     """Either or both; the kernel sets the MTU first, and leaves the link down if it refuses that."""
     flags = _IFF_UP if up else 0
@@ -239,9 +244,12 @@ def configure(ifindex: int, mtu: int | None, up: bool) -> Request:
 
 
 def add_altname(ifindex: int, name: str) -> Request:
-    properties = attribute(_PROP_LIST | _NESTED, attribute(_ALT_IFNAME, name.encode() + b"\0"))
-    payload = _INFO.pack(0, 0, ifindex, 0, 0) + properties
+    payload = _INFO.pack(0, 0, ifindex, 0, 0) + _altname(name)
     return Request(RTM_NEWLINKPROP, payload, F_EXCLUSIVE | F_CREATE | F_APPEND)
+
+
+def remove_altname(ifindex: int, name: str) -> Request:
+    return Request(RTM_DELLINKPROP, _INFO.pack(0, 0, ifindex, 0, 0) + _altname(name))
 
 
 def look(ifindex: int) -> Request:

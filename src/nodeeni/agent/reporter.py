@@ -27,6 +27,9 @@ class Reporter:
         self._observed: JSON | None = None  # the status that the server holds; None: there is no object
         self._version = 0  # of `_observed`
         self._due = False
+        # What was found and what the server had of it after our last patch: it may know less than we tell
+        # (an older CRD drops a field), and to tell it again would go on for ever.
+        self._told: tuple[object, ...] = ()
         self._pause = Pause()
 
     def offer(self, generation: int, reports: tuple[Report, ...]) -> None:
@@ -74,7 +77,7 @@ class Reporter:
             self._due = False
             generation, reports = self._found
             observed = self._observed
-        if observed is None or generation == 0:
+        if observed is None or generation == 0 or self._told == (generation, reports, observed):
             return
         moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         patch = status_patch(generation, reports, observed, moment)
@@ -82,6 +85,7 @@ class Reporter:
             return
         self._counters.add("patches")
         answer = self._api.patch_status(patch)
+        self._told = (generation, reports, status_of(answer))
         with self._changed:
             version = _version(answer)
             if version >= self._version:

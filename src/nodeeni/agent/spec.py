@@ -19,6 +19,7 @@ class WantedInterface(NamedTuple):
 class NodeSpec(NamedTuple):
     generation: int
     interfaces: tuple[WantedInterface, ...]
+    given: tuple[tuple[str, str], ...] | None = None  # (MAC, altname) as last reported; None: not known
 
 
 NOTHING_WANTED = NodeSpec(0, ())
@@ -38,4 +39,13 @@ def read_spec(eninode: Mapping[str, Any]) -> NodeSpec:
         for entry in entries
         if entry.get("macAddress")
     )
-    return NodeSpec(int((eninode.get("metadata") or {}).get("generation") or 0), wanted)
+    return NodeSpec(int((eninode.get("metadata") or {}).get("generation") or 0), wanted, _given(eninode))
+
+
+def _given(eninode: Mapping[str, Any]) -> tuple[tuple[str, str], ...] | None:
+    if "status" not in eninode:
+        return None
+    entries = (eninode["status"] or {}).get("interfaces") or []
+    return tuple(
+        (entry["macAddress"], entry["interfaceName"]) for entry in entries if entry.get("interfaceName")
+    )

@@ -23,6 +23,8 @@ def _entry(report: Report, before: Mapping[str, Any], now: str) -> JSON:
     entry: JSON = {"macAddress": report.mac, "state": report.state.value}
     if report.link_name:
         entry["linkName"] = report.link_name
+    if report.given_name:
+        entry["interfaceName"] = report.given_name
     if report.mtu is not None:
         entry["mtu"] = report.mtu
     if report.message:

@@ -302,6 +302,9 @@ class LinkStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=
 
     mac_address: str
     link_name: Annotated[str, schema("Name that the kernel gave the link.")] = ""
+    interface_name: Annotated[
+        str, schema("Alternative name that the ENI manager gave the link, and may take from it.")
+    ] = ""
     state: Annotated[Literal["Missing", "Down", "Up"], schema("State of the link.")]
     mtu: int | None = None
     message: str = ""
