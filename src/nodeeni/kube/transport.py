@@ -9,7 +9,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast
 
 import aiohttp
 import httpx2
@@ -61,13 +61,12 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         return self._session
 
 
-@runtime_checkable
 class _OverTls(Protocol):
     """asyncio's transport over TLS: paused, it still wakes for each packet, to keep it undeciphered. With no
     room for any it leaves the socket alone, which halves what a heartbeat costs.
     """
 
-    def set_read_buffer_limits(self, high: int | None = None) -> None: ...
+    def set_read_buffer_limits(self, high: int | None) -> None: ...
 
 
 class _Stream(httpx2.AsyncByteStream):
@@ -85,16 +84,24 @@ class _Stream(httpx2.AsyncByteStream):
 
     async def _rest(self, seconds: float) -> None:
         """Let what arrives wait in the socket: one reading of it costs as much as one of a single event."""
+        transport = self._transport()
+        if transport is not None:
+            self._read(transport, False)
+            await asyncio.sleep(seconds)
+            if self._transport() is transport:  # else it was closed meanwhile
+                self._read(transport, True)
+
+    def _transport(self) -> asyncio.Transport | None:
         connection = self._response.connection
-        transport: object = connection.transport if connection is not None else None
-        if isinstance(transport, _OverTls):
-            transport.set_read_buffer_limits(0)
-            await asyncio.sleep(seconds)
-            transport.set_read_buffer_limits()
-        elif isinstance(transport, asyncio.ReadTransport):
-            transport.pause_reading()
-            await asyncio.sleep(seconds)
+        return connection.transport if connection is not None else None
+
+    def _read(self, transport: asyncio.Transport, wanted: bool) -> None:
+        if self._request.url.scheme == "https":
+            cast("_OverTls", transport).set_read_buffer_limits(None if wanted else 0)
+        elif wanted:
             transport.resume_reading()
+        else:
+            transport.pause_reading()
 
     async def aclose(self) -> None:
         if self._response.content.is_eof():
