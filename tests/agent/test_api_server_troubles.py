@@ -55,6 +55,16 @@ async def test_an_error_at_the_start_is_tried_again(node: Node, status: int) -> 
     await node.until_reported(UP)
 
 
+async def test_that_it_may_not_report_is_said_once(node: Node) -> None:
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    node.list_links(WISH)
+    node.kube.faults.fail(403, verb="patch", times=2)
+    agent = await node.start_agent()
+    await node.until_reported(UP)
+    (said,) = agent.said("status not patched")
+    assert said["error"].startswith("403 ")
+
+
 async def test_a_lost_answer_to_a_patch(node: Node) -> None:
     node.kernel.ip(node.kernel.adding("eth1", MAC))
     node.kube.faults.drop("after", verb="patch")

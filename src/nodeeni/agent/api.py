@@ -43,7 +43,11 @@ class Unauthorized(ApiError):
     """The token was refused: it is read again with the next connection."""
 
 
-_ERRORS = {401: Unauthorized, 404: NotFound, 410: Gone}
+class Forbidden(ApiError):
+    """The account lacks a right, or speaks for a node that is not its own."""
+
+
+_ERRORS = {401: Unauthorized, 403: Forbidden, 404: NotFound, 410: Gone}
 
 
 class ENINodeApi:

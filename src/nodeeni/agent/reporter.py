@@ -4,7 +4,7 @@ import datetime
 import logging
 import threading
 
-from nodeeni.agent.api import ApiError, ENINodeApi, NotFound, status_of
+from nodeeni.agent.api import ApiError, ENINodeApi, Forbidden, NotFound, status_of
 from nodeeni.agent.counters import Counters
 from nodeeni.agent.link_plan import Report
 from nodeeni.agent.spec import JSON
@@ -31,6 +31,7 @@ class Reporter:
         # (an older CRD drops a field), and to tell it again would go on for ever.
         self._told: tuple[object, ...] = ()
         self._pause = Pause()
+        self._refused = False  # and that was said
 
     def offer(self, generation: int, reports: tuple[Report, ...]) -> None:
         """From the main thread, after every look: cheap when nothing changed."""
@@ -63,14 +64,22 @@ class Reporter:
             try:
                 self._patch()
                 self._pause.reset()
+                self._refused = False
             except NotFound:
                 pass  # deleted meanwhile: the watch will say so, or show its successor
             except ApiError as error:
                 self._counters.add("api_failures")
-                log.debug("status not patched", extra={"error": str(error)})
+                self._tell(error)
                 with self._changed:
                     self._due = True
                 self._stop.wait(self._pause.next())
+
+    def _tell(self, error: ApiError) -> None:
+        """Of an API server that is away the watch tells; that we may not report, nobody else would."""
+        refused = isinstance(error, Forbidden)
+        level = logging.WARNING if refused and not self._refused else logging.DEBUG
+        log.log(level, "status not patched", extra={"error": str(error)})
+        self._refused = self._refused or refused
 
     def _patch(self) -> None:
         with self._changed:

@@ -5,7 +5,7 @@ import random
 import threading
 from collections.abc import Callable
 
-from nodeeni.agent.api import ApiError, ENINodeApi, Gone, NotFound, Unauthorized
+from nodeeni.agent.api import ApiError, ENINodeApi, Forbidden, Gone, NotFound, Unauthorized
 from nodeeni.agent.counters import Counters
 from nodeeni.agent.spec import JSON
 
@@ -84,5 +84,6 @@ class Watch:
 
 _TROUBLES: dict[type[ApiError], str] = {
     NotFound: "the cluster knows no ENINodes: is the CRD applied?",
+    Forbidden: "the API server does not let us read our ENINode, links are served meanwhile",
     Unauthorized: "the API server refuses the token, links are served meanwhile",
 }
