@@ -17,7 +17,7 @@ from bench.result import Result
 
 TEXT = Path(__file__).parent / "benchmarks.md.in"
 PLOTTED = ("attach-50", "attach-1000")
-SANDBOX_FILE, REAL_FILE = "figures.json", "real.json"
+SANDBOX_FILE, REAL_FILE, AGENT_FILE = "figures.json", "real.json", "agent.json"
 
 
 class Run(msgspec.Struct):
@@ -63,11 +63,13 @@ def read_json(path: str) -> Run:
     return msgspec.json.decode(Path(path).read_bytes(), type=Run)
 
 
-def write_docs(run: Run, directory: str) -> None:
-    """This run's JSON file; then `benchmarks.md` and its plots, from the text here and all runs' files."""
+def write_docs(run: Run, directory: str, file: str | None = None) -> None:
+    """This run's JSON file (`file`: if it is not the controller's); then `benchmarks.md` and its plots, from
+    the text here and all runs' files."""
     folder = Path(directory) / "benchmarks"
-    write_json(run, str(folder / (REAL_FILE if run.server else SANDBOX_FILE)))
-    sandbox, real = _of_file(folder / SANDBOX_FILE), _of_file(folder / REAL_FILE)
+    write_json(run, str(folder / (file or (REAL_FILE if run.server else SANDBOX_FILE))))
+    files = (SANDBOX_FILE, REAL_FILE, AGENT_FILE)
+    sandbox, real, agent = (_of_file(folder / name) for name in files)
     for result in sandbox.results:
         if result.name in PLOTTED and result.curve is not None:
             plot = attached_over_time(result.curve, f"ENIs attached: {result.title}")
@@ -80,6 +82,10 @@ def write_docs(run: Run, directory: str) -> None:
         ("@REAL_MACHINE@", f"{real.server}; {_machine(real)}"),
         ("@REAL_PROMISES@", _promises(real.results)),
         ("@REAL_FIGURES@", "\n".join(_side_by_side(result, sandbox.results) for result in real.results)),
+        ("@AGENT_MACHINE@", _machine(agent)),
+        ("@AGENT_LOADS@", ", ".join(f"{result.load:g}" for result in agent.results) or "not measured"),
+        ("@AGENT_PROMISES@", _promises(agent.results)),
+        ("@AGENT_FIGURES@", _in_columns(agent.results)),
     ):
         text = text.replace(mark, part)
     (folder.parent / "benchmarks.md").write_text(text.rstrip() + "\n")
@@ -117,6 +123,16 @@ def _side_by_side(result: Result, others: Sequence[Result]) -> str:
     for name, value in result.figures.items():
         rows.append(f"| {name} | {_text(value)} | {_text(beside[name]) if name in beside else ''} |")
     return "\n".join([*rows, ""])
+
+
+def _in_columns(results: Sequence[Result]) -> str:
+    """One column a result, for those that did the same."""
+    names = dict.fromkeys(name for result in results for name in result.figures)
+    rows = ["| | " + " | ".join(result.title for result in results) + " |", "|---" * (len(results) + 1) + "|"]
+    for name in names:
+        found = (_text(result.figures[name]) if name in result.figures else "" for result in results)
+        rows.append(f"| {name} | {' | '.join(found)} |")
+    return "\n".join(rows)
 
 
 def _heading(result: Result) -> list[str]:

@@ -1,8 +1,10 @@
 """Makes listed links appear in a namespace and times each from the kernel's first word to its being ready.
 
 Run as a process of its own, so that nothing else of the benchmark delays its clock. Usage:
-`observer.py NAMESPACE SIZE ROUNDS PATIENCE`; prints a JSON list of milliseconds, null where a link did not
-come up with MTU and name within PATIENCE seconds. Links are `02:00:00:00:01:NN`, as `bench.agent` lists.
+`observer.py NAMESPACE SIZE ROUNDS PATIENCE [alone]`; prints a JSON list of milliseconds, null where a link
+did not come up with MTU and name within PATIENCE seconds. Links are `02:00:00:00:01:NN`, as `bench.agent`
+lists. `alone`: nobody listens, and who makes a link makes it ready too with its next two requests, which is
+as soon as it can be.
 """
 
 import ctypes
@@ -59,11 +61,13 @@ class Clock:
                     self.ready.setdefault(link.address, now)
 
 
-def burst(events: EventSocket, switch: str, size: int, patience: float) -> list[float | None]:
+def burst(events: EventSocket, switch: str, size: int, patience: float, alone: bool) -> list[float | None]:
     macs = [f"02:00:00:00:01:{number:02x}" for number in range(size)]
     adding = [
         f"link add e{n} address {mac} type veth peer name pe{n} netns {switch}" for n, mac in enumerate(macs)
     ]
+    if alone:
+        adding = [f"{add}\n{ready}" for add, ready in zip(adding, map(_readying, range(size)), strict=True)]
     clock = Clock(macs)
     with subprocess.Popen(["ip", "-batch", "-"], stdin=subprocess.PIPE, text=True) as maker:
         assert maker.stdin is not None
@@ -82,12 +86,18 @@ def burst(events: EventSocket, switch: str, size: int, patience: float) -> list[
     return [(ready[mac] - seen[mac]) / 1e6 if mac in ready else None for mac in macs]
 
 
+def _readying(number: int) -> str:
+    name = f"e{number}"
+    return f"link property add dev {name} altname multus{number}\nlink set {name} mtu 9001 up"
+
+
 def main() -> None:
     namespace, size, rounds, patience = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+    alone = "alone" in sys.argv[5:]
     os.nice(-5)  # the clock must not wait for what it times
     enter(namespace)
     events = EventSocket()
-    taken = [burst(events, f"{namespace}-switch", size, patience) for _ in range(rounds)]
+    taken = [burst(events, f"{namespace}-switch", size, patience, alone) for _ in range(rounds)]
     json.dump([value for values in taken for value in values], sys.stdout)
 
 

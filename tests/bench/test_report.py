@@ -3,7 +3,7 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
-from bench.report import read_json, run_of, write_docs, write_json
+from bench.report import AGENT_FILE, read_json, run_of, write_docs, write_json
 from bench.result import Curve, Promise, Result
 
 
@@ -61,6 +61,18 @@ def test_a_run_on_a_real_api_server_leaves_the_figures_of_the_sandbox_and_stands
     assert "Figures: kube-apiserver v1; " in page
     write_docs(run_of([result()]), str(tmp_path))
     assert "| ratio | 1.09 | 1.05 |" in (tmp_path / "benchmarks.md").read_text()
+
+
+def test_what_was_measured_on_a_node_stands_in_columns_beside_the_rest(tmp_path: Path) -> None:
+    write_docs(run_of([result(Promise("ratio", 1.05, 1.1))]), str(tmp_path))
+    agent = Result("agent", "ours", "x", {"p99": 1.5, "RSS": 23}, [Promise("p99", 1.5, 5)], load=0.2)
+    poll = Result("poll", "a poll", "x", {"p99": 30_000}, [], load=0.3)
+    write_docs(run_of([agent, poll]), str(tmp_path), AGENT_FILE)
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "| | ours | a poll |\n|---|---|---|\n| p99 | 1.5 | 30000 |\n| RSS | 23 |  |" in page
+    assert "| agent | p99 | 1.5 | at most 5 | kept |" in page
+    assert "loads at the starts 0.2, 0.3." in page
+    assert "| attach-50 | ratio | 1.05 | at most 1.1 | kept |" in page
 
 
 def test_the_plot_steps_from_none_to_all(tmp_path: Path) -> None:
