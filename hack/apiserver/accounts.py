@@ -137,10 +137,10 @@ def _without(rule: Object, right: Right) -> Object:
     return {**rule, "verbs": verbs}
 
 
-def used(entries: list[Object], account: str) -> dict[Right, Object]:
-    """The rights that requests of the audit log needed, each with one such request."""
+def used(entries: list[Object], account: str) -> set[Right]:
+    """The rights that requests of the audit log needed."""
     user = f"system:serviceaccount:{NAMESPACE}:{account}"
-    found: dict[Right, Object] = {}
+    found: set[Right] = set()
     granted = rights(account)
     for entry in entries:
         ref = entry.get("objectRef")
@@ -155,5 +155,5 @@ def used(entries: list[Object], account: str) -> dict[Right, Object]:
             Right(account, entry["verb"], group, resource, namespace, name),
         ):
             right = candidate if candidate in granted else right
-        found[right] = entry
+        found.add(right)
     return found
