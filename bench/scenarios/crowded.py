@@ -16,7 +16,9 @@ FILLING = 90
 
 
 async def rival() -> Result:
-    """Another program spends half of each bucket's refill: what is left is to be used, nothing to fail."""
+    """Another program spends half of each bucket, its burst and its refill: what is left is to be used,
+    nothing to fail.
+    """
     async with bench() as b, AsyncExitStack() as stack:
         await b.nodes(RIVALLED)
         await b.start_controller()
@@ -26,13 +28,16 @@ async def rival() -> Result:
             one = b.world.ec2.rival(action, DOCUMENTED_BUCKETS[action][1] / 2)
             rivals[action] = one
             stack.push_async_callback(one.stop)
+        for action in MUTATING:
+            for _ in range(int(DOCUMENTED_BUCKETS[action][0] / 2)):
+                b.world.ec2.buckets.spend(action)
         began = b.apply()
         await b.until(lambda: b.attached() == RIVALLED, 600)
         last = b.attach_moments()[-1] - began
         attach_rival = rivals["AttachNetworkInterface"]
         # All that the bucket gave in that time, less what the other program got of it.
         seconds = last - attach_limit(0) + CREATE_SECONDS
-        left = BURST + REFILL * seconds - (attach_rival.calls - attach_rival.throttled)
+        left = BURST / 2 + REFILL * seconds - (attach_rival.calls - attach_rival.throttled)
         failed = b.status().get("failed", 0)
         by_code = b.world.ec2.calls.by_code
         refused = by_code["AttachNetworkInterface", THROTTLED]
@@ -43,7 +48,7 @@ async def rival() -> Result:
             figures={
                 "last attached (s)": round(last, 1),
                 "limit if the rest were ours (s)": round(
-                    attach_limit(0) + (RIVALLED - BURST) / (REFILL / 2), 1
+                    attach_limit(0) + (RIVALLED - BURST / 2) / (REFILL / 2), 1
                 ),
                 "attaches that were left": round(left, 1),
                 "used of them": round(RIVALLED / left, 3),
