@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -32,6 +32,13 @@ class HasMetadata(Protocol):
 
 
 T = TypeVar("T", bound=HasMetadata)
+
+
+class _Change(msgspec.Struct, Generic[T]):
+    """What nearly every event is, so that it is worth reading in one go."""
+
+    type: Literal["ADDED", "MODIFIED"]
+    object: T
 
 
 class _Event(msgspec.Struct):
@@ -96,6 +103,7 @@ class Informer(Generic[T]):
         self._client = client
         self._resource = resource
         self._decoder = msgspec.json.Decoder(type)
+        self._changes: msgspec.json.Decoder[_Change[T]] = msgspec.json.Decoder(_Change[type])  # type: ignore[valid-type]
         self._events = msgspec.json.Decoder(_Event)
         self._namespace = namespace
         self._label_selector = label_selector
@@ -192,6 +200,18 @@ class Informer(Generic[T]):
         self._note_progress()
 
     def _take(self, line: bytes) -> None:
+        try:
+            obj = self._changes.decode(line).object
+        except msgspec.DecodeError:
+            self._take_any(line)
+            return
+        self._unreadable.discard(self._key(obj.metadata))
+        self._put(self._key(obj.metadata), obj)
+        self._version = obj.metadata.resource_version
+        self._note_progress()
+
+    def _take_any(self, line: bytes) -> None:
+        """An event that is no change which we can read."""
         try:
             event = self._events.decode(line)
         except msgspec.DecodeError as error:
