@@ -82,9 +82,18 @@ class Kernel:
         link = self.links()[name]
         return "UP" in link["flags"], link["mtu"], link.get("altnames", [])
 
-    def listen(self, port: int) -> Any:
+    def listen(self, port: int) -> socket.socket:
         """A socket that listens on this kernel's loopback, and is served by this process."""
-        return self.inside(lambda: socket.create_server(("127.0.0.1", port), backlog=64))
+        return self._listen("127.0.0.1", port, self.name)
+
+    def listen_beyond(self, port: int) -> socket.socket:
+        """The same on the other end of `eth0`, where its default route leads."""
+        self.on_switch("addr add 10.0.0.1/24 dev peth0")
+        return self._listen("10.0.0.1", port, self.switch)
+
+    def _listen(self, address: str, port: int, namespace: str) -> socket.socket:
+        found: socket.socket = self.inside(lambda: socket.create_server((address, port)), namespace)
+        return found
 
     def fetch(self, port: int, path: str) -> tuple[int, str]:
         """(status, body) of what a server in this namespace answers."""
@@ -100,12 +109,12 @@ class Kernel:
         head, _, body = self.inside(ask).decode().partition("\r\n\r\n")
         return int(head.split()[1]), body
 
-    def inside(self, work: Callable[[], Any]) -> Any:
-        """What `work` returns when it runs in this namespace."""
+    def inside(self, work: Callable[[], Any], name: str = "") -> Any:
+        """What `work` returns when it runs in this namespace, or in that one."""
         found: list[Any] = []
 
         def enter() -> None:
-            with open(f"/run/netns/{self.name}", "rb") as namespace:
+            with open(f"/run/netns/{name or self.name}", "rb") as namespace:
                 assert ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET) == 0
             found.append(work())
 
@@ -122,16 +131,16 @@ def _batch(namespace: str, commands: Sequence[str]) -> None:
 
 
 class Relay:
-    """Carries connections from the kernel's loopback to the API server outside, until it is cut."""
+    """Carries connections from a socket in a namespace to the API server outside, until it is cut."""
 
-    def __init__(self, kernel: Kernel, port: int) -> None:
-        self._kernel = kernel
+    def __init__(self, listen: Callable[[int], socket.socket], port: int) -> None:
+        self._listen = listen
         self._port = port
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        self._server = await asyncio.start_server(self._accept, sock=self._kernel.listen(self._port))
+        self._server = await asyncio.start_server(self._accept, sock=self._listen(self._port))
 
     async def cut(self) -> None:
         """No connection any more, as when the API server is away."""
@@ -202,7 +211,7 @@ class Node:
     def __init__(self, kernel: Kernel, kube: KubeServer, directory: Path) -> None:
         self.kernel = kernel
         self.kube = kube
-        self.relay = Relay(kernel, kube.port)
+        self.relay = Relay(kernel.listen, kube.port)
         self.agents: list[Agent] = []
         self.directory = directory
 
@@ -237,7 +246,13 @@ class Node:
             }
         )
 
-    async def start_agent(self, *flags: str, with_api: bool = True, kubeconfig: str | None = None) -> Agent:
+    async def start_agent(
+        self,
+        *flags: str,
+        with_api: bool = True,
+        kubeconfig: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Agent:
         """Started once it has found its way: returns when it says so, or waits for the primary."""
         number = len(self.agents)
         log = self.directory / f"agent-{number}.log"
@@ -249,7 +264,7 @@ class Node:
                 *("ip", "netns", "exec", self.kernel.name),
                 *(sys.executable, "-m", "nodeeni.agent", *arguments),
                 stderr=stderr,
-                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src")},
+                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), **(environment or {})},
             )
         agent = Agent(process, log)
         self.agents.append(agent)

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.agent.situation import GROUP, NODE, PLURAL, Node, a_node, until
+from tests.agent.situation import GROUP, NODE, PLURAL, Node, Relay, a_node, until
 
 from nodeeni.sandbox.kube import KubeServer
 
@@ -73,6 +73,32 @@ async def test_a_lost_answer_to_a_patch(node: Node) -> None:
     await node.until_reported(UP)
     node.kernel.ip("link del eth1")
     await node.until_reported({"macAddress": MAC, "state": "Missing", "message": "the link is gone"})
+
+
+async def test_an_api_server_that_vanished_without_a_word_is_noticed_and_what_changed_is_applied(
+    node: Node,
+) -> None:
+    """The watch waits, nothing comes, and no packet tells that nothing will: only keep-alives do."""
+    relay = Relay(node.kernel.listen_beyond, node.kube.port)
+    await relay.open()
+    kubeconfig = node.kube.kubeconfig().replace("//127.0.0.1:", "//10.0.0.1:")
+    if "https" in kubeconfig:
+        kubeconfig = kubeconfig.replace("server:", "tls-server-name: 127.0.0.1\n    server:")
+    node.list_links(WISH)
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    agent = await node.start_agent("--keepalive=1s", kubeconfig=kubeconfig)
+    await node.until_reported(UP)
+    node.list_links({**WISH, "mtu": 9000})
+    await node.until_reported({**UP, "mtu": 9000})  # so the watch is open
+    node.kernel.on_switch("link set peth0 down")
+    await relay.cut()
+    await until(lambda: agent.said(AWAY), timeout=20)
+    node.list_links({**WISH, "mtu": 8000})
+    node.kernel.on_switch("addr flush dev peth0", "link set peth0 up")
+    await relay.open()
+    await node.until_reported({**UP, "mtu": 8000}, timeout=40)
+    await agent.stop()
+    await relay.cut()
 
 
 async def test_the_crd_comes_later(bare_node: Node) -> None:

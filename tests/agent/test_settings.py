@@ -20,6 +20,8 @@ DEFAULTS = AgentSettings(
     metrics_addr=None,
     spec_file=None,
     sysfs="/sys",
+    service_account="/var/run/secrets/kubernetes.io/serviceaccount",
+    keepalive=30.0,
 )
 
 
@@ -45,6 +47,8 @@ def test_every_flag() -> None:
         metrics_addr=("", 8081),
         spec_file="/s",
         sysfs="/sys",
+        service_account="/var/run/secrets/kubernetes.io/serviceaccount",
+        keepalive=30.0,
     )
 
 

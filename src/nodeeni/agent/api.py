@@ -21,9 +21,6 @@ _COLLECTION = "/apis/networking.k8s.aws/v1alpha1/eninodes"
 _ANSWER_WITHIN = 20.0  # seconds for a request that is not a watch
 # The server ends a watch after this many seconds; spread, so that a cluster's agents do not come at once.
 _WATCH_SECONDS = (240, 480)
-# A connection whose other end vanished without a word is given up after 30 + 3 × 10 s: by the kernel, so
-# that nothing here has to wake up for it.
-_KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
 _LONGEST_LINE = 4 << 20  # twice what etcd can hold
 
 
@@ -51,10 +48,17 @@ _ERRORS = {401: Unauthorized, 403: Forbidden, 404: NotFound, 410: Gone}
 
 
 class ENINodeApi:
-    """This node's ENINode. Each method opens a connection of its own."""
+    """This node's ENINode, by connections that are opened for one purpose each."""
 
-    def __init__(self, access: Access, node_name: str) -> None:
+    def __init__(self, access: Access, node_name: str, keepalive: float) -> None:
+        """A connection whose other end vanished without a word is given up after twice `keepalive` seconds:
+        by the kernel, so that nothing here has to wake up for it."""
         self._access = access
+        self._keepalive = (
+            (socket.TCP_KEEPIDLE, max(1, round(keepalive))),
+            (socket.TCP_KEEPINTVL, max(1, round(keepalive / 3))),
+            (socket.TCP_KEEPCNT, 3),
+        )
         self._name = node_name
 
     def open(self) -> http.client.HTTPConnection:
@@ -68,7 +72,7 @@ class ENINodeApi:
         except OSError as error:
             raise ApiError(f"{access.host}:{access.port}: {error}") from error
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in _KEEPALIVE:
+        for option, value in self._keepalive:
             connection.sock.setsockopt(socket.IPPROTO_TCP, option, value)
         return connection
 

@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
     """Run until SIGTERM or SIGINT. Exit status: 0 stopped, 1 failed or refused by the kernel, 2 usage."""
     try:
         settings = agent_settings(argv)
-        access = read_kubeconfig(settings.kubeconfig) if settings.kubeconfig else in_cluster(os.environ)
+        access = _access(settings)
     except (UsageError, KubeconfigError) as error:
         print(f"nodeeni manager: {error}", file=sys.stderr)  # noqa: T201
         return 2
@@ -44,6 +44,12 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         log.error("the ENI manager cannot work here", extra={"error": str(error)})
         return 1
+
+
+def _access(settings: AgentSettings) -> Access | None:
+    if settings.kubeconfig:
+        return read_kubeconfig(settings.kubeconfig)
+    return in_cluster(os.environ, settings.service_account)
 
 
 def _run(settings: AgentSettings, access: Access | None) -> int:
@@ -60,7 +66,7 @@ def _run(settings: AgentSettings, access: Access | None) -> int:
     if access is None:
         log.info("no API server: only physical links are brought up")
     else:
-        api = ENINodeApi(access, settings.node_name)
+        api = ENINodeApi(access, settings.node_name, settings.keepalive)
         reporter = Reporter(api, counters, stop)
         intake = _Intake(mailbox, reporter, settings.spec_file)
         threads.start(Watch(api, intake.see, counters, stop).run)

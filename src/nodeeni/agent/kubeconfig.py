@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 
 from nodeeni.agent.block_yaml import YAMLError, parse_yaml
 
-_SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
-
 
 class KubeconfigError(Exception):
     """A kubeconfig that cannot be used: one line that says what to change."""
@@ -40,8 +38,8 @@ class Access(NamedTuple):
     key: bytes | None = None  # PEM
 
 
-def in_cluster(environment: Mapping[str, str], directory: str = _SERVICE_ACCOUNT) -> Access | None:
-    """As a pod's service account; None outside of a cluster."""
+def in_cluster(environment: Mapping[str, str], directory: str) -> Access | None:
+    """As a pod's service account, whose files are in `directory`; None outside of a cluster."""
     host, port = environment.get("KUBERNETES_SERVICE_HOST"), environment.get("KUBERNETES_SERVICE_PORT")
     token = f"{directory}/token"
     if not host or not port or not os.path.exists(token):

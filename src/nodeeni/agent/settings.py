@@ -30,6 +30,8 @@ class AgentSettings(NamedTuple):
     metrics_addr: tuple[str, int] | None
     spec_file: str | None
     sysfs: str
+    service_account: str
+    keepalive: float  # seconds
 
 
 def _duration(text: str) -> float:
@@ -103,6 +105,8 @@ AGENT_SETTINGS = (
             "Where the last spec is kept, so that links come up after a reboot without an API server. "
             "Default: nowhere.", "SPEC_FILE"),
     Setting("--sysfs", str, "/sys", None),
+    Setting("--service-account", str, "/var/run/secrets/kubernetes.io/serviceaccount", None),
+    Setting("--keepalive", _duration, "30s", None),
 )  # fmt: skip
 
 
@@ -134,6 +138,8 @@ def agent_settings(arguments: Sequence[str], environment: Mapping[str, str] = os
         metrics_addr=values["--metrics-addr"],
         spec_file=values["--spec-file"],
         sysfs=values["--sysfs"],
+        service_account=values["--service-account"],
+        keepalive=values["--keepalive"],
     )
 
 

@@ -27,7 +27,8 @@ class KubeServer:
 
     `log_length` is how many changes of each resource a watch can catch up on (older: 410);
     `bookmark_every` and `collect_delay` are in seconds. With `tokens`, requests need one of them as bearer
-    token; the set may be changed while running. `certfile` and `keyfile` switch to TLS.
+    token; the set may be changed while running. `certfile` and `keyfile` switch to TLS;
+    with `client_authority` (a file) clients have to show a certificate that it signed.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class KubeServer:
         tokens: Iterable[str] = (),
         certfile: str | None = None,
         keyfile: str | None = None,
+        client_authority: str | None = None,
         log_length: int = 10_000,
         bookmark_every: float = 60.0,
         collect_delay: float = 0.02,
@@ -49,6 +51,7 @@ class KubeServer:
         self.store = Store(log_length)
         self._certfile = certfile
         self._keyfile = keyfile
+        self._client_authority = client_authority
         self._registry = Registry([*builtin.resources(), *reviews.RESOURCES])
         self._operations = Operations(self.store, self._registry)
         self._lifecycle = Lifecycle(self._operations, collect_delay, self._end_watches)
@@ -104,6 +107,9 @@ class KubeServer:
         if self._certfile:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.load_cert_chain(self._certfile, self._keyfile)
+            if self._client_authority:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(self._client_authority)
         self._listener = await asyncio.get_running_loop().create_server(
             self._http, self.host, self.port, ssl=context, reuse_address=True, backlog=4096
         )
