@@ -12,6 +12,7 @@ from typing import Any
 import kubernetes
 import lightkube
 import pytest
+import yaml
 from lightkube.generic_resource import create_global_resource
 from tests.contract.servers import access
 from tests.controller.conftest import LABELS, NAME, Stage, staged
@@ -20,6 +21,8 @@ from tests.sandbox.kube.clients import Kubectl
 from nodeeni.api.names import API_VERSION, FINALIZER, GROUP, VERSION
 from nodeeni.sandbox.ec2 import quick_settings
 
+_SAMPLES = (Path(__file__).parents[2] / "deploy" / "samples").glob("*.yaml")  # those of v1.1.0's repository
+SAMPLES = {str(path): list(yaml.safe_load_all(path.read_text())) for path in _SAMPLES}
 EXAMPLE = str(Path(__file__).parents[2] / "examples" / "multus-eni.yaml")
 PLACE = (GROUP, VERSION, "nodeenis")
 Object = dict[str, Any]
@@ -62,6 +65,39 @@ async def test_kubectl_waits_until_a_nodeeni_is_ready(stage: Stage, kubectl: Kub
         assert "ENIAttached" in await kubectl("describe", "nodeeni", NAME)
         await kubectl("delete", "nodeeni", NAME, "--timeout=20s")
     assert stage.ours() == []
+
+
+# Every field that v1.3.8's CRD has and v1.1.0's had not, as its samples use them.
+V1_3_8: Object = {
+    "apiVersion": API_VERSION,
+    "kind": "NodeENI",
+    "metadata": {"name": "of-v1.3.8"},
+    "spec": {
+        "nodeSelector": LABELS,
+        "subnetIDs": ["subnet-00000000000000001", "subnet-00000000000000002"],
+        "subnetNames": ["first", "second"],
+        "securityGroupIDs": ["sg-00000000000000001"],
+        "securityGroupNames": ["group"],
+        "deviceIndex": 2,
+        "mtu": 9000,
+        "enableDPDK": True,
+        "dpdkDriver": "vfio-pci",
+        "dpdkResourceName": "intel.com/sriov_kernel_1",
+        "dpdkPCIAddress": "0000:00:07.0",
+    },
+}
+
+
+async def test_kubectl_applies_the_samples_of_older_versions_and_nothing_of_them_is_lost(
+    stage: Stage, kubectl: Kubectl
+) -> None:
+    for path, documents in {**SAMPLES, kubectl.file("of-v1.3.8.yaml", V1_3_8): [V1_3_8]}.items():
+        assert "created" in await kubectl("apply", "--validate=strict", "-f", path)
+        assert "configured" not in await kubectl("apply", "--validate=strict", "-f", path)
+        for written in documents:
+            stored = stage.world.nodeeni(written["metadata"]["name"])
+            assert stored is not None
+            assert {**stored["spec"], **written["spec"]} == stored["spec"]
 
 
 async def test_the_official_client_watches_an_attachment_come(stage: Stage, official: Any) -> None:

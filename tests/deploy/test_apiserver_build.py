@@ -1,0 +1,57 @@
+"""`make apitest` on a machine that lacks what it needs: one line says what to install."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.deploy.conftest import ROOT
+
+NEEDED = ("bash", "env", "dirname", "awk", "cut", "cat", "sh")
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> dict[str, str]:
+    """The environment of a machine with the most ordinary commands, and nothing built yet."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for command in NEEDED:
+        found = shutil.which(command)
+        assert found is not None
+        (folder / command).symlink_to(found)
+    return {"PATH": str(folder), "XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": str(tmp_path)}
+
+
+def build(environment: dict[str, str]) -> tuple[int, str, str]:
+    command = [str(ROOT / "hack" / "apiserver" / "build.sh")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def program(environment: dict[str, str], name: str, text: str) -> Path:
+    path = Path(environment["PATH"]) / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_without_go_one_line_says_what_to_install(bare: dict[str, str]) -> None:
+    status, out, err = build(bare)
+    assert (status, out) == (1, "")
+    assert err == "no kube-apiserver and no Go: apt-get install golang-go, or set KUBEBUILDER_ASSETS\n"
+
+
+def test_a_go_that_is_too_old_and_can_fetch_no_other_says_which_to_install(bare: dict[str, str]) -> None:
+    program(bare, "go", 'case "$1" in env) echo linux;; *) exit 1;; esac')
+    status, out, err = build(bare)
+    assert (status, out) == (1, "")
+    assert err.splitlines()[-1].startswith("no Go new enough and none to be had: install go1.")
+
+
+@pytest.mark.parametrize("by", ["PATH", "KUBEBUILDER_ASSETS"])
+def test_one_that_is_there_is_taken(bare: dict[str, str], tmp_path: Path, by: str) -> None:
+    there = program(bare, "kube-apiserver", "exit 0")
+    if by == "KUBEBUILDER_ASSETS":
+        there = there.rename(tmp_path / "kube-apiserver")
+        bare[by] = str(tmp_path)
+    assert build(bare) == (0, f"{there}\n", "")
