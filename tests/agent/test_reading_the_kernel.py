@@ -2,7 +2,9 @@
 
 import asyncio
 import errno
+import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,15 @@ from pyroute2 import NetNS
 from tests.agent.situation import Kernel
 
 from nodeeni.agent.links import Link, Links, LinkTable, add_altname, configure, look
-from nodeeni.agent.netlink import Reply, RequestSocket, attribute, attributes
+from nodeeni.agent.netlink import (
+    RTM_DELLINK,
+    RTM_NEWLINK,
+    Message,
+    Reply,
+    RequestSocket,
+    attribute,
+    attributes,
+)
 from nodeeni.agent.routes import default_links
 
 
@@ -71,6 +81,23 @@ async def test_links_of_every_kind_that_this_kernel_has(kernel: Kernel) -> None:
         "br0": ("bridge", ()),
         "mac0": ("macvlan", ()),
         "ifb7": ("ifb", ()),
+    }
+
+
+def test_where_a_device_sits_is_read_from_the_kernel_where_it_says_so(tmp_path: Path) -> None:
+    """Such a message as an ENI's; the kernels of tests have no PCI devices."""
+    parts = ((3, b"ens6\0"), (1, bytes.fromhex("060000000006")), (56, b"0000:00:06.0\0"), (57, b"pci\0"))
+    data = struct.pack("=BxHiII", 0, 1, 7, 0, 0) + b"".join(attribute(*part) for part in parts)
+    links = Links(str(tmp_path))
+    assert links.apply([Message(RTM_NEWLINK, 0, 0, data, 0, len(data))]) == {7}
+    assert links.by_index[7] == Link(7, "ens6", "06:00:00:00:00:06", pci=True, device="0000:00:06.0")
+    device = tmp_path / "bus" / "pci" / "devices" / "0000:00:06.0"
+    device.mkdir(parents=True)
+    (device / "driver").symlink_to("../../drivers/vfio-pci")
+    links.apply([Message(RTM_DELLINK, 0, 0, data, 0, len(data))])
+    links.departures.look()
+    assert links.departures.reasons == {
+        "06:00:00:00:00:06": "driver vfio-pci has taken its device 0000:00:06.0"
     }
 
 

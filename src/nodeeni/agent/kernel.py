@@ -122,6 +122,7 @@ class LinkLoop:
         """The kernel is quiet: look at everything, finish what is left to do, and tell."""
         if time.monotonic() >= self._next_check:
             self._look_anew(requests, by_command=True)
+        self._links.departures.look()
         plan = self._fresh_plan(requests)
         for _ in range(_ROUNDS):
             if not plan.changes:
@@ -150,7 +151,7 @@ class LinkLoop:
     def _plan(self, only: AbstractSet[str] | None = None) -> Plan:
         holds = self._attempts.holds(time.monotonic())
         around = Surroundings(
-            self._links, self._primary.ifindices, self._links.departed, holds, self._given.by_mac
+            self._links, self._primary.ifindices, self._links.departures.reasons, holds, self._given.by_mac
         )
         return plan_links(self._spec, around, self._rules.policy, only)
 

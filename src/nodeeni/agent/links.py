@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from nodeeni.agent.departures import GONE, Departures
 from nodeeni.agent.netlink import (
     F_APPEND,
     F_CREATE,
@@ -28,10 +29,9 @@ _IFF_UP, _IFF_LOOPBACK = 0x1, 0x8
 
 _ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _EXT_MASK = 1, 3, 4, 5, 10, 18, 29
 _NEW_NETNSID, _MIN_MTU, _MAX_MTU, _PROP_LIST, _ALT_IFNAME, _PERM_ADDRESS = 45, 50, 51, 52, 53, 54
-_PARENT_DEV_BUS_NAME = 57
+_PARENT_DEV_NAME, _PARENT_DEV_BUS_NAME = 56, 57
 _INFO_KIND = 1
 _NESTED = 0x8000
-_DEPARTED_KEPT = 256  # pods' links come and go by the thousand
 _SKIP_STATISTICS = attribute(_EXT_MASK, _U32.pack(1 << 3))  # RTEXT_FILTER_SKIP_STATS
 
 
@@ -52,6 +52,7 @@ class Link(NamedTuple):
     altnames: tuple[str, ...] = ()
     loopback: bool = False
     pci: bool = False  # a PCI device stands behind it
+    device: str = ""  # its address on the PCI bus
 
     @property
     def identity(self) -> str:
@@ -93,11 +94,11 @@ class LinkTable:
 
 
 class Links(LinkTable):
-    """This namespace's links. `departed` tells how a MAC address that was here went away."""
+    """This namespace's links, and the `departures` of those that were here."""
 
     def __init__(self, sysfs: str = "/sys") -> None:
         super().__init__()
-        self.departed: dict[str, str] = {}
+        self.departures = Departures(sysfs)
         self._sysfs = sysfs
 
     def load(self, requests: RequestSocket) -> set[int]:
@@ -106,7 +107,7 @@ class Links(LinkTable):
         changed = self.apply(dumped)
         found = {_INFO.unpack_from(message.data, message.start)[2] for message in dumped}
         for ifindex in self.by_index.keys() - found:
-            self._depart(self.by_index[ifindex], "the link is gone")
+            self._depart(self.by_index[ifindex], GONE)
             changed.add(ifindex)
         return changed
 
@@ -121,7 +122,7 @@ class Links(LinkTable):
                 continue
             else:
                 self.put(link)
-                self.departed.pop(link.identity, None)
+                self.departures.arrived(link.ifindex, link.identity, link.device)
             changed.add(link.ifindex)
         return changed
 
@@ -140,16 +141,14 @@ class Links(LinkTable):
     def _depart(self, link: Link, departure: str) -> None:
         """Told of links that the table no longer has too: a request may have met ENODEV before the event."""
         self.remove(link.ifindex)
-        self.departed[link.identity] = departure
-        while len(self.departed) > _DEPARTED_KEPT:
-            del self.departed[next(iter(self.departed))]
+        self.departures.departed(link.ifindex, link.identity, departure)
 
     def _decode(self, message: Message) -> Link:
         data, start, end = message.data, message.start, message.end
         _family, _type, ifindex, flags, _change = _INFO.unpack_from(data, start)
         values = _values(data, start + _INFO.size, end)
         name = _text(values.get(_IFNAME, b""))
-        bus = values.get(_PARENT_DEV_BUS_NAME)
+        pci, device = self._device(values, ifindex, name)
         return Link(
             ifindex=ifindex,
             name=name,
@@ -164,19 +163,27 @@ class Links(LinkTable):
             master=_number(values, _MASTER),
             altnames=_altnames(values.get(_PROP_LIST, b"")),
             loopback=bool(flags & _IFF_LOOPBACK),
-            pci=_text(bus) == "pci" if bus is not None else self._pci_by_sysfs(ifindex, name),
+            pci=pci,
+            device=device,
         )
 
-    def _pci_by_sysfs(self, ifindex: int, name: str) -> bool:
-        """For kernels before 5.14, which do not say the bus over netlink."""
+    def _device(self, values: dict[int, bytes], ifindex: int, name: str) -> tuple[bool, str]:
+        """(whether a PCI device, its address). Kernels before 5.14 do not say it over netlink."""
+        if bus := values.get(_PARENT_DEV_BUS_NAME):
+            pci = _text(bus) == "pci"
+            return pci, _text(values.get(_PARENT_DEV_NAME, b"")) if pci else ""
         known = self.by_index.get(ifindex)
         if known is not None and known.name == name:
-            return known.pci
+            return known.pci, known.device
+        return self._device_by_sysfs(name)
+
+    def _device_by_sysfs(self, name: str) -> tuple[bool, str]:
+        link = f"{self._sysfs}/class/net/{name}/device"
         try:
-            subsystem = os.readlink(f"{self._sysfs}/class/net/{name}/device/subsystem")
+            pci = os.path.basename(os.readlink(f"{link}/subsystem")) == "pci"
+            return pci, os.path.basename(os.readlink(link)) if pci else ""
         except OSError:
-            return False
-        return os.path.basename(subsystem) == "pci"
+            return False, ""
 
 
 def _values(data: bytes, start: int, end: int) -> dict[int, bytes]:
@@ -198,7 +205,7 @@ def _values(data: bytes, start: int, end: int) -> dict[int, bytes]:
 _WANTED = frozenset(
     (
         *(_ADDRESS, _IFNAME, _MTU, _MIN_MTU, _MAX_MTU, _LINK, _LINKINFO, _MASTER),
-        *(_PROP_LIST, _PERM_ADDRESS, _PARENT_DEV_BUS_NAME),
+        *(_PROP_LIST, _PERM_ADDRESS, _PARENT_DEV_NAME, _PARENT_DEV_BUS_NAME),
     )
 )
 
@@ -229,7 +236,7 @@ def _departure(message: Message) -> str:
     for kind, _a, _b in attributes(message.data, message.start + _INFO.size, message.end):
         if kind == _NEW_NETNSID:
             return "the link was moved into another network namespace"
-    return "the link is gone"
+    return GONE
 
 
 def _altname(name: str) -> bytes:
