@@ -29,7 +29,7 @@ Object = dict[str, Any]
 # What the chart itself decides is not a value.
 CHARTS_OWN = {
     *("--metrics-addr", "--enable-leader-election", "--leader-election-namespace", "--kubeconfig"),
-    *("--node-name", "--spec-file", "--sysfs"),
+    *("--node-name", "--spec-file", "--sysfs", "--service-account", "--keepalive"),
 }
 DURATION = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"}
 TYPES: Mapping[str, Object] = {

@@ -53,7 +53,7 @@ def test_the_programs_take_the_arguments_that_it_renders(
     )
     assert agent.metrics_addr == (("", 9999) if fullest else ("127.0.0.1", 9811))
     assert (agent.physical, agent.check_interval) == ((False, 60.0) if fullest else (True, 30.0))
-    assert agent.spec_file == "/var/lib/nodeeni/spec.json"
+    assert agent.spec_file is None
 
 
 @pytest.mark.parametrize(
@@ -123,10 +123,23 @@ def test_pods_have_no_more_privileges_than_they_use(template: Template) -> None:
         assert context["allowPrivilegeEscalation"] is False
         assert context["capabilities"]["drop"] == ["ALL"]
     assert controller["securityContext"]["capabilities"].get("add") is None
-    assert manager["securityContext"]["capabilities"]["add"] == ["NET_ADMIN"]
-    assert manager["securityContext"]["privileged"] is False
-    volumes = objects[DAEMON_SET]["spec"]["template"]["spec"]["volumes"]
-    assert [volume["hostPath"]["path"] for volume in volumes] == ["/var/lib/nodeeni"]
+    assert manager["securityContext"] == {
+        "privileged": False,
+        "runAsUser": 0,
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]},
+    }
+    pod = objects[DAEMON_SET]["spec"]["template"]["spec"]
+    assert pod["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}
+    assert pod["hostNetwork"] is True
+    assert {"hostPID", "hostIPC", "volumes"}.isdisjoint(pod)
+
+
+def test_the_one_folder_of_the_node_is_for_the_last_spec_and_asked_for(template: Template) -> None:
+    pod = template("manager.specDirectory=/var/lib/nodeeni")[DAEMON_SET]["spec"]["template"]["spec"]
+    assert [volume["hostPath"]["path"] for volume in pod["volumes"]] == ["/var/lib/nodeeni"]
+    assert [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]] == ["/var/lib/nodeeni"]
 
 
 def test_crds_are_updated_by_upgrades_and_kept_on_uninstall(template: Template) -> None:
