@@ -16,25 +16,17 @@ import pytest
 from tests.contract import permitted
 from tests.contract.servers import new_server
 
-from nodeeni.api.names import API_VERSION, FINALIZER
+from nodeeni.api.names import FINALIZER
 from nodeeni.controller import app
+from nodeeni.ec2.types import Action
 from nodeeni.sandbox.ec2 import EC2Settings, Interface, quick_settings
-from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET, World, WorldNode
+from nodeeni.sandbox.world import NODE_LABELS, World, WorldNode, readme_nodeeni
 from nodeeni.settings import controller_settings
 
 Object = dict[str, Any]
 
-LABELS = {"ng": "multi-eni"}
+LABELS = NODE_LABELS
 NAME = "multus-eni-config"
-MUTATING = (
-    "CreateNetworkInterface",
-    "AttachNetworkInterface",
-    "DetachNetworkInterface",
-    "DeleteNetworkInterface",
-    "ModifyNetworkInterfaceAttribute",
-    "CreateTags",
-    "DeleteTags",
-)
 # The sandbox's reads do not lag, so absences need not be waited for as long as with EC2.
 QUICK = ("--metrics-addr=127.0.0.1:0", "--read-lag=200ms", "--node-grace-period=500ms")
 
@@ -66,23 +58,7 @@ class Stage:
         return await self.world.add_node(zone=zone, type=type, labels=LABELS if matching else {})
 
     def apply(self, name: str = NAME, **spec: Any) -> Object:
-        """A NodeENI as v1.1.0's README has it, with changes. A field set to None is left out."""
-        whole = {
-            "nodeSelector": LABELS,
-            "subnetID": SUBNET,
-            "securityGroupIDs": [SECURITY_GROUP],
-            "deviceIndex": 2,
-            "deleteOnTermination": True,
-            "description": "Multus ENI",
-        } | spec
-        return self.kube.apply(
-            {
-                "apiVersion": API_VERSION,
-                "kind": "NodeENI",
-                "metadata": {"name": name},
-                "spec": {key: value for key, value in whole.items() if value is not None},
-            }
-        )
+        return self.kube.apply(readme_nodeeni(name, **spec))
 
     def delete(self, name: str = NAME) -> None:
         self.kube.delete("networking.k8s.aws", "nodeenis", name)
@@ -114,7 +90,7 @@ class Stage:
 
     def calls(self) -> Counter[str]:
         """Calls that changed something or tried to, by action."""
-        counted = {action: self.ec2.calls.by_action[action] for action in MUTATING}
+        counted = {action.value: self.ec2.calls.by_action[action] for action in Action}
         return Counter({action: count for action, count in counted.items() if count})
 
     def has_finalizer(self, name: str = NAME) -> bool:

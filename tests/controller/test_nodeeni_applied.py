@@ -31,7 +31,7 @@ async def test_each_matching_node_gets_one_interface_as_the_manifest_says(stage:
         "nodeeni.networking.k8s.aws/instance": first.instance_id,
     }
     assert (interface.subnet_id, interface.group_ids) == (SUBNET, (SECURITY_GROUP,))
-    assert interface.description == "Multus ENI"
+    assert interface.description == "Multus ENI for secondary network interfaces"
     attachment = interface.attachment
     assert attachment is not None
     assert (attachment.instance_id, attachment.device_index) == (first.instance_id, 2)

@@ -44,7 +44,7 @@ async def test_an_interface_of_v1_1_0_in_the_status_is_adopted_by_tagging(stage:
         instance=instance,
         device_index=2,
         group_ids=[stage.world.group.id],
-        description="Multus ENI",
+        description="Multus ENI for secondary network interfaces",
         tags={
             "Name": f"nodeeni-{NAME}-{node.name}",
             "NodeENI": NAME,

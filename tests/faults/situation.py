@@ -16,12 +16,12 @@ from tests.faults.guard import Guard
 from tests.faults.processes import Controller, Zygote
 from tests.faults.right import wrong
 
-from nodeeni.api.names import API_VERSION, GROUP
+from nodeeni.api.names import GROUP
 from nodeeni.sandbox.ec2 import EC2Settings, Interface, quick_settings
-from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET, World, WorldNode, process_environment
+from nodeeni.sandbox.world import NODE_LABELS, World, WorldNode, process_environment, readme_nodeeni
 
 Object = dict[str, Any]
-LABELS = {"ng": "multi-eni"}
+LABELS = NODE_LABELS
 NAME = "multus-eni-config"
 LOOK = 0.1  # seconds
 QUIET = 0.4  # seconds for which the final state has to stay as it is
@@ -46,17 +46,7 @@ class Situation:
         return await processes.start(self._zygote, self._environment, self.log, flags, self.mutant)
 
     def apply(self, name: str = NAME, **spec: Any) -> Object:
-        """A NodeENI as v1.1.0's README has it, with changes."""
-        whole = {
-            "nodeSelector": LABELS,
-            "subnetID": SUBNET,
-            "securityGroupIDs": [SECURITY_GROUP],
-            "deviceIndex": 2,
-            "description": "Multus ENI",
-        } | spec
-        return self.kube.apply(
-            {"apiVersion": API_VERSION, "kind": "NodeENI", "metadata": {"name": name}, "spec": whole}
-        )
+        return self.kube.apply(readme_nodeeni(name, **spec))
 
     def delete(self, name: str = NAME) -> None:
         self.kube.delete(GROUP, "nodeenis", name)
