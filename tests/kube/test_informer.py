@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
+import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -283,6 +284,54 @@ async def test_heartbeat_is_stored_but_not_told(
     server.patch("", "nodes", "n0", {"metadata": {"labels": {"beat": "1"}}})
     await until(lambda: started.informer.store["n0"].metadata.labels == {"beat": "1"})
     assert started.told.steps == [("n0", "new")]
+
+
+class CountedNode(msgspec.Struct, weakref=True):
+    """Knows how many of its kind are in memory, and the most that there were."""
+
+    alive: ClassVar[int] = 0
+    most: ClassVar[int] = 0
+
+    metadata: ObjectMeta
+
+    def __post_init__(self) -> None:
+        CountedNode.alive += 1
+        CountedNode.most = max(CountedNode.most, CountedNode.alive)
+        weakref.finalize(self, CountedNode.forget)
+
+    @classmethod
+    def forget(cls) -> None:
+        cls.alive -= 1
+
+
+def kept_unless_labelled(old: CountedNode | None, new: CountedNode) -> CountedNode:
+    if old is None or old.metadata.labels != new.metadata.labels:
+        return new
+    old.metadata.resource_version = new.metadata.resource_version
+    return old
+
+
+async def test_list_after_heartbeats_of_all_nodes_holds_no_second_copy_of_them(
+    server: KubeServer, wire: Wire, client: KubeClient, background: Background
+) -> None:
+    for number in range(20):
+        server.create(node(f"n{number}"))
+    informer = Informer(
+        client, NODES, CountedNode, kept=kept_unless_labelled, page_limit=5, backoff=Backoff(0.02, 0.1)
+    )
+    background.start(informer.run())
+    await until(informer.synced.is_set)
+    wire.refuse()
+    wire.reset()
+    for number in range(20):
+        server.patch("", "nodes", f"n{number}", {"status": {"phase": "Running"}}, subresource="status")
+    server.patch("", "nodes", "n7", {"metadata": {"labels": {"ng": "multi-eni"}}})
+    server.store.compact()
+    CountedNode.most = 0
+    await wire.listen()
+    await until(lambda: informer.relists == 1)
+    assert informer.store["n7"].metadata.labels == {"ng": "multi-eni"}
+    assert CountedNode.most <= 20 + 3  # the one that changed, and those just being read
 
 
 async def test_object_that_cannot_be_read_spoils_no_other(

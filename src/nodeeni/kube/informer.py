@@ -175,9 +175,11 @@ class Informer(Generic[T]):
         key = self._key(metadata)
         known = self.store.get(key)
         if obj is None or (known is not None and _same_version(known, obj)):
-            obj = known  # one copy in memory while a list is under way; the last good one if unreadable
+            obj = known  # the last good one if unreadable
+        elif known is not None:
+            obj = self._kept(known, obj)
         if obj is not None:
-            found[key] = obj
+            found[key] = obj  # while a list is under way, one copy in memory of what did not change
 
     async def _watch(self, version: str) -> None:
         started = time.monotonic()
