@@ -52,7 +52,7 @@ chaos: $(VENV)/.dev ## Break everything for MINUTES=5 of chaos, or replay SEED=n
 bench: $(VENV)/.run ## Measure what is promised, against EC2's own limits (17 minutes); writes docs/benchmarks.md
 	@$(BIN)/python -m bench --docs docs
 
-bench-real: $(VENV)/.run ## Measure scale on a real kube-apiserver with 5,000 nodes (9 minutes); writes docs/benchmarks.md
+bench-real: $(VENV)/.run ## Measure scale on a real kube-apiserver with 5,000 nodes (7 minutes); writes docs/benchmarks.md
 	@$(WITH_ETCD) command -v etcd >/dev/null \
 	  || { echo "bench-real: there is no etcd: apt-get install etcd-server, or set KUBEBUILDER_ASSETS"; exit 1; }
 	@server=$$(hack/apiserver/build.sh) && $(WITH_ETCD) NODEENI_APISERVER="$$server" $(BIN)/python -m bench --real --docs docs
