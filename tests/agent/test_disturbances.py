@@ -135,9 +135,7 @@ async def test_an_idle_agent_sleeps(node: Node) -> None:
     await asleep(node)
 
 
-async def test_an_agent_sleeps_though_the_cluster_s_crd_is_older_and_drops_a_part_of_the_status(
-    node: Node,
-) -> None:
+async def test_an_agent_sleeps_though_an_older_crd_drops_a_part_of_the_status(node: Node) -> None:
     name = "eninodes.networking.k8s.aws"
     definition = node.kube.get("apiextensions.k8s.io", "customresourcedefinitions", name)
     assert definition is not None

@@ -83,6 +83,26 @@ async def test_links_renamed_while_they_are_set_up(node: Node) -> None:
     assert all(node.kernel.state(f"ens{n + 5}") == (True, 9001, [f"multus{n}"]) for n in range(10))
 
 
+async def test_unplugged_while_they_are_set_up(node: Node) -> None:
+    """The kernel's answer is often that there is no such link; the others are done all the same."""
+    macs = [f"02:00:00:00:01:{n:02x}" for n in range(20)]
+    node.list_links(*(wish(mac, name=f"multus{n}") for n, mac in enumerate(macs)))
+    agent = await node.start_agent()
+    await until(lambda: len(node.reported()) == 20)
+    staying = range(1, 20, 2)
+    for _ in range(5):
+        adding = [node.kernel.adding(f"eth{n + 1}", mac) for n, mac in enumerate(macs)]
+        removing = [f"link del eth{n + 1}" for n in range(0, 20, 2)]
+        node.kernel.ip(*adding, *removing)
+        await until(
+            lambda: all(node.kernel.state(f"eth{n + 1}") == (True, 9001, [f"multus{n}"]) for n in staying)
+        )
+        node.kernel.ip(*(f"link del eth{n + 1}" for n in staying))
+    gone = {"state": "Missing", "message": "the link is gone"}
+    await node.until_reported(*({"macAddress": mac, **gone} for mac in macs))
+    assert [line for line in agent.log() if line["level"] != "info"] == []
+
+
 async def test_unplugged_and_plugged_in_again(node: Node) -> None:
     node.list_links(wish())
     node.kernel.ip(node.kernel.adding("eth1", MAC))
