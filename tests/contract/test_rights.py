@@ -222,7 +222,6 @@ def test_pods_of_the_controller_are_restricted_and_those_of_the_manager_are_not(
         "hostPort",  # said of every port of a pod in the host's network
         "probe or lifecycle host",  # its health is asked for on loopback alone
         "unrestricted capabilities",  # NET_ADMIN, to set a link up
-        "restricted volume types",  # a hostPath: what it was told last, for a start without API server
         "runAsNonRoot != true",  # NET_ADMIN is given to root alone
         "runAsUser=0",
     ]
