@@ -6,7 +6,7 @@ AWSBIN := .venv-aws/bin
 PIP    := pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-quick bench-real chaos apitest verify requirements clean
+.PHONY: help demo test bench bench-quick bench-real bench-agent chaos apitest verify requirements clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench-real: $(VENV)/.run ## Measure scale on a real kube-apiserver with 5,000 no
 	@$(WITH_ETCD) command -v etcd >/dev/null \
 	  || { echo "bench-real: there is no etcd: apt-get install etcd-server, or set KUBEBUILDER_ASSETS"; exit 1; }
 	@server=$$(hack/apiserver/build.sh) && $(WITH_ETCD) NODEENI_APISERVER="$$server" $(BIN)/python -m bench --real --docs docs
+
+bench-agent: $(VENV)/.dev ## Measure the node agent on real links (root, 6 minutes); writes docs/benchmarks.md
+	@$(BIN)/python -m bench.agent --docs docs
 
 bench-quick: $(VENV)/.run ## The same for daily use: 3 minutes, nothing written
 	@$(BIN)/python -m bench --quick
