@@ -198,14 +198,22 @@ class ApiServer:
         return self.call("PUT", path, {**obj, "metadata": {**obj["metadata"], **version}})
 
     def _wait_until_served(self, definition: Object) -> None:
+        """Until it is established, answers, and is discovered: three controllers of the API server's own."""
         spec = definition["spec"]
-        path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}?limit=1"
+        version = f"/apis/{spec['group']}/{spec['versions'][0]['name']}"
+        plural = spec["names"]["plural"]
         crd = f"{CRDS}/{definition['metadata']['name']}"
 
         def served() -> bool:
             _, there = self.call("GET", crd)
             conditions = {c["type"]: c["status"] for c in there.get("status", {}).get("conditions") or []}
-            return conditions.get("Established") == "True" and self.call("GET", path)[0] == 200
+            if (
+                conditions.get("Established") != "True"
+                or self.call("GET", f"{version}/{plural}?limit=1")[0] != 200
+            ):
+                return False
+            code, listed = self.call("GET", version)
+            return code == 200 and plural in [resource["name"] for resource in listed["resources"]]
 
         wait_until(served)
 
