@@ -5,8 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 from tests.plan.build import (
+    CLUSTER,
     FAR_SUBNET,
     GROUP,
+    NETWORK,
     NODE,
     SECOND_GROUP,
     SECOND_SUBNET,
@@ -178,3 +180,10 @@ def test_a_subnet_of_another_vpc_is_told_as_such() -> None:
     found = desire(nodeeni(subnet_id=abroad.id), of=instance(), network=Network((abroad,), (GROUP,)))
     assert reasons(found) == ["NoSubnetInZone"]
     assert "subnet-abroad is in us-west-2a of vpc-2" in found.refusals[0].message
+
+
+@pytest.mark.parametrize("state", ["shutting-down", "terminated"])
+def test_an_instance_that_ends_is_to_have_nothing_and_is_not_reproached_for_its_place(state: str) -> None:
+    """EC2 shows a terminated instance without subnet and VPC."""
+    ending = msgspec.structs.replace(instance(state=state), vpc_id="", subnet_id="")
+    assert desired_interfaces(NODE, ending, [nodeeni()], NETWORK, CLUSTER) == Desired()

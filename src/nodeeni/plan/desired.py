@@ -11,7 +11,7 @@ import msgspec
 from nodeeni.api.names import TAG_EXTRA, TAG_VALUE_LIMIT, interface_tags
 from nodeeni.api.v1alpha1 import LabelRequirement, NodeENI, NodeENISpec
 from nodeeni.ec2.types import Instance, SecurityGroup, Subnet
-from nodeeni.plan.observed import NodeView
+from nodeeni.plan.observed import ENDS, NodeView
 
 DESCRIPTION_LIMIT = 255  # characters, EC2's limit
 
@@ -101,7 +101,9 @@ def desired_interfaces(
     network: Network,
     cluster_id: str,
 ) -> Desired:
-    """The interfaces that `nodeenis`, which select the node, give it."""
+    """The interfaces that `nodeenis`, which select the node, give it: none on an instance that ends."""
+    if instance is not None and instance.state in ENDS:
+        return Desired()
     interfaces, refusals = [], []
     for nodeeni in nodeenis:
         try:

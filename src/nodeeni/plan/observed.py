@@ -6,6 +6,9 @@ from nodeeni.ec2.types import Instance, InstanceType, Interface
 from nodeeni.plan.actions import Action
 
 
+ENDS = frozenset({"shutting-down", "terminated"})  # of an instance; it takes its interfaces along
+
+
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """A Node object as far as planning needs it. `instance_id` is empty while its providerID is not set."""
 
@@ -56,7 +59,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
 
     def ends(self, instance_id: str) -> bool:
         """Whether the instance takes its interfaces with it, or has: EC2 is not to be helped."""
-        return self.instance_states.get(instance_id, "terminated") in ("shutting-down", "terminated")
+        return self.instance_states.get(instance_id, "terminated") in ENDS
 
     @property
     def node_ends(self) -> bool:

@@ -1,6 +1,5 @@
 """One wanted interface against the one that serves it: made, attached, put right or replaced. Pure."""
 
-
 from nodeeni.api import names
 from nodeeni.ec2.types import Instance, Interface, InterfaceRequest
 from nodeeni.plan.actions import Attach, Cause, Create, SetDeleteOnTermination
