@@ -5,7 +5,6 @@ import msgspec
 from nodeeni.ec2.types import Instance, InstanceType, Interface
 from nodeeni.plan.actions import Action
 
-
 ENDS = frozenset({"shutting-down", "terminated"})  # of an instance; it takes its interfaces along
 
 
