@@ -109,6 +109,7 @@ def test_one_of_an_older_version_is_adopted_by_tagging() -> None:
     found = plan(nodeeni(), adoptable=(of_v1(),))
     (action,) = found.actions
     assert isinstance(action, SetTags)
+    assert action.text.startswith("adopt eni-old of an older version, by tagging it with ")
     assert action.eni_id == "eni-old"
     assert action.tags == {
         "nodeeni.networking.k8s.aws/cluster": "c-1",
@@ -116,6 +117,13 @@ def test_one_of_an_older_version_is_adopted_by_tagging() -> None:
         "nodeeni.networking.k8s.aws/uid": "uid-multus",
     }
     assert states(found.rows) == {"multus": State.ATTACHED}
+
+
+def test_one_of_ours_that_lost_its_cluster_tag_by_hand_is_not_called_old() -> None:
+    ours = interface("eni-1", attached=attachment(2))
+    tags = {k: v for k, v in ours.tags.items() if k != "nodeeni.networking.k8s.aws/cluster"}
+    found = plan(nodeeni(), adoptable=(msgspec.structs.replace(ours, tags=tags),))
+    assert texts(found.actions) == ["tag eni-1 with nodeeni.networking.k8s.aws/cluster=c-1"]
 
 
 def test_one_of_an_older_version_for_another_nodeeni_is_not_adopted_and_keeps_its_index() -> None:

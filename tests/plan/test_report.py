@@ -9,8 +9,14 @@ from tests.plan.build import attachment, interface, nodeeni, plan
 from nodeeni.api.conditions import DEGRADED, condition
 from nodeeni.api.v1alpha1 import AttachmentStatus, Condition, ENINodeInterface, NodeENI, NodeENIStatus
 from nodeeni.plan.actions import Attach, Delete
-from nodeeni.plan.policy import Hold
-from nodeeni.plan.report import ATTACHMENTS_LIMIT, eninode_spec, nodeeni_status, with_failures
+from nodeeni.plan.policy import Circumstances, Hold, decide
+from nodeeni.plan.report import (
+    ATTACHMENTS_LIMIT,
+    eninode_spec,
+    nodeeni_status,
+    with_failures,
+    with_waiting,
+)
 from nodeeni.plan.rows import Row, State
 
 T1, T2 = "2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z"
@@ -85,6 +91,33 @@ def test_a_failure_is_told_with_its_node_and_the_way_out_and_comes_first() -> No
         ("Degraded", "True", "SubnetFull", "n2: no free address is left (and 1 node more)"),
     ]
     assert [entry.node_id for entry in found.attachments] == ["n2", "n3", "n1"]
+
+
+def test_those_whose_turn_to_be_replaced_has_not_come_are_attached_and_not_ready() -> None:
+    found = plan(nodeeni(device_index=3), having=[interface("eni-n1", attached=attachment(2))])
+    at = Circumstances(now=0.0, turns={"uid-multus": "n2"})
+    rows = with_waiting(found.rows, decide(found.actions, at).refused)
+    told_of = status(*rows, row("n2", State.DETACHING), row("n3"))
+    assert told_of.attached == 2
+    (entry,) = [e for e in told_of.attachments if e.node_id == "n1"]
+    assert (entry.status, entry.reason) == ("attached", "ToBeReplaced")
+    assert told(told_of) == [
+        (
+            "Ready",
+            "False",
+            "Replacing",
+            "as spec asks on 1 of 3 nodes: the others are replaced one after another",
+        ),
+        ("Progressing", "True", "Working", "1 node in progress, 1 to follow"),
+        FINE,
+    ]
+
+
+def test_one_whose_node_went_says_that_it_may_come_back() -> None:
+    found = plan(nodeeni(), having=[interface(attached=attachment())], node=None)
+    refused = decide(found.actions, Circumstances(now=0.0)).refused
+    (shown,) = with_waiting(found.rows, refused)
+    assert (shown.state, shown.reason) == (State.ATTACHED, "NodeGone")
 
 
 def test_what_is_being_removed_is_listed_and_not_counted_as_desired() -> None:

@@ -283,7 +283,8 @@ class Reconciler:
         if self._settings.dry_run:
             return
         observed = plan.observed
-        rows = report.with_failures(plan.diff.rows, self._memory.holds(observed.name).values())
+        rows = report.with_waiting(plan.diff.rows, plan.decision.refused)
+        rows = report.with_failures(rows, self._memory.holds(observed.name).values())
         self._reporter.report(observed.name, rows)
         self._announcer.refusals(observed.name, plan.diff.refusals)
         self._time_attachments(observed.name, rows)

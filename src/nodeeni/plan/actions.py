@@ -166,7 +166,10 @@ class SetTags(_OnInterface, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         tags = ", ".join(f"{k}={v}" for k, v in sorted(self.tags.items()))
-        if names.TAG_CLUSTER in self.tags:  # without it, it was not ours
+        if {
+            names.TAG_CLUSTER,
+            names.TAG_UID,
+        } <= self.tags.keys():  # one of ours lost at most the first by hand
             return f"adopt {self.eni_id} of an older version, by tagging it with {tags}"
         return f"tag {self.eni_id} with {tags}"
 

@@ -23,6 +23,9 @@ class Network(msgspec.Struct, frozen=True):
     groups: tuple[SecurityGroup, ...] = ()
 
 
+CREATION_FAILED = "ENICreationFailed"  # the event
+
+
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """Why a NodeENI cannot be had on a node as it is written. `retry_after` is seconds."""
 
@@ -31,7 +34,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     message: str
     retry_after: float = 60.0
-    event: str = "ENICreationFailed"
+    event: str = CREATION_FAILED
 
 
 class DesiredInterface(msgspec.Struct, frozen=True, kw_only=True):

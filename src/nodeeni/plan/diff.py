@@ -23,7 +23,7 @@ from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import Action
 from nodeeni.plan.adopting import take_over
 from nodeeni.plan.desired import Desired, DesiredInterface, Refusal
-from nodeeni.plan.draft import Draft, is_of
+from nodeeni.plan.draft import Draft, beside, is_of
 from nodeeni.plan.observed import Observed
 from nodeeni.plan.removal import Removal
 from nodeeni.plan.rows import Row, State
@@ -93,6 +93,8 @@ def _refused(draft: Draft, refusal: Refusal) -> None:
     if interface is not None:
         draft.left.pop(interface.id, None)
     attachment = interface.attachment if interface else None
+    refusal = beside(interface, refusal)
+    draft.refusals.append(refusal)
     draft.rows.append(
         Row(
             uid=refusal.uid,

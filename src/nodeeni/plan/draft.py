@@ -1,12 +1,16 @@
 """What a diff has decided so far, and how it says it: actions, rows and refusals in the making."""
 
+import msgspec
+
 from nodeeni.api import names
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import Action
-from nodeeni.plan.desired import Desired, DesiredInterface, Refusal
+from nodeeni.plan.desired import CREATION_FAILED, Desired, DesiredInterface, Refusal
 from nodeeni.plan.observed import Observed
 from nodeeni.plan.places import NoPlace
 from nodeeni.plan.rows import Row, State
+
+UPDATE_FAILED = "ENIUpdateFailed"  # the event
 
 
 class Draft:
@@ -17,7 +21,7 @@ class Draft:
         self.observed = observed
         self.actions: list[Action] = []
         self.rows: list[Row] = []
-        self.refusals: list[Refusal] = list(desired.refusals)
+        self.refusals: list[Refusal] = []
         self.vanishing: list[str] = []
         self.left = {interface.id: interface for interface in observed.interfaces}
         self.under_way = {action.key: action for action in observed.in_flight}
@@ -48,9 +52,10 @@ class Draft:
         why: NoPlace,
         interface: Interface | None = None,
         *,
-        event: str = "ENICreationFailed",
+        event: str = CREATION_FAILED,
     ) -> None:
-        self.refusals.append(
+        refusal = beside(
+            interface,
             Refusal(
                 nodeeni=wanted.nodeeni,
                 uid=wanted.uid,
@@ -58,9 +63,10 @@ class Draft:
                 message=why.message,
                 retry_after=why.retry_after,
                 event=event,
-            )
+            ),
         )
-        self.row(wanted, interface, State.FAILED, reason=why.reason, message=why.message)
+        self.refusals.append(refusal)
+        self.row(wanted, interface, State.FAILED, reason=refusal.reason, message=refusal.message)
 
     def row(
         self,
@@ -106,6 +112,16 @@ class Draft:
             network_card_index=attachment.network_card_index if attachment else None,
             wanted=False,
         )
+
+
+def beside(interface: Interface | None, refusal: Refusal) -> Refusal:
+    """The refusal as it is told where an interface is attached: of an edit, and that what works stays."""
+    attachment = interface.attachment if interface else None
+    if interface is None or attachment is None or attachment.status != "attached":
+        return refusal
+    message = f"{refusal.message}; {interface.id} stays attached as it was"
+    event = UPDATE_FAILED if refusal.event == CREATION_FAILED else refusal.event
+    return msgspec.structs.replace(refusal, message=message, event=event)
 
 
 def is_of(interface: Interface, instance_id: str) -> bool:

@@ -18,8 +18,9 @@ from nodeeni.api.v1alpha1 import (
     NodeENISpec,
     NodeENIStatus,
 )
-from nodeeni.plan.policy import Hold
-from nodeeni.plan.rows import Row, State
+from nodeeni.plan.actions import Cause, Detach
+from nodeeni.plan.policy import Hold, Refused
+from nodeeni.plan.rows import NODE_GONE, TO_BE_REPLACED, Row, State
 
 ATTACHMENTS_LIMIT = 2000  # entries of status.attachments: an object in etcd is at most 1.5 MiB
 
@@ -29,6 +30,29 @@ _ACTION_STATES = {
     "Detach": (State.DETACHING, State.ATTACHED),
     "Delete": (State.DELETING, State.FAILED),
 }
+
+# What a detach that waits means for people, by its cause. No times: each would be a write.
+_WAITS = {
+    Cause.REPLACED: (TO_BE_REPLACED, "to be replaced as the spec asks: nodes follow one after another"),
+    Cause.NODE_GONE: (
+        NODE_GONE,
+        "its Node is gone or goes: removed after a while, unless the Node comes back",
+    ),
+}
+
+
+def with_waiting(rows: Iterable[Row], refused: Iterable[Refused]) -> list[Row]:
+    """The rows, where an interface whose detach has to wait is still attached, and says what comes."""
+    waiting = {r.action.eni_id: r.action.cause for r in refused if isinstance(r.action, Detach)}
+    return [_waiting(row, waiting.get(row.interface.id)) if row.interface else row for row in rows]
+
+
+def _waiting(row: Row, cause: Cause | None) -> Row:
+    attachment = row.interface.attachment if row.interface else None
+    if cause is None or attachment is None or attachment.status != "attached":
+        return row
+    reason, message = _WAITS.get(cause, ("", ""))
+    return msgspec.structs.replace(row, state=State.ATTACHED, reason=reason, message=message)
 
 
 def with_failures(rows: Iterable[Row], holds: Iterable[Hold]) -> list[Row]:
@@ -149,6 +173,7 @@ def _conditions(
     notes: Sequence[Condition],
 ) -> list[Condition]:
     moving = sum(1 for row in rows.values() if row.state not in (State.ATTACHED, State.FAILED))
+    waiting = sum(1 for row in rows.values() if row.reason == TO_BE_REPLACED)
     deleting = nodeeni.metadata.deleting
     if deleting:
         step = "waiting for EC2 to show twice that no ENI is left"
@@ -157,6 +182,9 @@ def _conditions(
         ready = condition(READY, False, "Deleting", f"being deleted: {step}")
     elif desired == 0:
         ready = condition(READY, True, "NoMatchingNodes", "no node matches the selector")
+    elif waiting and not failed:
+        done = f"as spec asks on {desired - waiting - moving} of {_nodes(desired)}"
+        ready = condition(READY, False, "Replacing", f"{done}: the others are replaced one after another")
     elif attached == desired and not failed:
         down = "" if links_up is None or links_up >= attached else f", links up on {links_up} of them"
         ready = condition(READY, True, "AllAttached", f"attached on {_nodes(attached)}{down}")
@@ -164,8 +192,9 @@ def _conditions(
         reason = "Failing" if failed else "Attaching"
         not_so = f"; not as spec asks on {_nodes(len(failed))}" if failed else ""
         ready = condition(READY, False, reason, f"attached on {attached} of {_nodes(desired)}{not_so}")
-    if moving:
-        progressing = condition(PROGRESSING, True, "Working", f"{_nodes(moving)} in progress")
+    if moving or waiting:
+        to_follow = f", {waiting} to follow" if waiting else ""
+        progressing = condition(PROGRESSING, True, "Working", f"{_nodes(moving)} in progress{to_follow}")
     else:
         progressing = condition(PROGRESSING, False, "Settled", "nothing is in progress")
     return [ready, progressing, _degraded(nodeeni.spec, failed, notes)]
