@@ -16,6 +16,7 @@ import yaml
 
 from nodeeni.agent.settings import AGENT_SETTINGS
 from nodeeni.api.names import NAMESPACE
+from nodeeni.ec2.types import Action
 from nodeeni.settings import CONTROLLER_SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,7 +32,13 @@ CHARTS_OWN = {
     *("--metrics-addr", "--enable-leader-election", "--leader-election-namespace", "--kubeconfig"),
     *("--node-name", "--spec-file", "--sysfs", "--service-account", "--keepalive"),
 }
-DURATION = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"}
+# Helm's expressions are Go's, without look-ahead.
+ABOVE_ZERO = r"([0-9]*[1-9][0-9]*(\.[0-9]+)?|[0-9]+\.[0-9]*[1-9][0-9]*)"
+FROM_ONE = r"[0-9]*[1-9][0-9]*(\.[0-9]+)?"
+PART = r"([0-9]+(\.[0-9]+)?(ms|s|m|h))"
+DURATION = {"type": "string", "pattern": f"^{PART}*{ABOVE_ZERO}(ms|s|m|h){PART}*$"}
+METERED = "|".join(action.value for action in Action)
+RATE = f"({METERED})={FROM_ONE}/{ABOVE_ZERO}"
 TYPES: Mapping[str, Object] = {
     "str": {"type": "string"},  # a number would be rendered as 1.1e+11
     "duration": DURATION,
@@ -42,7 +49,7 @@ TYPES: Mapping[str, Object] = {
     "physical": {"enum": ["physical", "listed"]},
     "pattern": {"type": "string", "format": "regex"},
     "names": {"type": "string"},
-    "ec2_rates": {"type": "string"},
+    "ec2_rates": {"type": "string", "pattern": f"^ *{RATE} *(, *{RATE} *)*$"},
 }
 LABELS = {"app.kubernetes.io/managed-by", "app.kubernetes.io/instance", "helm.sh/chart"}
 
@@ -57,6 +64,8 @@ def schema() -> Object:
     whole["properties"]["controller"]["properties"]["settings"] = _settings(CONTROLLER_SETTINGS)
     whole["properties"]["manager"]["properties"]["settings"] = _settings(AGENT_SETTINGS)
     image = whole["properties"]["image"]["properties"]
+    # Absolute, and as Kubernetes takes it for hostPath and mountPath: without "..", without a colon.
+    whole["properties"]["manager"]["properties"]["specDirectory"]["pattern"] = r"^(/\.?[^/:.][^/:]*)*$"
     image["digest"]["pattern"] = "^(sha256:[0-9a-f]{64})?$"
     image["pullPolicy"]["enum"] = ["Always", "IfNotPresent", "Never"]
     whole["properties"]["controller"]["properties"]["replicas"]["minimum"] = 1
@@ -81,7 +90,8 @@ def _shape(value: Any, name: str = "") -> Object:
     if isinstance(value, bool):
         return {"type": "boolean"}
     if isinstance(value, int):
-        return {"type": "integer"}
+        port = {"minimum": 1, "maximum": 65535} if name.endswith("Port") else {}
+        return {"type": "integer", **port}
     return {"type": ["string", "integer"] if name == "maxUnavailable" else "string"}
 
 
