@@ -1,10 +1,14 @@
 """A live NodeENI is edited: in place where EC2 can, by replacing one node at a time where it cannot."""
 
-import msgspec
+from pathlib import Path
 
+import msgspec
+import pytest
+
+from nodeeni.sandbox.ec2 import Delay, quick_settings
 from nodeeni.sandbox.world import SECURITY_GROUP
 
-from .conftest import NAME, Stage
+from .conftest import NAME, Stage, staged
 
 
 async def test_what_ec2_can_change_is_changed_in_place(stage: Stage) -> None:
@@ -77,6 +81,24 @@ async def test_another_subnet_replaces_the_interfaces_one_node_at_a_time(stage: 
     assert not before & {i.id for i in stage.ours()}
     assert len(stage.ours()) == 3
     assert fewest == 2
+
+
+async def test_nodes_that_wait_for_their_turn_are_attached_and_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with staged(tmp_path, monkeypatch, quick_settings(detaching=Delay(1.0))) as stage:
+        nodes = [await stage.node() for _ in range(3)]
+        stage.apply()
+        async with stage.controller():
+            await stage.until_attached(*nodes)
+            stage.apply(deviceIndex=3)
+            await stage.until(lambda: stage.condition("Ready")["reason"] == "Replacing")
+            rows = sorted((stage.row(n)["status"], stage.row(n).get("reason", "")) for n in nodes)
+            assert rows == [("attached", "ToBeReplaced")] * 2 + [("detaching", "")]
+            assert stage.status()["attached"] == 2
+            assert stage.condition("Progressing")["message"] == "1 node in progress, 2 to follow"
+            await stage.until(lambda: stage.condition("Ready")["reason"] == "AllAttached", timeout=30)
+    assert {i.attachment.device_index for i in stage.ours() if i.attachment} == {3}
 
 
 async def test_another_device_index_moves_the_same_interface(stage: Stage) -> None:
