@@ -75,6 +75,7 @@ def test_an_unknown_code_is_an_unknown_outcome_and_says_that_it_is_unknown() -> 
         ("UnauthorizedOperation", "You are not authorized.", "ec2:CreateNetworkInterface"),
         ("UnauthorizedOperation", "x is not authorized to perform: ec2:CreateTags on y", "ec2:CreateTags"),
         ("NoCredentialsError", "Unable to locate credentials", None),
+        ("AuthFailure", "Credential should be scoped to a valid region", None),
         ("RequestLimitExceeded", "", None),
     ],
 )

@@ -134,8 +134,9 @@ _TABLE: tuple[_Row, ...] = (
 )
 
 _PERMISSION = re.compile(r"not authorized to perform: (\w+:\w+)")
-# Refused by IAM, as against credentials that are missing, expired or malformed.
-_IAM_CODES = frozenset({"UnauthorizedOperation", "AuthFailure", "AccessDenied", "AccessDeniedException"})
+# Refused by IAM, as against credentials that are missing, expired, malformed or of another region (which is
+# AuthFailure).
+_IAM_CODES = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
 
 
 def classify(code: str, message: str = "") -> ErrorClass | None:
