@@ -42,7 +42,7 @@ async def test_a_fight_is_slowed_down_and_reported(node: Node) -> None:
         node.kernel.ip("link set eth1 down")
         await until(lambda: node.kernel.state("eth1")[0])
     node.kernel.ip("link set eth1 down")
-    message = "something else keeps changing its being up: put right 5 times a minute"
+    message = "another program keeps setting this link down: put right 5 times a minute at most"
     await node.until_reported({**UP, "state": "Down", "message": message})
     assert counted(node, "nodeeni_agent_link_corrections_total") == 5
     node.kernel.ip("link set eth1 up")

@@ -20,7 +20,7 @@ def test_the_sixth_correction_within_a_minute_waits_until_the_first_is_a_minute_
     for now in range(6):
         assert attempts.holds(now) == {}
         attempts.record(UP, [DONE], now)
-    reason = "something else keeps changing its being up: put right 5 times a minute"
+    reason = "another program keeps setting this link down: put right 5 times a minute at most"
     assert attempts.holds(6.0) == {(7, Aspect.UP, "up"): reason}
     assert attempts.next_release(6.0) == 61.0
     assert attempts.holds(61.0) == {}

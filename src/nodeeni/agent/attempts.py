@@ -63,7 +63,7 @@ class Attempts:
         held.update(
             (
                 key,
-                f"something else keeps changing {_STATE[key[1]]}: put right {CORRECTIONS} times a minute",
+                f"another program keeps {_FIGHTS[key[1]]}: put right {CORRECTIONS} times a minute at most",
             )
             for key, times in self._done.items()
             if _exhausted(times, now)
@@ -89,11 +89,11 @@ class Attempts:
         failure.count += 1
 
 
-_STATE = {
-    Aspect.FORMER: "its alternative name",
-    Aspect.ALTNAME: "its alternative name",
-    Aspect.MTU: "its mtu",
-    Aspect.UP: "its being up",
+_FIGHTS = {
+    Aspect.FORMER: "giving this link its former alternative name back",
+    Aspect.ALTNAME: "taking this link's alternative name away",
+    Aspect.MTU: "changing this link's MTU",
+    Aspect.UP: "setting this link down",
 }
 
 
