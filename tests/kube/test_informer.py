@@ -314,6 +314,8 @@ def kept_unless_labelled(old: CountedNode | None, new: CountedNode) -> CountedNo
 async def test_list_after_heartbeats_of_all_nodes_holds_no_second_copy_of_them(
     server: KubeServer, wire: Wire, client: KubeClient, background: Background
 ) -> None:
+    if real_is_wanted():
+        pytest.skip("a real API server's watch cache outlives the compaction, and nothing is listed anew")
     for number in range(20):
         server.create(node(f"n{number}"))
     informer = Informer(
