@@ -16,7 +16,7 @@ RUN hack/image/app.sh /root-of-image
 
 FROM scratch
 COPY --from=build /root-of-image /
-ENV COMPONENT=eni-controller
+ENV COMPONENT=eni-controller PATH=/usr/bin
 # The controller needs no rights; the DaemonSet asks for root and NET_ADMIN.
 USER 65532:65532
 ENTRYPOINT ["/usr/bin/python3.11", "-I", "-m", "nodeeni"]

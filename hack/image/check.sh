@@ -29,6 +29,11 @@ arguments=(--version)
 in_image 65532:65532 | grep -q '^nodeeni [0-9]'
 expect "nodeeni --version"
 
+started=$(env -i PATH=/usr/bin COMPONENT=eni-controller /usr/sbin/chroot --userspec=65532:65532 "$root" \
+  nodeeni doctor --help)
+grep -q '^usage: nodeeni doctor' <<<"$started"
+expect "nodeeni is a command, as \`kubectl exec\` calls it"
+
 arguments=(--resync-period=5)
 if in_image 65532:65532 COMPONENT=eni-controller 2>/dev/null; then exit 1; fi
 expect "a wrong duration ends it"
@@ -45,16 +50,22 @@ if [ -n "$(find "$root" -type f -perm /6000)" ]; then
 fi
 expect "no shell, no package program, no compiler, no set-uid file"
 
-env -i /usr/sbin/chroot --userspec=65532:65532 "$root" /usr/bin/python3.11 -I - <<'PY'
+env -i AWS_EC2_METADATA_DISABLED=true /usr/sbin/chroot --userspec=65532:65532 "$root" /usr/bin/python3.11 -I - <<'PY'
 import asyncio, ssl
-from nodeeni.ec2.client import EC2Client
+from nodeeni.ec2.client import EC2Client, caller_identity, rate_quotas
+from nodeeni.ec2.errors import EC2Error
 assert ssl.create_default_context().get_ca_certs(), "no certificate authorities"
 async def main():
     async with EC2Client.connect("us-west-2"):
         pass
+    for call in (caller_identity, rate_quotas):  # no credentials here: refused before anything is sent
+        try:
+            await call("us-west-2")
+        except EC2Error as error:
+            assert error.code == "NoCredentialsError", error
 asyncio.run(main())
 PY
-expect "TLS has its authorities, and the EC2 client can be built"
+expect "TLS has its authorities, and the clients of EC2, STS and Service Quotas can be built"
 
 python3.11 - "$root" <<'PY'
 import os, pathlib, subprocess, sys, time

@@ -20,26 +20,29 @@ from nodeeni.sandbox.world import World
 
 ROOT = Path(os.environ.get("NODEENI_IMAGE_ROOT", "/nonexistent"))
 START = ("/usr/sbin/chroot", str(ROOT), "/usr/bin/python3.11", "-I", "-m", "nodeeni")
-NOBODY = ("/usr/sbin/chroot", "--userspec=65532:65532", *START[1:])
+IN_IMAGE = ("/usr/sbin/chroot", "--userspec=65532:65532", str(ROOT))
+NOBODY = (*IN_IMAGE, *START[2:])
 
 pytestmark = pytest.mark.skipif(not ROOT.exists(), reason="for a built image: make image-check")
 
 
 @pytest.fixture
 async def stage() -> AsyncIterator[Stage]:
-    async with World(quick_settings(), hosts=Hosts()) as world:
+    # Metered generously, and told: the controller asks Service Quotas.
+    settings = quick_settings(buckets={"AttachNetworkInterface": (80.0, 8.0)}, rates_told=True)
+    async with World(settings, hosts=Hosts()) as world:
         environment = world.environment(ROOT / "tmp" / "kubeconfig")
         yield Stage(world, {**environment, "KUBECONFIG": "/tmp/kubeconfig"})
 
 
 async def test_an_eni_comes_up_and_goes_again(stage: Stage, template: Template) -> None:
-    (ROOT / "var" / "lib" / "nodeeni").mkdir(parents=True, exist_ok=True)
     pods = template("controller.metricsPort=18080", "controller.settings.readLag=200ms")
     assert stage.world.hosts is not None
     node = await stage.node()
     stage.apply(mtu=9001, interfaceName="data0")
+    log = ROOT / "tmp" / "controller.log"
     controller = await _start(
-        stage, NOBODY, container(pods["Deployment", "eni-controller"]), "eni-controller"
+        stage, NOBODY, container(pods["Deployment", "eni-controller"]), "eni-controller", log=log
     )
     setpriv = shutil.which("setpriv")
     assert setpriv is not None
@@ -51,6 +54,7 @@ async def test_an_eni_comes_up_and_goes_again(stage: Stage, template: Template) 
         container(pods["DaemonSet", "eni-manager"]),
         "eni-manager",
         f"--node-name={node.name}",
+        log=ROOT / "tmp" / "manager.log",
     )
     try:
         await stage.until(lambda: stage.status().get("linksUp") == 1)
@@ -58,21 +62,40 @@ async def test_an_eni_comes_up_and_goes_again(stage: Stage, template: Template) 
         (link,) = [one for one in kernel.values() if "data0" in one.get("altnames", [])]
         assert (link["mtu"], "UP" in link["flags"]) == (9001, True)
         print(f"memory: controller {_rss(controller)} MB, ENI manager {_rss(manager)} MB")
+        assert node.name in await _executed(stage, "status")
+        assert "1 of 1 node needs nothing" in await _executed(stage, "plan")
+        assert "controller needs" in await _executed(stage, "doctor")
         stage.delete()
         await stage.until_deleted()
     finally:
         for process in (controller, manager):
             process.terminate()
         assert [await process.wait() for process in (controller, manager)] == [0, 0]
-    assert (ROOT / "var" / "lib" / "nodeeni" / "spec.json").exists()
     assert stage.ec2.secondary_interfaces() == []
+    assert "EC2's rates are those of Service Quotas: AttachNetworkInterface=80/8" in log.read_text()
 
 
 async def _start(
-    stage: Stage, start: Sequence[str], pod: dict[str, list[str]], component: str, *more: str
+    stage: Stage, start: Sequence[str], pod: dict[str, list[str]], component: str, *more: str, log: Path
 ) -> asyncio.subprocess.Process:
     environment = {**stage.environment, "COMPONENT": component, "POD_NAMESPACE": "eni-controller-system"}
-    return await asyncio.create_subprocess_exec(*start, *pod["args"], *more, env=environment)
+    with log.open("wb") as stderr:
+        return await asyncio.create_subprocess_exec(
+            *start, *pod["args"], *more, env=environment, stderr=stderr
+        )
+
+
+async def _executed(stage: Stage, command: str) -> str:
+    """What `kubectl exec deploy/eni-controller -- nodeeni COMMAND` shows; it ends with 0."""
+    process = await asyncio.create_subprocess_exec(
+        *(*IN_IMAGE, "nodeeni", command),
+        env={**stage.environment, "COMPONENT": "eni-controller", "PATH": "/usr/bin"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    told, _ = await process.communicate()
+    assert process.returncode == 0, told.decode()
+    return told.decode()
 
 
 def _rss(process: asyncio.subprocess.Process) -> int:
