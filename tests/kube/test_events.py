@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -98,22 +99,60 @@ async def test_repetition_before_the_first_write_is_one_write(
     assert (server.requests["create", "events"], server.requests["patch", "events"]) == (1, 0)
 
 
-async def test_flood_about_one_object_is_cut_and_others_are_heard(
+async def test_flood_of_one_kind_becomes_one_event_that_tells_how_many(
     server: KubeServer, client: KubeClient, background: Background
 ) -> None:
     clock = Clock()
     records = recorder(client, background, clock=clock)
     for number in range(BURST + 15):
         records.event(NODEENI, "Normal", "ENIAttached", f"node {number}")
-    other = ObjectRef("Node", "v1", "n0", "uid-2")
-    records.event(other, "Normal", "ENIAttached", "heard")
+    each = [("ENIAttached", f"node {number}", 1) for number in range(BURST)]
     await records.drain()
-    assert (len(events(server)), records.dropped) == (BURST + 1, 15)
+    more = ("ENIAttached", "15 more of this kind, the last: node 39", 15)
+    assert sorted(told(server)) == sorted([*each, more])
     clock.now += REFILL + 1
     records.event(NODEENI, "Normal", "ENIAttached", "one more")
     records.event(NODEENI, "Normal", "ENIAttached", "two more")
     await records.drain()
-    assert (len(events(server)), records.dropped) == (BURST + 2, 16)
+    assert sorted(told(server)) == sorted(
+        [
+            *each,
+            ("ENIAttached", "one more", 1),
+            ("ENIAttached", "16 more of this kind, the last: two more", 16),
+        ]
+    )
+    assert records.dropped == 0
+
+
+async def test_flood_is_gathered_into_few_writes(
+    server: KubeServer, client: KubeClient, background: Background
+) -> None:
+    records = recorder(client, background, gather=0.05)
+    for number in range(1000):
+        records.event(NODEENI, "Normal", "ENIAttached", f"node {number}")
+    await until(lambda: ("ENIAttached", "975 more of this kind, the last: node 999", 975) in told(server))
+    assert server.requests["create", "events"] == BURST + 1
+    assert server.requests["patch", "events"] == 0
+
+
+async def test_many_normal_events_leave_room_for_warnings_other_reasons_and_other_objects(
+    server: KubeServer, client: KubeClient, background: Background
+) -> None:
+    records = recorder(client, background)
+    for number in range(100):
+        records.event(NODEENI, "Normal", "ENIAttached", f"node {number}")
+    for number in range(100):
+        records.event(NODEENI, "Warning", "ENICreationFailed", f"node {number}")
+    records.event(NODEENI, "Warning", "ENIDetachmentFailed", "heard")
+    records.event(ObjectRef("Node", "v1", "n0", "uid-2"), "Normal", "ENIAttached", "heard")
+    await records.drain()
+    more = "75 more of this kind, the last: node 99"
+    assert Counter(event["reason"] for event in events(server)) == {
+        "ENIAttached": BURST + 2,
+        "ENICreationFailed": BURST + 1,
+        "ENIDetachmentFailed": 1,
+    }
+    assert {("ENIAttached", more, 75), ("ENICreationFailed", more, 75)} <= set(told(server))
 
 
 async def test_server_is_away_for_a_while(

@@ -1,7 +1,8 @@
 """Events: what `kubectl describe` tells people about an object.
 
 `event()` only queues; one task, `run()`, writes. Nothing waits for an event and nothing fails by one: what
-repeats becomes a count, what floods is dropped, and so is what the API server refuses.
+repeats becomes a count, what floods one event that tells how many and the last of them, and what the API
+server refuses is dropped.
 """
 
 import asyncio
@@ -32,8 +33,9 @@ from nodeeni.kube.resources import EVENTS
 log = logging.getLogger(__name__)
 
 REPEAT_WINDOW = 600.0  # seconds since the last one within which the same event is counted, not written anew
-BURST = 25  # events of one object at once; with REFILL, what client-go allows
+BURST = 25  # events of one object, type and reason at once: many Normal ones use up no Warning's place
 REFILL = 300.0  # seconds for one more
+GATHER = 5.0  # seconds in which what repeats, or is above BURST, goes into one write
 MESSAGE_LIMIT = 1024  # characters, the API's limit
 _REMEMBERED = 4096  # objects, and events, whose past is known
 _TRIES = 6
@@ -64,12 +66,17 @@ class _Entry(msgspec.Struct, kw_only=True):
     last: datetime
     last_clock: float
     count: int = 1
-    queued: bool = False
+    queued: bool = False  # or gathered: a write is to come
     written: bool = False
 
     @property
     def namespace(self) -> str:
         return self.ref.namespace or "default"
+
+
+# Object, type, reason; and the message, None for the one event that stands for all above BURST.
+_Kind = tuple[ObjectRef, str, str]
+_Key = tuple[_Kind, str | None]
 
 
 class _Allowance(msgspec.Struct):
@@ -105,6 +112,7 @@ class EventRecorder:
         instance: str | None = None,
         *,
         capacity: int = 1000,
+        gather: float = GATHER,
         clock: Callable[[], float] = time.monotonic,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
@@ -115,20 +123,22 @@ class EventRecorder:
         self._clock = clock
         self._backoff = backoff
         self._queue: asyncio.Queue[_Entry] = asyncio.Queue(capacity)
-        self._entries: _Recent[tuple[ObjectRef, str, str, str], _Entry] = _Recent(_REMEMBERED)
-        self._allowances: _Recent[ObjectRef, _Allowance] = _Recent(_REMEMBERED)
+        self._gather = gather
+        self._gathered: dict[str, tuple[_Entry, asyncio.TimerHandle]] = {}  # by name of the event
+        self._entries: _Recent[_Key, _Entry] = _Recent(_REMEMBERED)
+        self._allowances: _Recent[_Kind, _Allowance] = _Recent(_REMEMBERED)
         self._refused = False
 
     def event(self, ref: ObjectRef, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:
         """Tell people that `reason` (CamelCase) happened to `ref`. Returns at once and never raises."""
-        entry = self._entry(ref, type, reason, message[:MESSAGE_LIMIT])
-        if entry.queued:
-            return  # the write to come carries the new count
-        if self._queue.full() or not self._allowed(ref):
-            self.dropped += 1
-            return
-        entry.queued = True
-        self._queue.put_nowait(entry)
+        kind, message = (ref, type, reason), message[:MESSAGE_LIMIT]
+        entry = self._recent((kind, message))
+        if entry is None and self._allowed(kind):
+            self._enqueue(self._new((kind, message), message))
+        elif entry is None:
+            self._tell_of_more(kind, message)
+        else:
+            self._repeat(entry)
 
     async def run(self) -> None:
         """Write queued events until cancelled."""
@@ -141,20 +151,24 @@ class EventRecorder:
 
     async def drain(self, timeout: float = 2.0) -> None:
         """Wait, while `run()` still runs, until all queued events are written, `timeout` seconds at most."""
+        for entry, timer in list(self._gathered.values()):
+            timer.cancel()
+            self._enqueue(entry)
         try:
             async with asyncio.timeout(timeout):
                 await self._queue.join()
         except TimeoutError:
             log.warning("%d events are left unwritten", self._queue.qsize())
 
-    def _entry(self, ref: ObjectRef, type: str, reason: str, message: str) -> _Entry:
-        key = (ref, type, reason, message)
+    def _recent(self, key: _Key) -> _Entry | None:
         entry = self._entries.get(key)
-        clock, now = self._clock(), datetime.now(UTC)
-        if entry is not None and clock - entry.last_clock < REPEAT_WINDOW:
-            entry.count += 1
-            entry.last, entry.last_clock = now, clock
-            return entry
+        if entry is None or self._clock() - entry.last_clock >= REPEAT_WINDOW:
+            return None
+        return entry
+
+    def _new(self, key: _Key, message: str) -> _Entry:
+        (ref, type, reason), _ = key
+        now = datetime.now(UTC)
         entry = _Entry(
             ref=ref,
             type=type,
@@ -163,17 +177,46 @@ class EventRecorder:
             name=f"{ref.name[:230]}.{secrets.token_hex(8)}",
             first=now,
             last=now,
-            last_clock=clock,
+            last_clock=self._clock(),
         )
         self._entries.put(key, entry)
         return entry
 
-    def _allowed(self, ref: ObjectRef) -> bool:
+    def _tell_of_more(self, kind: _Kind, message: str) -> None:
+        """One event stands for all that are above the allowance of their kind."""
+        entry = self._recent((kind, None))
+        if entry is None:
+            entry = self._new((kind, None), message)
+            self._write_soon(entry)
+        else:
+            self._repeat(entry)
+        entry.message = f"{entry.count} more of this kind, the last: {message}"[:MESSAGE_LIMIT]
+
+    def _repeat(self, entry: _Entry) -> None:
+        entry.count += 1
+        entry.last, entry.last_clock = datetime.now(UTC), self._clock()
+        if not entry.queued:
+            self._write_soon(entry)
+
+    def _write_soon(self, entry: _Entry) -> None:
+        entry.queued = True
+        timer = asyncio.get_running_loop().call_later(self._gather, self._enqueue, entry)
+        self._gathered[entry.name] = (entry, timer)
+
+    def _enqueue(self, entry: _Entry) -> None:
+        self._gathered.pop(entry.name, None)
+        entry.queued = not self._queue.full()
+        if entry.queued:
+            self._queue.put_nowait(entry)
+        else:
+            self.dropped += 1
+
+    def _allowed(self, kind: _Kind) -> bool:
         now = self._clock()
-        allowance = self._allowances.get(ref)
+        allowance = self._allowances.get(kind)
         if allowance is None:
             allowance = _Allowance(BURST, now)
-            self._allowances.put(ref, allowance)
+            self._allowances.put(kind, allowance)
         allowance.left = min(BURST, allowance.left + (now - allowance.at) / REFILL)
         allowance.at = now
         if allowance.left < 1:
@@ -209,7 +252,7 @@ class EventRecorder:
         if not entry.written:
             await self._client.create(EVENTS, self._body(entry), namespace=entry.namespace)
             return
-        repeated = {"count": entry.count, "lastTimestamp": _time(entry.last)}
+        repeated = {"count": entry.count, "lastTimestamp": _time(entry.last), "message": entry.message}
         await self._client.patch(EVENTS, entry.name, repeated, namespace=entry.namespace)
 
     def _body(self, entry: _Entry) -> dict[str, Any]:
