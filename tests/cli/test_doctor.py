@@ -11,7 +11,7 @@ from tests.cli.looking import NAME, Seen, Site
 from tests.contract import permitted
 
 from nodeeni.cli.doctor import kubernetes
-from nodeeni.cli.doctor.findings import Mark
+from nodeeni.cli.findings import Mark
 from nodeeni.ec2.types import Action
 from nodeeni.kube.client import KubeClient
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.cli.looking import NAME, Site
+from tests.cli.looking import LABELS, NAME, Site
 
 from nodeeni.api.names import GROUP
 
@@ -33,9 +33,16 @@ def attached(node: str, eni: str, mac: str) -> dict[str, Any]:
     }
 
 
+def a_node(site: Site, name: str) -> None:
+    metadata = {"name": name, "labels": LABELS}
+    site.world.kube.create({"apiVersion": "v1", "kind": "Node", "metadata": metadata})
+
+
 def a_mixed_cluster(site: Site) -> None:
     """n1 well, n2 with its link down, n3 failed."""
     site.apply()
+    for name in ("n1", "n2", "n3"):
+        a_node(site, name)
     failed = {
         "nodeID": "n3",
         "status": "failed",
@@ -103,11 +110,13 @@ async def test_json_has_everything_of_a_row(site: Site) -> None:
         "deviceIndex": 2,
         "address": "10.11.0.4",
         "state": "attached",
+        "nodeState": "",
         "linkState": "Down",
         "linkName": "ens7",
+        "linkMessage": "MTU 9001 refused",
         "since": LONG_AGO,
         "reason": "",
-        "message": "MTU 9001 refused",
+        "message": "",
     }
 
 
@@ -166,8 +175,98 @@ async def test_without_permission_the_verb_to_grant_is_told(site: Site) -> None:
     assert 'grant the verb "list" on "nodeenis.networking.k8s.aws"' in seen.err
 
 
-async def test_it_only_lists(site: Site) -> None:
+def a_lease(site: Site, holder: str, renewed: str) -> None:
+    spec = {"holderIdentity": holder, "renewTime": renewed, "leaseDurationSeconds": 15}
+    site.world.kube.create(
+        {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": "nodeeni-controller-leader-election", "namespace": "eni-controller-system"},
+            "spec": spec,
+        }
+    )
+
+
+def all_well(site: Site) -> None:
+    """n1 as it should be, as far as a controller once reported."""
+    site.apply()
+    a_node(site, "n1")
+    ready = condition("Ready", "True", "AllAttached", "attached on 1 node")
+    site.report(
+        observedGeneration=1, desired=1, conditions=[ready], attachments=[attached("n1", "eni-1", "02:01")]
+    )
+
+
+async def test_a_controller_that_is_dead_is_told_of_before_all_else(site: Site) -> None:
+    a_mixed_cluster(site)
+    a_lease(site, "pod-1", LONG_AGO)
+    first, second, *_ = (await site.run("status")).lines
+    assert first.startswith("✗ controller: pod-1 has not renewed the lease for ")
+    assert second.startswith("✗ n3 ")
+    told = (await site.run("status", "-o", "json")).json["findings"]
+    assert (told[0]["subject"], told[0]["result"]) == ("controller", "wrong")
+    assert (await site.run("doctor")).lines[4].startswith("✗ controller: pod-1 has not renewed the lease")
+
+
+async def test_a_controller_that_leads_is_not_worth_a_line(site: Site) -> None:
+    all_well(site)
+    a_lease(site, "pod-1", "2999-01-01T00:00:00.000000Z")
+    assert (await site.run("status")).lines[0].startswith("NODEENI ")
+
+
+async def test_what_may_not_be_read_is_left_out(site: Site) -> None:
+    all_well(site)
+    site.world.kube.delete("", "nodes", "n1")
+    site.world.kube.faults.fail(403, verb="list", resource="nodes", message="no")
+    site.world.kube.faults.fail(403, verb="get", resource="leases", message="no")
+    seen = await site.run("status")
+    assert (seen.status, seen.err) == (0, "")
+    assert seen.lines[0].startswith("NODEENI ")
+    assert " attached " in seen.lines[-1]
+
+
+async def test_a_node_that_is_gone_and_one_that_is_no_longer_selected(site: Site) -> None:
+    a_mixed_cluster(site)
+    site.world.kube.delete("", "nodes", "n1")
+    site.world.label("n2", ng="other")
+    lines = (await site.run("status")).lines
+    assert lines[1:3] == [
+        f"! n1 {NAME}: eni-1 is still attached, and its Node is gone",
+        f"! n2 {NAME}: eni-2 is still attached, and its Node no longer matches the selector",
+    ]
+    assert "   attached, node gone           " in lines[-2]
+    assert "   attached, node not selected   " in lines[-1]
+    rows = (await site.run("status", "-o", "json")).json["attachments"]
+    states = {row["node"]: row["nodeState"] for row in rows}
+    assert states == {"n1": "gone", "n2": "not selected", "n3": ""}
+
+
+async def test_a_link_that_is_up_and_not_as_asked(site: Site) -> None:
+    all_well(site)
+    message = "interfaceName eth0 is a name of link eth0: choose another"
+    site.report_links("n1", {"macAddress": "02:01", "linkName": "ens6", "state": "Up", "message": message})
+    lines = (await site.run("status")).lines
+    assert lines[:2] == [f"! n1 {NAME}: link ens6 of eni-1: {message}", ""]
+    assert lines[-1].split()[-3:-1] == ["Up", "ens6"]
+
+
+async def test_a_selector_that_matches_no_node(site: Site) -> None:
+    expressions = [
+        {"key": "zone", "operator": "In", "values": ["a", "b"]},
+        {"key": "type", "operator": "NotIn", "values": ["small"]},
+        {"key": "net", "operator": "Exists"},
+        {"key": "gpu", "operator": "DoesNotExist"},
+    ]
+    site.apply(matchExpressions=expressions)
+    none = condition("Ready", "True", "NoMatchingNodes", "no node matches the selector")
+    site.report(observedGeneration=1, desired=0, conditions=[none])
+    command = "kubectl get nodes -l 'ng=multi-eni,zone in (a,b),type notin (small),net,!gpu'"
+    assert (await site.run("status")).lines[0] == f"! {NAME}: no node matches its selector: {command}"
+
+
+async def test_it_only_reads(site: Site) -> None:
     a_mixed_cluster(site)
     site.world.kube.requests.clear()
     await site.run("status")
-    assert set(site.world.kube.requests) == {("list", "nodeenis"), ("list", "eninodes")}
+    listed = {("list", kind) for kind in ("nodeenis", "eninodes", "nodes")}
+    assert set(site.world.kube.requests) == {*listed, ("get", "leases")}

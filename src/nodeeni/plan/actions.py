@@ -166,10 +166,8 @@ class SetTags(_OnInterface, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         tags = ", ".join(f"{k}={v}" for k, v in sorted(self.tags.items()))
-        if {
-            names.TAG_CLUSTER,
-            names.TAG_UID,
-        } <= self.tags.keys():  # one of ours lost at most the first by hand
+        # One of ours that somebody took the cluster tag from still has its uid.
+        if {names.TAG_CLUSTER, names.TAG_UID} <= self.tags.keys():
             return f"adopt {self.eni_id} of an older version, by tagging it with {tags}"
         return f"tag {self.eni_id} with {tags}"
 

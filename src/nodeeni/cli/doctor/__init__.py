@@ -1,8 +1,7 @@
 """`nodeeni doctor`: is everything there that the controller needs, and is anything left behind?
 
 command      flags, order of the checks, exit status
-findings     what a check answers
-kubernetes   API server, custom resources, permissions, the controller's lease
+kubernetes   API server, custom resources, permissions
 ec2          region, credentials, IAM by dry runs
 leftovers    interfaces in EC2 that nothing owns, or that older versions made
 """

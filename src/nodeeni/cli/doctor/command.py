@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 
 from nodeeni.cli import reach, reach_ec2, tables
 from nodeeni.cli.doctor import ec2, kubernetes, leftovers
-from nodeeni.cli.doctor.findings import Finding, Mark, right, wrong
+from nodeeni.cli.findings import Finding, Mark, right, wrong
+from nodeeni.cli.leader import leader
 from nodeeni.controller.planning import read_cluster
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.errors import EC2Error
@@ -31,10 +32,10 @@ async def _doctor(options: Namespace) -> int:
     async for finding in _checks(options):
         found.append(finding)
         if options.output == "table":
-            tables.print_finding(console, finding.mark, finding.check, finding.message)
+            tables.print_finding(console, finding.mark, finding.subject, finding.message)
     if options.output == "json":
         tables.print_json(
-            [{"check": f.check, "result": f.mark.name.lower(), "message": f.message} for f in found]
+            [{"check": f.subject, "result": f.mark.name.lower(), "message": f.message} for f in found]
         )
     return 1 if any(finding.mark is Mark.WRONG for finding in found) else 0
 
@@ -66,7 +67,7 @@ async def _checks_of_cluster(options: Namespace, client: KubeClient) -> AsyncIte
     for finding in installed:
         yield finding
     yield await kubernetes.permissions(client)
-    yield await kubernetes.lease(client)
+    yield await leader(client)
     if any(finding.mark is Mark.WRONG for finding in installed):
         return
     async for finding in _checks_of_ec2(options, client):

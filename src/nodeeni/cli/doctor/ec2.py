@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from nodeeni.api import names
-from nodeeni.cli.doctor.findings import Finding, note, right, wrong
+from nodeeni.cli.findings import Finding, note, right, wrong
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.permissions import EC2_READS, EC2_WRITES
 from nodeeni.ec2.client import EC2Client, caller_identity

@@ -1,18 +1,16 @@
-"""The API server's side: reached, our resources current, permissions of whoever asks, the lease."""
+"""The API server's side: reached, our resources current, permissions of whoever asks."""
 
-import datetime
 from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 
-from nodeeni.api import names
 from nodeeni.api.crd import manifests
-from nodeeni.cli.doctor.findings import Finding, note, right, wrong
+from nodeeni.cli.findings import Finding, note, right, wrong
 from nodeeni.controller.permissions import KUBERNETES, Permission
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import Forbidden, KubeError, NotFound
-from nodeeni.kube.resources import LEASES, Resource
+from nodeeni.kube.resources import Resource
 
 CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 REVIEWS = Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
@@ -29,16 +27,6 @@ class _ReviewStatus(msgspec.Struct):
 
 class _Review(msgspec.Struct):
     status: _ReviewStatus
-
-
-class _LeaseSpec(msgspec.Struct, rename="camel"):
-    holder_identity: str | None = None
-    renew_time: str | None = None
-    lease_duration_seconds: int | None = None
-
-
-class _Lease(msgspec.Struct):
-    spec: _LeaseSpec
 
 
 async def reached(client: KubeClient) -> Finding:
@@ -105,23 +93,3 @@ async def _may(client: KubeClient, permission: Permission, verb: str) -> bool:
         "spec": {"resourceAttributes": {key: value for key, value in attributes.items() if value}},
     }
     return (await client.create(REVIEWS, body, _Review)).status.allowed
-
-
-async def lease(client: KubeClient) -> Finding:
-    """Who leads. Without leader election there is no lease, so its absence proves nothing."""
-    check = "controller"
-    try:
-        found = (await client.get(LEASES, names.LEASE, _Lease, namespace=names.NAMESPACE)).spec
-    except NotFound:
-        return note(check, f"no lease {names.LEASE}: not started, or without --enable-leader-election")
-    except KubeError as error:
-        return note(check, f"the lease cannot be read: {error}")
-    if not found.holder_identity or not found.renew_time:
-        return wrong(check, "nobody holds the lease: see `kubectl -n eni-controller-system get pods`")
-    renewed = datetime.datetime.fromisoformat(found.renew_time)
-    silent = (datetime.datetime.now(datetime.UTC) - renewed).total_seconds()
-    if silent > (found.lease_duration_seconds or 15):
-        return wrong(
-            check, f"{found.holder_identity} has not renewed the lease for {silent:.0f} s: is it up?"
-        )
-    return right(check, f"{found.holder_identity} holds the lease")

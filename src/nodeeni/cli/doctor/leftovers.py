@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 
 from nodeeni.api import names
-from nodeeni.cli.doctor.findings import Finding, counted, note, right, some, wrong
+from nodeeni.cli.findings import Finding, counted, note, right, some, wrong
 from nodeeni.controller.cluster import Cluster
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.types import Interface

@@ -1,4 +1,4 @@
-"""What a check answers: one line, with the way out where something is wrong."""
+"""What `nodeeni status` and `nodeeni doctor` find: one line, with the way out where something is wrong."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Mark(StrEnum):
-    """`NOTE` is for people to know; only `WRONG` makes the command fail."""
+    """`NOTE` is for people to know; only `WRONG` makes `nodeeni doctor` fail."""
 
     RIGHT = "✓"
     NOTE = "!"
@@ -14,21 +14,21 @@ class Mark(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    check: str
+    subject: str
     mark: Mark
     message: str
 
 
-def right(check: str, message: str) -> Finding:
-    return Finding(check, Mark.RIGHT, message)
+def right(subject: str, message: str) -> Finding:
+    return Finding(subject, Mark.RIGHT, message)
 
 
-def note(check: str, message: str) -> Finding:
-    return Finding(check, Mark.NOTE, message)
+def note(subject: str, message: str) -> Finding:
+    return Finding(subject, Mark.NOTE, message)
 
 
-def wrong(check: str, message: str) -> Finding:
-    return Finding(check, Mark.WRONG, message)
+def wrong(subject: str, message: str) -> Finding:
+    return Finding(subject, Mark.WRONG, message)
 
 
 def counted(number: int, noun: str) -> str:

@@ -1,0 +1,138 @@
+"""Flags in, everything read once, printed: what is wrong, then NodeENIs, then their nodes.
+
+It reads and never writes, so view permissions are enough; what may not be read is left out.
+"""
+
+import datetime
+from argparse import Namespace
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from nodeeni.api.conditions import READY
+from nodeeni.api.core import Node
+from nodeeni.api.v1alpha1 import ENINode, NodeENI
+from nodeeni.cli import reach, tables
+from nodeeni.cli.findings import Finding
+from nodeeni.cli.leader import leader
+from nodeeni.cli.status.lines import Line, NodeState, joined
+from nodeeni.cli.status.wrong import condition_of, findings
+from nodeeni.kube.client import KubeClient
+from nodeeni.kube.errors import Forbidden
+from nodeeni.kube.resources import ENINODES, NODEENIS, NODES
+
+MOST_FINDINGS = 20  # more would push the rest off the screen
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0: shown, whatever it shows; 1: cannot be read, or there is nothing of that name."""
+    flags = reach.looking_flags("status", "Show what each node has and what is wrong: what is wrong first.")
+    flags.add_argument("name", nargs="?", help="a NodeENI or a node: show that alone")
+    return reach.run("status", _status(flags.parse_args(list(arguments))))
+
+
+async def _status(options: Namespace) -> int:
+    async with reach.cluster_client(options) as client:
+        nodeenis, _ = await client.list(NODEENIS, NodeENI)
+        eninodes, _ = await client.list(ENINODES, ENINode)
+        nodes = await _nodes(client)
+        leading = await leader(client)
+    lines = joined(nodeenis, eninodes, nodes)
+    if options.name:
+        lines = [line for line in lines if options.name in (line.node, line.node_eni)]
+        named = {line.node_eni for line in lines} | {options.name}
+        nodeenis = [nodeeni for nodeeni in nodeenis if nodeeni.metadata.name in named]
+        if not lines and not nodeenis:
+            raise reach.NotThere(f"no NodeENI and no node with an ENI has the name {options.name}")
+    found = findings(leading, nodeenis, lines)
+    if options.output == "json":
+        summaries = [_summary(nodeeni) for nodeeni in nodeenis]
+        tables.print_json({"findings": _told(found), "nodeENIs": summaries, "attachments": lines})
+    else:
+        _show(tables.console(), found, nodeenis, lines)
+    return 0
+
+
+async def _nodes(client: KubeClient) -> Sequence[Node] | None:
+    """None without the permission to list them."""
+    try:
+        nodes, _ = await client.list(NODES, Node)
+    except Forbidden:
+        return None
+    return nodes
+
+
+def _told(found: Sequence[Finding]) -> list[dict[str, str]]:
+    return [{"subject": f.subject, "result": f.mark.name.lower(), "message": f.message} for f in found]
+
+
+def _summary(nodeeni: NodeENI) -> dict[str, object]:
+    status = nodeeni.status
+    return {
+        "name": nodeeni.metadata.name,
+        "deleting": nodeeni.metadata.deleting,
+        "desired": status.desired,
+        "attached": status.attached,
+        "linksUp": status.links_up,
+        "failed": status.failed,
+        "conditions": status.conditions,
+    }
+
+
+def _show(to: Console, found: Sequence[Finding], nodeenis: Sequence[NodeENI], lines: Sequence[Line]) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    for finding in found[:MOST_FINDINGS]:
+        tables.print_finding(to, finding.mark, finding.subject, finding.message)
+    if len(found) > MOST_FINDINGS:
+        to.print(f"  and {len(found) - MOST_FINDINGS} more: see `nodeeni status -o json`")
+    if found:
+        to.print()
+    if not nodeenis:
+        to.print("there is no NodeENI")
+        return
+    tables.print_table(
+        to,
+        ("NodeENI", "Nodes", "Attached", "Up", "Failed", "Ready", "Since", "Message"),
+        [_nodeeni_row(nodeeni, now) for nodeeni in nodeenis],
+    )
+    if lines:
+        to.print()
+        _show_lines(to, lines, now)
+
+
+def _nodeeni_row(nodeeni: NodeENI, now: datetime.datetime) -> list[str]:
+    status, ready = nodeeni.status, condition_of(nodeeni, READY)
+    counts = [status.desired, status.attached, status.links_up, status.failed]
+    told = ["", "", ""]
+    if nodeeni.metadata.deletion_timestamp is not None:
+        left = len(status.attachments)
+        told = ["deleting", tables.age(nodeeni.metadata.deletion_timestamp, now), f"{left} to be removed"]
+    elif ready is not None:
+        yes = "yes" if ready.status == "True" else "no"
+        told = [yes, tables.age(ready.last_transition_time, now), ready.message]
+    return [nodeeni.metadata.name, *("" if count is None else str(count) for count in counts), *told]
+
+
+def _show_lines(to: Console, lines: Sequence[Line], now: datetime.datetime) -> None:
+    domain = tables.common_domain([line.node for line in lines]) if to.is_terminal else ""
+    tables.print_table(
+        to,
+        ("Node", "NodeENI", "ENI", "Index", "Address", "State", "Link", "Since"),
+        [_row(line, domain, now) for line in lines],
+    )
+    if domain:
+        to.print(Text(f"nodes are in {domain}", "dim"))
+
+
+def _row(line: Line, domain: str, now: datetime.datetime) -> list[str]:
+    return [
+        line.node.removesuffix(domain),
+        line.node_eni,
+        line.eni_id,
+        "" if line.device_index is None else str(line.device_index),
+        line.address,
+        line.state if line.node_state is NodeState.PRESENT else f"{line.state}, node {line.node_state}",
+        f"{line.link_state} {line.link_name}".strip(),
+        tables.age(line.since, now),
+    ]

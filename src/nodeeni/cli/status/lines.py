@@ -1,0 +1,104 @@
+"""One line for each NodeENI on a node: what the controller reports, joined by MAC with what the node's ENI
+manager reports, and with whether the Node is still there and selected."""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+import msgspec
+
+from nodeeni.api.core import Node
+from nodeeni.api.v1alpha1 import AttachmentStatus, ENINode, LinkStatus, NodeENI
+from nodeeni.plan.desired import matches
+from nodeeni.plan.rows import NODE_GONE, State
+
+
+class NodeState(StrEnum):
+    """Of the Node behind a line. `PRESENT` also where Nodes may not be listed."""
+
+    PRESENT = ""
+    GONE = "gone"
+    UNSELECTED = "not selected"
+
+
+class Line(msgspec.Struct, frozen=True, rename="camel"):
+    """One NodeENI on one node. `message` is the controller's, `link_message` the ENI manager's; `link_state`
+    is empty where none reports."""
+
+    node: str
+    node_eni: str = msgspec.field(name="nodeENI")
+    eni_id: str = msgspec.field(name="eniID")
+    device_index: int | None
+    address: str
+    state: str
+    node_state: NodeState
+    link_state: str
+    link_name: str
+    link_message: str
+    since: str
+    reason: str
+    message: str
+
+    @property
+    def link_is_not_up(self) -> bool:
+        return self.state == State.ATTACHED and self.link_state in ("Down", "Missing")
+
+    @property
+    def left_behind(self) -> bool:
+        """Its Node is gone or no longer selected, and nothing has been done about it yet."""
+        return self.state == State.ATTACHED and self.node_state is not NodeState.PRESENT
+
+    @property
+    def wrongness(self) -> int:
+        """0 failed, 1 on its way, 2 attached and yet not as it should be, 3 as it should be."""
+        if self.state == State.FAILED:
+            return 0
+        if self.state != State.ATTACHED:
+            return 1
+        return 2 if self.link_is_not_up or self.left_behind or self.link_message else 3
+
+
+def joined(
+    nodeenis: Iterable[NodeENI], eninodes: Iterable[ENINode], nodes: Iterable[Node] | None
+) -> list[Line]:
+    """What is wrong comes first. `nodes`: None where they may not be listed."""
+    links = {link.mac_address: link for eninode in eninodes for link in eninode.status.interfaces}
+    labels = None if nodes is None else {node.metadata.name: node.metadata.labels for node in nodes}
+    lines = [
+        _line(nodeeni, entry, links.get(entry.mac_address), labels)
+        for nodeeni in nodeenis
+        for entry in nodeeni.status.attachments
+    ]
+    return sorted(lines, key=lambda line: (line.wrongness, line.node, line.node_eni))
+
+
+def _line(
+    nodeeni: NodeENI,
+    entry: AttachmentStatus,
+    link: LinkStatus | None,
+    labels: Mapping[str, dict[str, str]] | None,
+) -> Line:
+    return Line(
+        node=entry.node_id,
+        node_eni=nodeeni.metadata.name,
+        eni_id=entry.eni_id,
+        device_index=entry.device_index,
+        address=entry.private_ip_address,
+        state=entry.status,
+        node_state=_node_state(nodeeni, entry, labels),
+        link_state=link.state if link else "",
+        link_name=link.link_name if link else "",
+        link_message=link.message if link else "",
+        since=entry.last_updated,
+        reason=entry.reason,
+        message=entry.message,
+    )
+
+
+def _node_state(
+    nodeeni: NodeENI, entry: AttachmentStatus, labels: Mapping[str, dict[str, str]] | None
+) -> NodeState:
+    if entry.reason == NODE_GONE or (labels is not None and entry.node_id not in labels):
+        return NodeState.GONE
+    if labels is not None and not matches(nodeeni.spec, labels[entry.node_id]):
+        return NodeState.UNSELECTED
+    return NodeState.PRESENT
