@@ -58,7 +58,7 @@ async def world() -> AsyncIterator[World]:
 async def test_every_manifest_shown_is_accepted(world: World) -> None:
     shown = [yaml.safe_load(block) for page in PAGES for block in blocks(page, "yaml")]
     shown += [document for sample in SAMPLES for document in yaml.safe_load_all(sample.read_text())]
-    ours = [document for document in shown if document["kind"] == "NodeENI"]
+    ours = [document for document in shown if document.get("kind") == "NodeENI"]
     assert len(ours) >= 10
     for document in ours:
         accepted = world.kube.apply(document)
@@ -82,7 +82,7 @@ async def test_a_status_entry_written_by_hand_is_accepted(world: World) -> None:
     assert written["status"]["attachments"] == [entry]
 
 
-def test_every_helm_command_shown_renders(helm: str) -> None:
+def test_every_helm_command_and_values_file_shown_renders(helm: str, tmp_path: Path) -> None:
     shown = [words for words in all_commands("helm") if words[1] in ("install", "upgrade")]
     inline = re.findall(r"`--set ([^`\s]+)`", "".join(page.read_text() for page in PAGES))
     values = [["--set", value] for value in inline]
@@ -90,6 +90,12 @@ def test_every_helm_command_shown_renders(helm: str) -> None:
         pairs = itertools.pairwise(words)
         values.append([part for option, value in pairs if option == "--set" for part in (option, value)])
     assert len(values) >= 6
+    files = [block for page in PAGES for block in blocks(page, "yaml") if "\nkind:" not in block]
+    assert files
+    for number, text in enumerate(files):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(text)
+        values.append(["--values", str(file)])
     for given in values:
         arguments = [helm, "template", "nodeeni", str(CHART), *map(_unquoted, given)]
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
