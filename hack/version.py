@@ -6,6 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SEMANTIC = re.compile(r"(\d+\.\d+\.\d+)(?:-dev\.(\d+))?")
+IMAGE_TAG = r"/nodeeni:\d+\.\d+\.\d+(-dev\.\d+)?"
 
 
 def main(arguments: list[str]) -> int:
@@ -18,15 +19,18 @@ def main(arguments: list[str]) -> int:
     _replace("pyproject.toml", r'^version = ".*"$', f'version = "{python}"')
     _replace("charts/nodeeni/Chart.yaml", r"^version: .*$", f"version: {match[0]}")
     _replace("charts/nodeeni/Chart.yaml", r"^appVersion: .*$", f"appVersion: {match[0]}")
+    for page in ("docs/install.md", "docs/upgrade.md"):
+        _replace(page, IMAGE_TAG, f"/nodeeni:{match[0]}", times=None)
     return 0
 
 
-def _replace(name: str, pattern: str, line: str) -> None:
+def _replace(name: str, pattern: str, text: str, *, times: int | None = 1) -> None:
+    """`times` None: once or more."""
     path = ROOT / name
-    text, count = re.subn(pattern, line, path.read_text(), flags=re.MULTILINE)
-    if count != 1:
-        raise SystemExit(f"{name} has {count} lines like {pattern}")
-    path.write_text(text)
+    replaced, count = re.subn(pattern, text, path.read_text(), flags=re.MULTILINE)
+    if count != times and (times or not count):
+        raise SystemExit(f"{name} has {count} places like {pattern}")
+    path.write_text(replaced)
 
 
 if __name__ == "__main__":

@@ -178,6 +178,8 @@ def test_the_version_is_one(template: Template) -> None:
     semantic = re.sub(r"\.dev(\d+)$", r"-dev.\1", project[1])
     assert (chart["version"], chart["appVersion"]) == (semantic, semantic)
     assert container(template()[DEPLOYMENT])["image"].endswith(f":{semantic}")
+    pages = "".join((ROOT / "docs" / name).read_text() for name in ("install.md", "upgrade.md"))
+    assert set(re.findall(r"/nodeeni:(\d[\w.-]*)", pages)) == {semantic}
 
 
 def _granted(role: dict[str, Any]) -> set[tuple[str, str, str]]:
