@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -151,6 +152,17 @@ def test_the_one_folder_of_the_node_is_for_the_last_spec_and_asked_for(template:
     assert [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]] == ["/var/lib/nodeeni"]
 
 
+@pytest.mark.parametrize("arguments", [(), FULLEST], ids=["least", "fullest"])
+def test_the_notes_tell_how_to_look_and_which_label_is_meant(
+    helm: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    notes = _notes(helm, tmp_path, arguments)
+    assert "exec deploy/eni-controller -- nodeeni doctor" in notes
+    labels = re.findall(r"kubectl label node NODE (\S+)$", notes, re.MULTILINE)
+    assert labels == (["pool=data"] if arguments else ["ng=multi-eni"])
+    assert ("carries no IAM role" in notes) == (not arguments)
+
+
 def test_crds_are_updated_by_upgrades_and_kept_on_uninstall(template: Template) -> None:
     crds = [o for (kind, _), o in template().items() if kind == "CustomResourceDefinition"]
     assert [crd["metadata"]["annotations"]["helm.sh/resource-policy"] for crd in crds] == ["keep", "keep"]
@@ -180,6 +192,19 @@ def test_the_version_is_one(template: Template) -> None:
     assert container(template()[DEPLOYMENT])["image"].endswith(f":{semantic}")
     pages = "".join((ROOT / "docs" / name).read_text() for name in ("install.md", "upgrade.md"))
     assert set(re.findall(r"/nodeeni:(\d[\w.-]*)", pages)) == {semantic}
+
+
+def _notes(helm: str, directory: Path, arguments: tuple[str, ...]) -> str:
+    """NOTES.txt as `helm install` shows it, which without a cluster comes out only as part of a manifest."""
+    chart = directory / "nodeeni"
+    shutil.copytree(CHART, chart)
+    text = (chart / "templates" / "NOTES.txt").read_text()
+    (chart / "templates" / "_notes.tpl").write_text(f'{{{{ define "notes" }}}}{text}{{{{ end }}}}')
+    (chart / "templates" / "notes.yaml").write_text('notes: {{ include "notes" . | quote }}\n')
+    command = [helm, "template", "nodeeni", str(chart), *arguments, "--show-only", "templates/notes.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return str(yaml.safe_load(done.stdout)["notes"])
 
 
 def _granted(role: dict[str, Any]) -> set[tuple[str, str, str]]:
