@@ -85,6 +85,11 @@ class Stage:
     def events(self) -> list[tuple[str, str]]:
         return [(event["reason"], event["message"]) for event in self.kube.objects("", "events")]
 
+    def told(self, reason: str) -> list[tuple[str, str]]:
+        """Type and message of the events with that reason."""
+        events = self.kube.objects("", "events")
+        return [(event["type"], event["message"]) for event in events if event["reason"] == reason]
+
     def reasons(self) -> set[str]:
         return {reason for reason, _ in self.events()}
 

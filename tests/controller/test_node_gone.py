@@ -1,5 +1,7 @@
 """Nodes that die: EC2 does the work where it can, and nothing of ours outlives them."""
 
+import pytest
+
 from .conftest import Stage
 
 
@@ -48,14 +50,23 @@ async def test_a_node_object_that_vanishes_and_comes_back_keeps_its_interface(st
     assert "DetachNetworkInterface" not in stage.calls()
 
 
-async def test_a_node_object_that_stays_away_loses_its_interface_after_the_grace_period(stage: Stage) -> None:
+async def test_a_node_object_that_stays_away_loses_its_interface_after_the_grace_period(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="nodeeni")
     node = await stage.node()
     stage.apply()
     async with stage.controller("--node-grace-period=1s"):
         await stage.until_attached(node)
         stage.kube.delete("", "nodes", node.name)
         await stage.stays(lambda: stage.ours()[0].attachment is not None, seconds=0.5)
+        (interface,) = stage.ours()
         await stage.until(lambda: stage.ec2.secondary_interfaces() == [])
+    said = [record.getMessage() for record in caplog.records if record.name.endswith("departures")]
+    assert said[0] == (
+        f"node {node.name} is gone: what it had ({interface.id}) goes with its instance, or is removed "
+        "in 1 s unless the Node comes back"
+    )
 
 
 async def test_an_instance_terminated_while_attaching_leaves_nothing(stage: Stage) -> None:

@@ -4,13 +4,17 @@ What EC2 did is read off the inventory's changes, so that it is told once, whoev
 comes from the executor, and what a plan refused from the reconciler, told when it changes.
 """
 
+import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
+from enum import Enum, auto
+from typing import Literal
 
 from nodeeni.api import names
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.memory import attachment_stage
-from nodeeni.ec2.errors import EC2Error
+from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.types import Interface
 from nodeeni.kube.events import EventRecorder, ObjectRef
 from nodeeni.plan.actions import Action, Attach, Create, Delete, Detach
@@ -19,12 +23,23 @@ from nodeeni.plan.policy import Hold
 
 log = logging.getLogger(__name__)
 
+THROTTLES_GATHER = 60.0  # seconds: one line for the throttles of one EC2 action in that time
+
+
+class Departure(Enum):
+    """How an interface left its node."""
+
+    OURS = auto()
+    WITH_INSTANCE = auto()
+    BY_SOMEBODY = auto()
+
 
 class Announcer:
     def __init__(self, recorder: EventRecorder, cluster: Cluster) -> None:
         self._recorder = recorder
         self._cluster = cluster
         self._refused: dict[str, dict[str, str]] = {}  # node → NodeENI uid → what was told last
+        self._throttles: Counter[str] = Counter()  # by EC2 action, since the last line about it
 
     # -- what happened to interfaces -----------------------------------------------------------------
 
@@ -36,27 +51,82 @@ class Announcer:
         if now == "attached" and after is not None and after.attachment is not None:
             where = f"{after.attachment.instance_id} at device index {after.attachment.device_index}"
             self._tell(after, "ENIAttached", f"{after.id} is attached to {where} (node {_node(after)})")
-        elif now == "available" and was in ("attached", "detaching") and after is not None:
-            self._tell(after, "ENIDetached", f"{after.id} is detached from node {_node(after)}")
-        elif after is None:
-            if was in ("attached", "detaching"):
-                self._tell(before, "ENIDetached", f"{before.id} is detached from node {_node(before)}")
-            self._tell(before, "ENIDeleted", f"{before.id} of node {_node(before)} is deleted")
 
-    def _tell(self, interface: Interface, reason: str, message: str) -> None:
+    def detached(self, interface: Interface, how: Departure) -> None:
+        """`interface` is as it was before."""
+        text = f"{interface.id} is detached from node {_node(interface)}"
+        match how:
+            case Departure.OURS:
+                self._tell(interface, "ENIDetached", text)
+            case Departure.WITH_INSTANCE:
+                self._tell_of_end(interface, "ENIDetached", text)
+            case Departure.BY_SOMEBODY:
+                self._warn(interface, "ENIDetached", f"{text}, by somebody else than this controller: {_WHO}")
+
+    def deleted(self, interface: Interface, how: Departure) -> None:
+        """`interface` is as it was before."""
+        text = f"{interface.id} of node {_node(interface)} is deleted"
+        match how:
+            case Departure.OURS:
+                self._tell(interface, "ENIDeleted", text)
+            case Departure.WITH_INSTANCE:
+                self._tell_of_end(interface, "ENIDeleted", text)
+            case Departure.BY_SOMEBODY:
+                text += ", or lost the tag of this cluster, by somebody else than this controller"
+                self._warn(interface, "ENIDeleted", f"{text}: {_WHO}")
+
+    def _tell_of_end(self, interface: Interface, reason: str, text: str) -> None:
+        message = f"{text}: its instance has ended"
+        log.info(message, extra=_where(_node(interface), interface.tags.get(names.TAG_NODEENI, "?")))
+        self._tell(interface, reason, message)
+
+    def _warn(self, interface: Interface, reason: str, message: str) -> None:
+        log.warning(message, extra=_where(_node(interface), interface.tags.get(names.TAG_NODEENI, "?")))
+        self._tell(interface, reason, message, "Warning")
+
+    def _tell(
+        self,
+        interface: Interface,
+        reason: str,
+        message: str,
+        type: Literal["Normal", "Warning"] = "Normal",
+    ) -> None:
         ref = self._ref(interface.tags.get(names.TAG_UID, ""))
         if ref is not None:
-            self._recorder.event(ref, "Normal", reason, message)
+            self._recorder.event(ref, type, reason, message)
 
     # -- what was refused ----------------------------------------------------------------------------
 
     def call_failed(self, action: Action, error: EC2Error, hold: Hold) -> None:
         """EC2 refused a call; people are told of what they can do something about."""
+        if error.error_class is ErrorClass.THROTTLED and not hold.reported:
+            self._throttled(action.CALL)
+            return
         level = logging.WARNING if hold.reported else logging.INFO
         log.log(level, "cannot %s: %s", action.text, hold.message, extra=_where(action.node, action.nodeeni))
         ref = self._ref(action.uid)
         if ref is not None and hold.reported:
             self._recorder.event(ref, "Warning", _failure(action), f"{action.node}: {hold.message}")
+
+    def _throttled(self, call: str) -> None:
+        """The first throttle is told at once, those of the minute after it together."""
+        self._throttles[call] += 1
+        if self._throttles[call] == 1:
+            self._tell_of_throttles(call, "")
+            asyncio.get_running_loop().call_later(THROTTLES_GATHER, self._sum_up_throttles, call)
+
+    def _sum_up_throttles(self, call: str) -> None:
+        more = self._throttles.pop(call) - 1
+        if more:
+            self._tell_of_throttles(call, f" {more} more times within {THROTTLES_GATHER:g} s")
+
+    def _tell_of_throttles(self, call: str, how_often: str) -> None:
+        log.info(
+            "EC2 throttled %s%s, which slows it down: something else in the account spends from the same "
+            "bucket, or --ec2-rate is set too high",
+            call,
+            how_often,
+        )
 
     def undoing(self, action: Detach, after: float) -> None:
         """An attach hangs and is about to be undone."""
@@ -110,6 +180,9 @@ class Announcer:
         if nodeeni is None:
             return None
         return ObjectRef(kind="NodeENI", api_version=names.API_VERSION, name=nodeeni.metadata.name, uid=uid)
+
+
+_WHO = "CloudTrail tells who"
 
 
 def _where(node: str, nodeeni: str) -> dict[str, str]:

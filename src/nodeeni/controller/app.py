@@ -7,6 +7,7 @@ stop    drop what waits → let begun calls end → write the last status and ev
 import asyncio
 import gc
 import logging
+import math
 import os
 import random
 import secrets
@@ -26,6 +27,7 @@ from nodeeni.controller import health
 from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.announcer import Announcer
 from nodeeni.controller.cluster import Cluster, region_of
+from nodeeni.controller.departures import Departures
 from nodeeni.controller.eninodes import ENINodeWriter
 from nodeeni.controller.executor import Executor, observe_call
 from nodeeni.controller.finalizers import Finalizers
@@ -93,6 +95,7 @@ class _Works(NamedTuple):
     sweeper: Sweeper
     reconciler: Reconciler
     finalizers: Finalizers
+    departures: Departures
 
 
 class _Controller:
@@ -231,6 +234,7 @@ class _Controller:
                 group.create_task(self._worker(works.reconciler))
             group.create_task(works.waiter.run())
             group.create_task(works.sweeper.run())
+            group.create_task(works.departures.run())
             if not self._settings.dry_run:
                 group.create_task(works.finalizers.run())
                 group.create_task(self._reporter.run())
@@ -290,11 +294,24 @@ class _Controller:
         finalizers = Finalizers(
             self._writer, self._cluster, inventory, executor, adoption, lambda: settled_at
         )
-        return _Works(inventory, Waiter(inventory), lookups, executor, sweeper, reconciler, finalizers)
+        departures = Departures(
+            announcer=self._announcer,
+            executor=executor,
+            memory=self._memory,
+            inventory=inventory,
+            lookups=lookups,
+            # Beside a controller that works, all that goes is its doing.
+            settled_at=math.inf if settings.dry_run else settled_at,
+            grace=settings.node_grace_period,
+        )
+        waiter = Waiter(inventory)
+        return _Works(inventory, waiter, lookups, executor, sweeper, reconciler, finalizers, departures)
 
     def _listen(self, works: _Works) -> None:
         """From here on every change in Kubernetes and in the inventory is followed."""
         works.inventory.add_listener(self._announcer.interface_changed)
+        works.inventory.add_listener(works.departures.interface_changed)
+        self._cluster.nodes.add_listener(works.departures.node_changed)
         self._cluster.nodeenis.add_listener(self._reporter.nodeeni_changed)
         self._cluster.eninodes.add_listener(self._reporter.eninode_changed)
         self._cluster.eninodes.add_listener(self._eninodes.changed)

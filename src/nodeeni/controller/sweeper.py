@@ -63,7 +63,17 @@ class Sweeper:
 
     def expect_gone(self, eni_ids: Iterable[str]) -> None:
         """These interfaces hang on instances that end: look until they are gone with them."""
-        self._dying.update(eni_ids)
+        for eni_id in eni_ids:
+            interface = self._inventory.get(eni_id)
+            if eni_id in self._dying or interface is None or interface.attachment is None:
+                continue
+            self._dying.add(eni_id)
+            log.info(
+                "instance %s ends and takes %s along",
+                interface.attachment.instance_id,
+                eni_id,
+                extra={"node": interface.tags.get(names.TAG_NODE, "")},
+            )
 
     async def run(self) -> None:
         """Resync and sweep until cancelled. EC2's refusals delay the next resync and end nothing."""
