@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 from tests.cli.looking import NAME, Site
 
-from nodeeni.cli import plan
 from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET
-from nodeeni.settings import UsageError
 
 
 async def test_an_interface_is_to_be_made_and_another_cannot_be(site: Site) -> None:
@@ -110,25 +108,3 @@ async def test_without_permission_doctor_is_named(site: Site) -> None:
         "nodeeni plan: DescribeNetworkInterfaces: UnauthorizedOperation: no; `nodeeni doctor` tells what is "
         "missing\n"
     )
-
-
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        (None, "cannot be read: "),
-        ("kind: [", "cannot be read: "),
-        ("kind: NodeENI\nmetadata: {name: x}\n", "holds a NodeENI that is not valid: 'spec'"),
-        (
-            "kind: NodeENI\nmetadata: {name: x}\nspec: {nodeSelector: {a: b}, deviceIndex: two}\n",
-            "holds a NodeENI that is not valid: Expected `int`, got `str` - at `$.deviceIndex`",
-        ),
-    ],
-)
-def test_a_file_that_cannot_be_used(tmp_path: Path, content: str | None, complaint: str) -> None:
-    file = tmp_path / "new.yaml"
-    if content is not None:
-        file.write_text(content)
-    with pytest.raises(UsageError) as refusal:
-        plan.main(["-f", str(file)])
-    assert f"-f {file} {complaint}" in str(refusal.value)
-    assert "\n" not in str(refusal.value)

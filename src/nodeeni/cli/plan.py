@@ -6,23 +6,18 @@ The decision is the controller's own (`controller/planning.py`); EC2 and the API
 import os
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import msgspec
-import yaml
 from rich.console import Console
 
-from nodeeni.api.meta import ObjectMeta
-from nodeeni.api.v1alpha1 import NodeENI, NodeENISpec
+from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.cli import reach, reach_ec2, tables
+from nodeeni.cli.nodeeni_files import read_nodeenis
 from nodeeni.controller.planning import Planning, read_cluster
 from nodeeni.controller.reconciler import Plan
 from nodeeni.ec2.client import EC2Client
 from nodeeni.plan.actions import Action
-from nodeeni.settings import UsageError, controller_settings
-
-_LAST = "9999-12-31T23:59:59Z"  # a NodeENI that is not applied yet is younger than all that are
+from nodeeni.settings import controller_settings
 
 
 class Step(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -59,29 +54,14 @@ def main(arguments: Sequence[str]) -> int:
     reach_ec2.add_flags(flags)
     flags.add_argument("nodes", nargs="*", metavar="NODE", help="only these nodes")
     flags.add_argument(
-        "-f", "--filename", metavar="FILE", help="plan as if the NodeENIs of this file were applied"
+        "-f",
+        "--filename",
+        metavar="FILE",
+        help="plan as if the NodeENIs of this file were applied; - is standard input",
     )
     options = flags.parse_args(list(arguments))
-    supposed = read_nodeenis(options.filename) if options.filename else []
+    supposed = read_nodeenis(options.filename) if options.filename is not None else []
     return reach.run("plan", _plan(options, supposed))
-
-
-def read_nodeenis(filename: str) -> list[NodeENI]:
-    """The NodeENIs of a YAML or JSON file. Raises UsageError."""
-    try:
-        documents = [d for d in yaml.safe_load_all(Path(filename).read_text()) if isinstance(d, dict)]
-        return [_supposed(document) for document in documents if document.get("kind") == "NodeENI"]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"-f {filename} cannot be read: {reason}") from error
-    except (KeyError, TypeError, msgspec.ValidationError) as error:
-        raise UsageError(f"-f {filename} holds a NodeENI that is not valid: {error}") from error
-
-
-def _supposed(document: dict[str, Any]) -> NodeENI:
-    name = str(document["metadata"]["name"])
-    metadata = ObjectMeta(name=name, uid=f"not-applied-{name}", creation_timestamp=_LAST)
-    return NodeENI(metadata=metadata, spec=msgspec.convert(document["spec"], NodeENISpec))
 
 
 async def _plan(options: Namespace, supposed: Sequence[NodeENI]) -> int:
