@@ -1,7 +1,7 @@
 """docs/reliability.md: what the long form found, as tables."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -18,6 +18,25 @@ interface, and no interface of others may change.
 
 `make chaos MINUTES=30` runs it again, `make chaos SEED=17` replays one seed of the chaos; a short form of
 each part is in `make test`.
+"""
+
+_ABOUT_KILLS = """\
+The controller is killed at one request, and a new one takes over. *Before the work*: EC2 or the API server
+has not acted yet; *after the work, not answered*: it has, and nobody was told. A run without a kill shows
+first which requests a journey makes, and each is a row; `#2` is the second of its kind. *Right*: in the end
+all was as it has to be. *Right; not met again*: in this run that request did not come up (renewals of the
+lease, repeated looks and second events depend on timing), so nobody was killed, and the journey ended right
+without it.
+"""
+
+_ABOUT_TROUBLES = """\
+The request of the row meets the fault of the column, once unless the column says otherwise, and the
+controller lives on. `-`: no such case (an interface can hang while it is attached or detached alone).
+"""
+
+_ABOUT_MUTANTS = """\
+Each scenario is judged with the controller as it is, mutant `-`, which has to be right, and with mutants, in
+each of which one safeguard is taken out and which have to be found wrong: *found* says by what.
 """
 
 
@@ -56,8 +75,9 @@ class ChaosRow(msgspec.Struct, frozen=True):
 
 
 class Findings(msgspec.Struct):
-    """What each part found in its last run."""
+    """What each part found in its last run. `runs`: by part, its day and commit."""
 
+    runs: dict[str, str] = {}
     kills: list[KillRow] = []
     troubles: list[TroubleRow] = []
     mutants: list[MutantRow] = []
@@ -71,8 +91,8 @@ class Findings(msgspec.Struct):
 
 def written(findings: Findings) -> str:
     """The whole document."""
-    parts = [_HEAD, _summary(findings), _kills(findings.kills), _troubles(findings.troubles)]
-    return "\n".join([*parts, _mutants(findings.mutants), _chaos(findings.chaos)])
+    parts = [_HEAD, _summary(findings), _mutants(findings.mutants), _chaos(findings.chaos)]
+    return "\n".join([*parts, _kills(findings.kills), _troubles(findings.troubles)])
 
 
 def _summary(findings: Findings) -> str:
@@ -86,7 +106,15 @@ def _summary(findings: Findings) -> str:
         ("scenarios", len(controllers), _bad(controllers)),
         ("mutants, to be caught", len(mutants), _bad(mutants)),
     ]
-    return _table("## In all", ("", "runs", "not as it has to be"), rows)
+    table = _table("## In all", ("part", "runs", "not as it has to be"), rows)
+    return f"{table}\n{_runs(findings.runs)}\n"
+
+
+def _runs(runs: Mapping[str, str]) -> str:
+    """One line where all parts are of one run."""
+    if len(set(runs.values())) == 1:
+        return f"Run of {next(iter(runs.values()))}."
+    return "Runs: " + "; ".join(f"{part}: {run}" for part, run in runs.items()) + "."
 
 
 def _bad(rows: Iterable[KillRow | TroubleRow | MutantRow]) -> int:
@@ -100,7 +128,7 @@ def _kills(rows: list[KillRow]) -> str:
         texts.setdefault((row.journey, row.point), {})[row.phase] = row.text
     lines = [(j, p, t.get("before", ""), t.get("after", "")) for (j, p), t in texts.items()]
     head = ("journey", "killed at", "before the work", "after the work, not answered")
-    return _table("## Killed at every call and every write", head, lines)
+    return _table(f"## Killed at every call and every write\n\n{_ABOUT_KILLS}", head, lines)
 
 
 def _troubles(rows: list[TroubleRow]) -> str:
@@ -114,13 +142,13 @@ def _troubles(rows: list[TroubleRow]) -> str:
             (where, *(found.get((where, fault), "") for fault in faults))
             for where in dict.fromkeys(row.where for row in here)
         ]
-        blocks.append(_table(f"## Each fault at each request to {server}", ("request", *faults), lines))
-    return "\n".join(blocks)
+        blocks.append(_table(f"### To {server}", ("request", *faults), lines))
+    return "\n".join([f"## Each fault at each request\n\n{_ABOUT_TROUBLES}", *blocks])
 
 
 def _mutants(rows: list[MutantRow]) -> str:
     lines = [(r.scenario.replace("_", " "), r.mutant.replace("_", " ") or "-", r.text) for r in rows]
-    return _table("## The suite can fail", ("scenario", "mutant", "found"), lines)
+    return _table(f"## The suite can fail\n\n{_ABOUT_MUTANTS}", ("scenario", "mutant", "found"), lines)
 
 
 def _chaos(rows: list[ChaosRow]) -> str:
@@ -143,8 +171,9 @@ def _chaos(rows: list[ChaosRow]) -> str:
 def _table(title: str, head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     body = "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-    return f"{title}\n\n{body}\n"
+    return f"{title.rstrip()}\n\n{body}\n"
 
 
 def _cell(value: object) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")[:300]
+    text = str(value).replace("|", "\\|").replace("\n", " ")
+    return (text if len(text) <= 200 else f"{text[:200]} ...") or "-"

@@ -6,7 +6,9 @@ can be run again alone. With `--seed` one seed of the chaos is replayed and noth
 
 import argparse
 import asyncio
+import datetime
 import logging
+import subprocess
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -23,7 +25,8 @@ from tests.faults.scenarios import SCENARIOS, judge
 from tests.faults.troubles import live_through, troubles
 
 ROOT = Path(__file__).parents[2]
-DOCUMENT = ROOT / "docs" / "reliability.md"
+_NAME = "docs/reliability.md"
+DOCUMENT = ROOT / _NAME
 FINDINGS = ROOT / ".chaos" / "findings.json"
 SEEDS_AT_ONCE = 7
 
@@ -106,9 +109,23 @@ async def run(parts: list[str], wish: Wish) -> Findings:
     with tempfile.TemporaryDirectory(prefix="nodeeni-chaos-") as directory:
         async with processes.zygote() as zygote:
             for name in parts:
+                findings.runs[name] = _day_and_commit()
                 await PARTS[name](zygote, Path(directory) / name, findings, wish)
                 _keep(findings)
     return findings
+
+
+def _day_and_commit() -> str:
+    """`2026-11-24 on commit 205cac9`; says so where the checkout differs from that commit."""
+    changes = _git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{_NAME}")
+    commit = _git("rev-parse", "--short", "HEAD") or "unknown"
+    return f"{datetime.date.today()} on commit {commit}{', with changes' if changes else ''}"
+
+
+def _git(*arguments: str) -> str:
+    """Empty where there is no repository."""
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _keep(findings: Findings) -> None:
