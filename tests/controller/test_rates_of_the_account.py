@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from nodeeni.ec2.types import Action
 from nodeeni.sandbox.ec2 import quick_settings
 
 from .conftest import Stage, staged
@@ -73,3 +74,54 @@ async def test_a_share_of_the_rate_leaves_the_rest_to_others(generous_stage: Sta
     moments = sorted(call.time for call in stage.ec2.calls.of("AttachNetworkInterface"))
     assert len(moments) == 8
     assert moments[-1] - moments[1] >= 6 / 4 - 0.05
+
+
+REST = (
+    "as documented: CreateTags=100/10,DeleteNetworkInterface=100/5,DeleteTags=100/10,"
+    "DetachNetworkInterface=50/5"
+)
+
+
+async def _said_of_rates(stage: Stage, caplog: pytest.LogCaptureFixture, *flags: str) -> list[str]:
+    def said() -> list[str]:
+        lines = [record.getMessage() for record in caplog.records]
+        return [line for line in lines if line.startswith("EC2's rates")]
+
+    caplog.set_level("INFO", logger="nodeeni")
+    async with stage.controller(*flags):
+        await stage.until(said)
+    return said()
+
+
+async def test_the_log_lists_all_rates_in_effect_and_where_they_come_from(
+    telling_stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    (said,) = await _said_of_rates(telling_stage, caplog, "--ec2-rate=AttachNetworkInterface=50/6")
+    assert said == (
+        "EC2's rates, as burst/calls a second, from --ec2-rate: AttachNetworkInterface=50/6; Service Quotas: "
+        f"CreateNetworkInterface=200/100,ModifyNetworkInterfaceAttribute=200/100; {REST}"
+    )
+
+
+async def test_the_log_says_why_service_quotas_did_not_tell(
+    generous_stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    (said,) = await _said_of_rates(generous_stage, caplog)
+    assert all(action in said for action in Action)
+    assert "from as documented: AttachNetworkInterface=50/5," in said
+    assert said.endswith("not tell (AccessDeniedException): allow servicequotas:ListServiceQuotas")
+
+
+async def test_throttles_of_one_action_are_one_line_with_what_to_look_at(
+    metered_stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="nodeeni")
+    stage = metered_stage
+    nodes = [await stage.node() for _ in range(12)]
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(*nodes)
+    lines = [record.getMessage() for record in caplog.records if "throttled" in record.getMessage()]
+    assert 0 < len(lines) < stage.ec2.calls.throttled
+    assert len(lines) == len({line.split()[2] for line in lines})  # one for each action
+    assert all("--ec2-rate is set too high" in line for line in lines)

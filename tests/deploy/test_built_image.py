@@ -72,7 +72,7 @@ async def test_an_eni_comes_up_and_goes_again(stage: Stage, template: Template) 
             process.terminate()
         assert [await process.wait() for process in (controller, manager)] == [0, 0]
     assert stage.ec2.secondary_interfaces() == []
-    assert "EC2's rates are those of Service Quotas: AttachNetworkInterface=80/8" in log.read_text()
+    assert "Service Quotas: AttachNetworkInterface=80/8" in log.read_text()
 
 
 async def _start(

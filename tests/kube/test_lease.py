@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import random
 import signal
 import sys
@@ -85,6 +86,28 @@ async def test_renewed_lease_is_kept(server: KubeServer, client: KubeClient, bac
         await asyncio.sleep(0.02)
     assert not second.done()
     assert lease(server)["spec"]["leaseTransitions"] == 0
+
+
+async def test_a_standby_says_once_for_whom_it_waits(
+    server: KubeServer, client: KubeClient, background: Background, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="nodeeni")
+    one, two = candidate(client, "one", duration=15, deadline=10.0), candidate(client, "two", duration=15)
+    await one.acquire()
+
+    def said() -> list[str]:
+        lines = [record.getMessage() for record in caplog.records]
+        return [line for line in lines if line.startswith("waiting")]
+
+    background.start(two.acquire())
+    await until(lambda: said() == ["waiting for the lease held by one"])
+    reads = server.requests["get", "leases"]
+    await until(lambda: server.requests["get", "leases"] > reads + 2)
+    server.patch(
+        "coordination.k8s.io", "leases", NAME, {"spec": {"holderIdentity": "three"}}, namespace="kube-system"
+    )
+    await until(lambda: len(said()) == 2)
+    assert said() == ["waiting for the lease held by one", "waiting for the lease held by three"]
 
 
 async def test_renewal_whose_answer_is_lost(

@@ -79,6 +79,7 @@ class LeaderElection:
         self._clock = clock
         self._renewed: float | None = None  # clock time just before the last renewal was sent
         self._version: str | None = None  # of the lease as we last wrote it
+        self._waits_for = ""  # the holder that the log named last
         self._seen: tuple[str, float] = ("", 0.0)  # another's lease: its version, when first seen
 
     def held(self) -> bool:
@@ -93,6 +94,7 @@ class LeaderElection:
                 acquired = await self._try()
                 if acquired is not None:
                     log.info("leading as %s", self._identity)
+                    self._waits_for = ""
                     return acquired
                 complained = False
             except Conflict:
@@ -152,6 +154,7 @@ class LeaderElection:
             return Acquired(clean=True)
         holder = lease.spec.holder_identity
         if holder and holder != self._identity and not self._has_expired(lease):
+            self._wait_for(holder)
             return None
         ours_since = holder == self._identity and lease.metadata.resource_version == self._version
         self._accept(
@@ -162,6 +165,11 @@ class LeaderElection:
             ),
         )
         return Acquired(clean=not holder or ours_since)
+
+    def _wait_for(self, holder: str) -> None:
+        if holder != self._waits_for:
+            log.info("waiting for the lease held by %s", holder)
+        self._waits_for = holder
 
     def _has_expired(self, lease: Lease) -> bool:
         """Whether another's lease has stood unchanged before our eyes for as long as it lasts: clocks of
