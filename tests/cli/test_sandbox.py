@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,24 @@ def test_the_checks_of_the_readme_of_v1_1_0_work_word_for_word(sandbox: Started,
         )
         assert left["NetworkInterfaces"] == []
         assert running.end() == 0
+
+
+def test_its_lines_put_our_programs_on_the_path_after_those_of_the_terminal(
+    sandbox: Started, tmp_path: Path
+) -> None:
+    (file,) = tmp_path.glob("nodeeni-sandbox-*/env")
+    told = re.findall(r"^  (export PATH=.*)$", sandbox.output, re.MULTILINE)
+    assert told == file.read_text().splitlines()[-1:]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f". {file}; echo $PATH"],
+        env={"PATH": "/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    own = [Path(sys.prefix, "bin"), ROOT / ".venv-aws" / "bin"]
+    present = [str(path) for path in own if (path / "nodeeni").exists() or (path / "aws").exists()]
+    assert done.stdout.strip().split(":") == ["/bin", *present]
 
 
 @pytest.mark.skipif(not probe().possible, reason="nodes cannot have kernels here")
