@@ -15,6 +15,7 @@ from nodeeni.cli.findings import Mark
 from nodeeni.ec2.types import Action
 from nodeeni.kube.client import KubeClient
 
+ARN = "arn:aws:iam::123456789012:user/sandbox"
 CRDS = "customresourcedefinitions"
 NO_LEASE = "not started, or without --enable-leader-election"
 
@@ -38,9 +39,9 @@ async def test_nothing_is_wrong(site: Site) -> None:
         "✓ RBAC: all 18 permissions that the controller needs, for the user of this command",
         f"! controller: no lease nodeeni-controller-leader-election: {NO_LEASE}",
         f"✓ cluster id: {site.cluster_id}",
-        "✓ AWS credentials: arn:aws:iam::123456789012:user/sandbox in us-west-2",
-        "✓ IAM, reading: 5 Describe actions are permitted",
-        f"✓ IAM, changing: permitted: {', '.join(Action)}",
+        f"✓ AWS credentials: {ARN} in us-west-2",
+        f"✓ IAM, reading: 5 Describe actions are permitted to {ARN}",
+        f"✓ IAM, changing: permitted to {ARN}: {', '.join(Action)}",
         "✓ ENIs of this cluster: 1 ENI by cluster tag",
     ]
     assert site.changing_calls() == calls
@@ -70,7 +71,7 @@ async def test_the_iam_action_to_grant_is_named(site: Site) -> None:
     )
     seen = await site.run("doctor")
     assert seen.status == 1
-    assert "✗ IAM, changing: grant ec2:CreateTags, ec2:AttachNetworkInterface" in seen.lines
+    assert f"✗ IAM, changing: grant ec2:CreateTags, ec2:AttachNetworkInterface to {ARN}" in seen.lines
 
 
 async def test_the_policy_that_we_ship_lacks_nothing_and_what_is_taken_from_it_is_named(site: Site) -> None:
@@ -79,17 +80,25 @@ async def test_the_policy_that_we_ship_lacks_nothing_and_what_is_taken_from_it_i
     async with site.controller():
         await site.until_attached(1)
     policy = permitted.limit(site.world.ec2, os.environ)
-    assert f"✓ IAM, changing: permitted: {', '.join(Action)}" in (await site.run("doctor")).lines
+    assert f"✓ IAM, changing: permitted to {ARN}: {', '.join(Action)}" in (await site.run("doctor")).lines
     policy.statement = [each for each in policy.statement if each.sid != "ChangeOnlyOurs"]
     seen = await site.run("doctor")
     lost = [f"ec2:{action}" for action in Action if action is not Action.CREATE]
-    assert f"✗ IAM, changing: grant {', '.join(lost)}" in seen.lines
+    assert f"✗ IAM, changing: grant {', '.join(lost)} to {ARN}" in seen.lines
 
 
 async def test_reading_is_not_permitted(site: Site) -> None:
     site.world.ec2.faults.error("DescribeSubnets", "UnauthorizedOperation", message="no", times=None)
     seen = await site.run("doctor")
-    assert (seen.status, seen.lines[-1]) == (1, "✗ IAM, reading: grant ec2:DescribeSubnets")
+    assert (seen.status, seen.lines[-1]) == (1, f"✗ IAM, reading: grant ec2:DescribeSubnets to {ARN}")
+
+
+async def test_a_region_that_ec2_does_not_take_is_no_matter_of_permissions(site: Site) -> None:
+    seen = await site.run("doctor", "--aws-region", "nowhere")
+    refused = "AuthFailure: Credential should be scoped to a valid region, not 'nowhere'"
+    assert seen.status == 1
+    assert seen.lines[-1].startswith(f"✗ EC2: DescribeNetworkInterfaces: {refused}")
+    assert seen.lines[-1].endswith(": check the credentials and --aws-region")
 
 
 async def test_what_ec2_cannot_judge_yet_is_no_fault(site: Site) -> None:

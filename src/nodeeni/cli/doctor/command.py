@@ -9,7 +9,7 @@ from nodeeni.cli.findings import Finding, Mark, right, wrong
 from nodeeni.cli.leader import leader
 from nodeeni.controller.planning import read_cluster
 from nodeeni.ec2.client import EC2Client
-from nodeeni.ec2.errors import EC2Error
+from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import ConfigError, KubeError
 
@@ -53,7 +53,8 @@ async def _checks(options: Namespace) -> AsyncIterator[Finding]:
     except KubeError as error:
         yield wrong("API server", str(error))
     except EC2Error as error:
-        yield wrong("EC2", str(error))
+        denied = error.error_class is ErrorClass.DENIED
+        yield wrong("EC2", f"{error}{': check the credentials and --aws-region' if denied else ''}")
     finally:
         await client.close()
 
@@ -79,17 +80,17 @@ async def _checks_of_ec2(options: Namespace, client: KubeClient) -> AsyncIterato
     cluster_id = await reach_ec2.cluster_id(options, client)
     yield right("cluster id", cluster_id)
     region = await reach_ec2.region(options, cluster)
-    credentials = await ec2.credentials(region)
+    credentials, arn = await ec2.credentials(region)
     yield credentials
     if credentials.mark is Mark.WRONG:
         return
     async with EC2Client.connect(region) as connection:
-        reading = await ec2.reads(connection, cluster)
+        reading = await ec2.reads(connection, cluster, arn)
         yield reading
         if reading.mark is Mark.WRONG:
             return
         found = await leftovers.find(connection, cluster_id)
-        async for finding in ec2.writes(connection, cluster, found.ours, cluster_id):
+        async for finding in ec2.writes(connection, cluster, found.ours, cluster_id, arn):
             yield finding
         async for finding in leftovers.findings(found, cluster):
             yield finding

@@ -15,22 +15,27 @@ _NO_SUBNET, _NO_GROUP, _NO_ENI = "subnet-00000000000000000", "sg-000000000000000
 _NO_INSTANCE, _NO_ATTACHMENT = "i-00000000000000000", "eni-attach-00000000000000000"
 
 
-async def credentials(region: str) -> Finding:
+async def credentials(region: str) -> tuple[Finding, str]:
+    """With the ARN behind them, which is empty where they do not work."""
     check = "AWS credentials"
     try:
-        return right(check, f"{await caller_identity(region)} in {region}")
+        arn = await caller_identity(region)
     except EC2Error as error:
+        message = f"{error}: is the endpoint of STS in {region} reached from here?"
         if error.error_class is ErrorClass.DENIED:
-            return wrong(
-                check,
+            message = (
                 f"{error.code}: {error.message}: give the controller a role (EKS Pod Identity or IRSA), or "
-                "set AWS_PROFILE",
+                "set AWS_PROFILE"
             )
-        return wrong(check, f"{error}: is the endpoint of STS in {region} reached from here?")
+        return wrong(check, message), ""
+    return right(check, f"{arn} in {region}"), arn
 
 
-async def reads(ec2: EC2Client, cluster: Cluster) -> Finding:
-    """Each describe call that the controller makes, made once, for as little as can be."""
+async def reads(ec2: EC2Client, cluster: Cluster, arn: str) -> Finding:
+    """Each describe call that the controller makes, made once, for as little as can be.
+
+    Raises EC2Error for what is no matter of permissions.
+    """
     calls: dict[str, Callable[[], Awaitable[object]]] = {
         "DescribeNetworkInterfaces": lambda: _no_interface(ec2),
         "DescribeInstances": lambda: ec2.describe_instances([_instance_id(cluster)]),
@@ -43,12 +48,12 @@ async def reads(ec2: EC2Client, cluster: Cluster) -> Finding:
         try:
             await calls[action]()
         except EC2Error as error:
-            if error.error_class is not ErrorClass.DENIED:
+            if error.permission is None:
                 raise
-            missing.append(error.permission or f"ec2:{action}")
+            missing.append(error.permission)
     if missing:
-        return wrong("IAM, reading", f"grant {', '.join(missing)}")
-    return right("IAM, reading", f"{len(EC2_READS)} Describe actions are permitted")
+        return wrong("IAM, reading", f"grant {', '.join(missing)} to {arn}")
+    return right("IAM, reading", f"{len(EC2_READS)} Describe actions are permitted to {arn}")
 
 
 async def _no_interface(ec2: EC2Client) -> None:
@@ -57,9 +62,12 @@ async def _no_interface(ec2: EC2Client) -> None:
 
 
 async def writes(
-    ec2: EC2Client, cluster: Cluster, ours: Iterable[Interface], cluster_id: str
+    ec2: EC2Client, cluster: Cluster, ours: Iterable[Interface], cluster_id: str, arn: str
 ) -> AsyncIterator[Finding]:
-    """Each mutating call as a dry run: EC2 says whether it would be done and does nothing."""
+    """Each mutating call as a dry run: EC2 says whether it would be done and does nothing.
+
+    Raises EC2Error where credentials or region are refused.
+    """
     rehearsal = _rehearsal(cluster, ours, cluster_id, await _a_subnet(ec2, cluster))
     permitted, missing, undecided = [], [], []
     for action in EC2_WRITES:
@@ -67,19 +75,21 @@ async def writes(
             await ec2.rehearse(action, rehearsal)
             permitted.append(action)
         except EC2Error as error:
-            if error.error_class is ErrorClass.DENIED:
-                missing.append(error.permission or f"ec2:{action}")
+            if error.permission is not None:
+                missing.append(error.permission)
+            elif error.error_class is ErrorClass.DENIED:
+                raise
             else:
                 undecided.append(f"{action} ({error.code})")
     if missing:
-        yield wrong("IAM, changing", f"grant {', '.join(dict.fromkeys(missing))}")
+        yield wrong("IAM, changing", f"grant {', '.join(dict.fromkeys(missing))} to {arn}")
     if undecided:
         yield note(
             "IAM, changing",
             f"EC2 tells only with an ENI of ours in place; ask again then: {', '.join(undecided)}",
         )
     if permitted:
-        yield right("IAM, changing", f"permitted: {', '.join(permitted)}")
+        yield right("IAM, changing", f"permitted to {arn}: {', '.join(permitted)}")
 
 
 def _rehearsal(cluster: Cluster, ours: Iterable[Interface], cluster_id: str, subnet_id: str) -> Rehearsal:
