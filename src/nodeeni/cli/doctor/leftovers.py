@@ -19,7 +19,7 @@ class Found(msgspec.Struct, frozen=True):
     """By what their tags say."""
 
     ours: list[Interface]
-    untagged: list[Interface]  # made by v1.x: managed by us, of no cluster
+    untagged: list[Interface]  # managed by us, of no cluster: made by v1.x, or the tag was taken off
     others: list[Interface]  # of other clusters
 
 
@@ -49,7 +49,7 @@ async def findings(found: Found, cluster: Cluster) -> AsyncIterator[Finding]:
         )
     if free:
         yield note("ENIs not attached", f"{_listed(free)}: `nodeeni plan` tells what is going to happen")
-    async for finding in _of_older_versions(found.untagged, cluster):
+    async for finding in _of_no_cluster(found.untagged, cluster):
         yield finding
     if found.others:
         clusters = sorted({i.tags[names.TAG_CLUSTER] for i in found.others})
@@ -58,12 +58,19 @@ async def findings(found: Found, cluster: Cluster) -> AsyncIterator[Finding]:
         )
 
 
-async def _of_older_versions(untagged: Sequence[Interface], cluster: Cluster) -> AsyncIterator[Finding]:
+async def _of_no_cluster(untagged: Sequence[Interface], cluster: Cluster) -> AsyncIterator[Finding]:
     named = {
         entry.eni_id for nodeeni in cluster.nodeenis.store.values() for entry in nodeeni.status.attachments
     }
-    adoptable = [i for i in untagged if i.id in named]
-    unknown = [i for i in untagged if i.id not in named]
+    bereft = [i for i in untagged if i.tags.get(names.TAG_UID) in cluster.owners()]
+    adoptable = [i for i in untagged if i.id in named and i not in bereft]
+    unknown = [i for i in untagged if i.id not in named and i not in bereft]
+    if bereft:
+        yield note(
+            "ENIs without their cluster tag",
+            f"{_listed(bereft)}: of this cluster by their uid; the controller puts the tag {names.TAG_CLUSTER} "
+            "back where a NodeENI's status names them, else do so by hand",
+        )
     if adoptable:
         yield note(
             "ENIs of v1.x", f"{_listed(adoptable)}: in a NodeENI's status, so the controller takes them over"
