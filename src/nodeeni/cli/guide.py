@@ -64,7 +64,7 @@ def _exports(stage: Stage) -> list[str]:
 
 
 def _programs() -> list[Path]:
-    """Where `nodeeni` is, and the AWS command line where that was installed beside it, for terminals that lack
+    """Where `nodeeni` is, and the AWS command line where that was installed beside it, for terminals without
     them: they come last.
     """
     ours, aws = Path(sys.prefix, "bin"), Path(sys.prefix).with_name(".venv-aws") / "bin"

@@ -54,7 +54,8 @@ async def _checks(options: Namespace) -> AsyncIterator[Finding]:
         yield wrong("API server", str(error))
     except EC2Error as error:
         denied = error.error_class is ErrorClass.DENIED
-        yield wrong("EC2", f"{error}{': check the credentials and --aws-region' if denied else ''}")
+        way_out = ": check the credentials and --aws-region" if denied else ""
+        yield wrong("EC2", f"{str(error).rstrip('.')}{way_out}")
     finally:
         await client.close()
 
