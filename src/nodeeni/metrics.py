@@ -19,6 +19,11 @@ EC2_SECONDS = Histogram(
 EC2_TOKENS = Gauge("nodeeni_ec2_bucket_tokens", "Tokens left in the bucket of an EC2 action.", ["action"])
 EC2_WAITING = Gauge("nodeeni_ec2_bucket_waiting", "Calls that wait for a token, by EC2 action.", ["action"])
 INTERFACES = Gauge("nodeeni_interfaces", "Network interfaces of this cluster by EC2 status.", ["status"])
+ATTACHMENTS = Gauge(
+    "nodeeni_attachments",
+    "Nodes of a NodeENI by the state of its interface there, as in status.attachments.",
+    ["nodeeni", "state"],
+)
 INVENTORY_AGE = Gauge("nodeeni_inventory_age_seconds", "Age of the last full reading of EC2.")
 QUEUE_DEPTH = Gauge("nodeeni_work_queue_depth", "Nodes that wait to be reconciled.")
 RECONCILES = Counter("nodeeni_reconciles_total", "Reconciles by result.", ["result"])

@@ -1,10 +1,7 @@
 """EC2 away, the API server away, both, expired credentials, a clock that is set: waited out, and said."""
 
-import asyncio
-import socket
 import time
 
-import aiohttp
 import pytest
 
 from nodeeni.controller import health
@@ -12,6 +9,7 @@ from nodeeni.ec2 import errors
 from nodeeni.ec2.errors import ErrorClass, RetryRule
 
 from .conftest import Stage
+from .probe import Probe
 
 LEASED = ("--enable-leader-election", "--lease-duration=2s")
 
@@ -22,36 +20,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "PATIENCE", 0.3)
     monkeypatch.setitem(errors.RETRY, ErrorClass.DENIED, RetryRule(first=0.3, factor=1, most=0.3))
     monkeypatch.setitem(errors.RETRY, ErrorClass.UNKNOWN_OUTCOME, RetryRule(first=0.1, factor=2, most=0.5))
-
-
-class Probe:
-    """Asks the controller as kubelet and Prometheus do."""
-
-    def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
-
-    @property
-    def flag(self) -> str:
-        return f"--metrics-addr={self.address}"
-
-    async def get(self, path: str) -> tuple[int, str]:
-        async with aiohttp.ClientSession() as session, session.get(f"http://{self.address}{path}") as answer:
-            return answer.status, await answer.text()
-
-    async def until(self, status: int, part: str = "", timeout: float = 15.0) -> str:
-        """Wait until /readyz answers so."""
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                found, text = await self.get("/readyz")
-            except aiohttp.ClientConnectionError:
-                found, text = 0, "not listening yet"
-            if found == status and part in text:
-                return text
-            assert time.monotonic() < deadline, f"/readyz says {found}: {text}"
-            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("code", ["Unavailable", "RequestExpired"], ids=["away", "credentials expired"])

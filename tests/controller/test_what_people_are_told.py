@@ -1,10 +1,11 @@
-"""Events and log lines of clusters in which much happens at once: what matters is not lost among it."""
+"""Events and metrics of clusters in which much happens at once: what matters is not lost among it."""
 
 from collections import Counter
 
 from nodeeni.sandbox.world import SUBNET
 
 from .conftest import NAME, Stage
+from .probe import Probe
 
 NODES = 30  # more than the events of one kind that are written one by one
 NOWHERE = "subnet-0123456789abcdef0"
@@ -44,3 +45,26 @@ async def test_a_nodeeni_born_wrong_tells_of_its_enis_when_it_is_put_right(stage
         ("Normal", "ENIAttached"): NODES,
         ("Warning", "ENICreationFailed"): NODES,
     }
+
+
+async def test_the_metrics_count_the_nodes_of_each_nodeeni_by_state(stage: Stage) -> None:
+    good, bad, probe = await stage.node(), await stage.node("b"), Probe()
+    stage.apply(subnetID=SUBNET)
+
+    async def series() -> set[str]:
+        _, text = await probe.get("/metrics")
+        lines = [line for line in text.splitlines() if line.startswith("nodeeni_attachments{")]
+        return {line for line in lines if not line.endswith(" 0.0")}
+
+    async with stage.controller(probe.flag):
+        await stage.until_attached(good)
+        await stage.until(lambda: stage.row(bad).get("status") == "failed")
+        assert await series() == {
+            f'nodeeni_attachments{{nodeeni="{NAME}",state="attached"}} 1.0',
+            f'nodeeni_attachments{{nodeeni="{NAME}",state="failed"}} 1.0',
+        }
+        stage.delete()
+        await stage.until_deleted()
+        await stage.until(lambda: stage.ec2.secondary_interfaces() == [])
+        await probe.until(200)
+        assert await series() == set()

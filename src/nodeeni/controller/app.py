@@ -50,6 +50,7 @@ from nodeeni.kube.errors import KubeError, LeaseLost
 from nodeeni.kube.events import EventRecorder
 from nodeeni.kube.lease import LeaderElection
 from nodeeni.kube.resources import NAMESPACES
+from nodeeni.plan.rows import State
 from nodeeni.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -421,6 +422,10 @@ class _Controller:
         for action in Action:
             metrics.EC2_TOKENS.labels(action.value).set(self._buckets.tokens(action))
             metrics.EC2_WAITING.labels(action.value).set(self._buckets.waiting(action))
+        metrics.ATTACHMENTS.clear()  # those of NodeENIs that are gone
+        for name, states in self._reporter.counts().items():
+            for state in State:
+                metrics.ATTACHMENTS.labels(name, state.value).set(states[state])
         if self._inventory is None:
             return
         if self._inventory.last_refresh is not None:

@@ -7,6 +7,7 @@ the API server is never read as a record, only compared with.
 import asyncio
 import datetime
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,7 +21,7 @@ from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import KubeError, NotFound
 from nodeeni.kube.resources import NODEENIS
 from nodeeni.plan.report import nodeeni_status
-from nodeeni.plan.rows import Row
+from nodeeni.plan.rows import Row, State
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,14 @@ class Reporter:
         node = new or old
         for uid in self._uids.get(node.metadata.name, set()) if node else set():
             self.mark(uid)
+
+    def counts(self) -> dict[str, Counter[State]]:
+        """How many nodes are in each state, by name of the NodeENI."""
+        found: dict[str, Counter[State]] = {}
+        for rows in self._rows.values():
+            for row in rows.values():
+                found.setdefault(row.nodeeni, Counter())[row.state] += 1
+        return found
 
     async def run(self) -> None:
         """Write until cancelled."""
