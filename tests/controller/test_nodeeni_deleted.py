@@ -1,5 +1,7 @@
 """A NodeENI is deleted: the finalizer holds it until EC2 shows, twice, that nothing of it is left."""
 
+import pytest
+
 from .conftest import NAME, Stage
 
 
@@ -66,3 +68,19 @@ async def test_deleted_and_made_again_under_the_same_name(stage: Stage) -> None:
     assert (
         second.tags["nodeeni.networking.k8s.aws/uid"] == stage.world.nodeeni(NAME)["metadata"]["uid"]  # type: ignore[index]
     )
+
+
+async def test_one_that_is_gone_at_once_leaves_its_nodes_to_the_others(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = await stage.node()
+    stage.apply("fails", subnetID="subnet-0123456789abcdef0")
+    async with stage.controller():
+        await stage.until(lambda: stage.row(node, "fails").get("status") == "failed")
+        stage.delete("fails")
+        finalizers = {"metadata": {"finalizers": None}}
+        stage.kube.patch("networking.k8s.aws", "nodeenis", "fails", finalizers)  # by hand
+        assert stage.world.nodeeni("fails") is None
+        stage.apply()
+        await stage.until_attached(node)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []

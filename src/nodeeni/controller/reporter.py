@@ -52,7 +52,7 @@ class Reporter:
             if known is None or (row.wanted and not known.wanted):
                 now[row.uid] = row
         for uid in self._uids.get(node, set()) - now.keys():
-            self._rows[uid].pop(node, None)
+            self._rows.get(uid, {}).pop(node, None)  # none of a NodeENI that went before its nodes knew
             self.mark(uid)
         for uid, row in now.items():
             of_uid = self._rows.setdefault(uid, {})
