@@ -68,8 +68,8 @@ async def _of_no_cluster(untagged: Sequence[Interface], cluster: Cluster) -> Asy
     if bereft:
         yield note(
             "ENIs without their cluster tag",
-            f"{_listed(bereft)}: of this cluster by their uid; the controller tags them again where a NodeENI's "
-            f"status names them, else do so by hand: {names.TAG_CLUSTER}",
+            f"{_listed(bereft)}: of this cluster by their uid; the controller tags them again where a "
+            f"NodeENI's status names them, else do so by hand: {names.TAG_CLUSTER}",
         )
     if adoptable:
         yield note(
