@@ -92,6 +92,7 @@ def _commands(stage: Stage) -> list[str]:
     eni = "-o jsonpath='{.status.attachments[0].eniID}'"
     commands = [
         "kubectl apply -f examples/multus-eni.yaml",
+        "kubectl wait --for=condition=Ready nodeeni/multus-eni-config",
         "kubectl get nodeenis,eninodes",
         f"ENI_ID=$(kubectl get nodeeni multus-eni-config {eni})",
         "aws ec2 describe-network-interfaces --network-interface-ids $ENI_ID",
