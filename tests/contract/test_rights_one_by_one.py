@@ -19,6 +19,7 @@ from tests.contract.real import RealKube
 from tests.contract.test_rights import orphan_of
 from tests.controller.conftest import Stage
 
+from nodeeni.kube.events import GATHER
 from nodeeni.sandbox.ec2 import quick_settings
 from nodeeni.sandbox.kube import KubeServer
 from nodeeni.sandbox.world import SUBNET, World
@@ -119,12 +120,14 @@ async def an_event_is_seen(stage: Stage, reached: Reached) -> bool:
 
 
 async def an_event_is_counted_when_it_comes_again(stage: Stage, reached: Reached) -> bool:
+    """What repeats is gathered for some seconds, and then written."""
     await stage.node()
     async with stage.controller(*FLAGS):
         for subnet in (SUBNET, NOWHERE, SUBNET, NOWHERE):
             stage.apply(subnetID=subnet)
             failed = subnet != SUBNET
             await stage.until(lambda failed=failed: bool(stage.status().get("failed")) == failed)  # type: ignore[misc]
+        await asyncio.sleep(GATHER)
         return await reached(lambda: any(event["count"] > 1 for event in stage.kube.objects("", "events")))
 
 
