@@ -121,9 +121,11 @@ async def an_event_is_seen(stage: Stage, reached: Reached) -> bool:
 
 async def an_event_is_counted_when_it_comes_again(stage: Stage, reached: Reached) -> bool:
     """What repeats is gathered for some seconds, and then written."""
-    await stage.node()
+    node = await stage.node()
+    stage.apply()
     async with stage.controller(*FLAGS):
-        for subnet in (SUBNET, NOWHERE, SUBNET, NOWHERE):
+        await stage.until_attached(node)
+        for subnet in (NOWHERE, SUBNET, NOWHERE):
             stage.apply(subnetID=subnet)
             failed = subnet != SUBNET
             await stage.until(lambda failed=failed: bool(stage.status().get("failed")) == failed)  # type: ignore[misc]
