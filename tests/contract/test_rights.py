@@ -7,7 +7,7 @@ them with what each is for, test_rights_one_by_one.py takes each away.
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,32 +22,13 @@ from tests.contract.scenes import ENINODES, NODEENIS, eninode, nodeeni
 from tests.controller.conftest import Stage
 
 from nodeeni.api.names import NAMESPACE, interface_tags
-from nodeeni.sandbox.ec2 import quick_settings
 from nodeeni.sandbox.kube import KubeServer
-from nodeeni.sandbox.world import SUBNET, World
+from nodeeni.sandbox.world import SUBNET
 
 pytestmark = pytest.mark.skipif(not real_is_wanted(), reason="the sandbox's API server has no rights")
 
 MAC = "02:00:00:00:00:01"
 Object = dict[str, Any]
-
-
-@pytest.fixture
-def kube() -> RealKube:
-    kube = RealKube()
-    accounts.install(kube)
-    return kube
-
-
-@pytest.fixture
-async def stage(kube: RealKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    """The controller's environment with the token of its service account in place of an administrator's."""
-    async with World(quick_settings(), kube=cast("KubeServer", kube)) as world:
-        environment = world.environment(tmp_path / "kubeconfig")
-        (tmp_path / "kubeconfig").write_text(kube.kubeconfig(accounts.token(kube, CONTROLLER)))
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        yield Stage(world, environment)
 
 
 async def all_the_work(stage: Stage) -> None:

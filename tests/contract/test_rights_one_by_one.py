@@ -6,7 +6,7 @@ Which situation shows it is in `NEEDED_BY` and `MANAGER_NEEDS`; `docs/rights.md`
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,9 +20,8 @@ from tests.contract.test_rights import orphan_of
 from tests.controller.conftest import Stage
 
 from nodeeni.kube.events import GATHER
-from nodeeni.sandbox.ec2 import quick_settings
 from nodeeni.sandbox.kube import KubeServer
-from nodeeni.sandbox.world import SUBNET, World
+from nodeeni.sandbox.world import SUBNET
 
 pytestmark = pytest.mark.skipif(not real_is_wanted(), reason="the sandbox's API server has no rights")
 
@@ -30,23 +29,6 @@ NOWHERE = "subnet-0dead0000dead0000"
 WITHOUT, WITH = 3.0, 20.0  # seconds for what is not to come, and for what is
 FLAGS = ("--enable-leader-election", "--lease-duration=2s", "--resync-period=1s", "--orphan-grace-period=1s")
 Reached = Callable[[Callable[[], Any]], Awaitable[bool]]
-
-
-@pytest.fixture
-def kube() -> RealKube:
-    kube = RealKube()
-    accounts.install(kube)
-    return kube
-
-
-@pytest.fixture
-async def stage(kube: RealKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    async with World(quick_settings(), kube=cast("KubeServer", kube)) as world:
-        environment = world.environment(tmp_path / "kubeconfig")
-        (tmp_path / "kubeconfig").write_text(kube.kubeconfig(accounts.token(kube, CONTROLLER)))
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        yield Stage(world, environment)
 
 
 # What the controller does, and whether that was reached in the time that it is given.
