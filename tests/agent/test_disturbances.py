@@ -32,8 +32,8 @@ async def test_what_someone_else_changed_is_put_right_and_counted(node: Node) ->
     await until(lambda: node.kernel.state("eth1")[1] == 9001)
     node.kernel.ip("link set eth1 down", "link property del dev eth1 altname multus")
     await until(lambda: node.kernel.state("eth1") == (True, 9001, ["multus"]))
-    assert counted(node, "nodeeni_agent_link_corrections_total") == 4
-    assert len(node.agents[0].said("link put right")) >= 3
+    await until(lambda: counted(node, "nodeeni_agent_link_corrections_total") == 4)
+    await until(lambda: len(node.agents[0].said("link put right")) >= 3)  # told once the kernel is quiet
 
 
 async def test_a_fight_is_slowed_down_and_reported(node: Node) -> None:

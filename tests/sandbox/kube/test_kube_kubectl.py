@@ -149,7 +149,10 @@ async def test_describe_shows_the_events_of_an_object(widgets: KubeServer, kubec
 
 
 async def test_explain_tells_what_a_field_is(widgets: KubeServer, kubectl: Kubectl) -> None:
-    told = await kubectl("explain", "widget.spec")
+    async with asyncio.timeout(30):  # a real API server describes a kind a moment after it serves it
+        while (answer := await kubectl.run("explain", "widget.spec"))[0]:
+            assert "couldn't find resource" in answer[2]
+    told = answer[1]
     assert "What is wanted." in told
     assert "selector\t<map[string]string> -required-\n    Whom it concerns." in told
     assert "mode\t<string>\n  enum: Fast, Slow" in told
