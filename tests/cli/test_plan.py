@@ -52,7 +52,7 @@ async def test_the_plan_is_what_the_controller_then_does(site: Site) -> None:
     assert [step["text"] for step in first["now"]] == [f"detach {eni_of_one}: {edited}"]
     assert (second["now"], [(step["text"], step["reason"]) for step in second["later"]]) == (
         [],
-        [(f"detach {eni_of_two}: {edited}", "node n1 is being replaced first")],
+        [(f"detach {eni_of_two}: {edited}", "node n1 comes first")],
     )
 
     site.world.label("n2", ng=None)

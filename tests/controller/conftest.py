@@ -60,6 +60,17 @@ class Stage:
     def apply(self, name: str = NAME, **spec: Any) -> Object:
         return self.kube.apply(readme_nodeeni(name, **spec))
 
+    def report_link(self, node: WorldNode, state: str) -> None:
+        """As the ENI manager of the node does it, of all that its ENINode lists."""
+        eninode = self.world.eninode(node.name)
+        assert eninode is not None
+        links = [
+            {"macAddress": entry["macAddress"], "linkName": "eth1", "state": state}
+            for entry in eninode["spec"]["interfaces"]
+        ]
+        status = {"status": {"interfaces": links}}
+        self.kube.patch("networking.k8s.aws", "eninodes", node.name, status, subresource="status")
+
     def delete(self, name: str = NAME) -> None:
         self.kube.delete("networking.k8s.aws", "nodeenis", name)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from nodeeni.sandbox.ec2 import Delay, quick_settings
-from nodeeni.sandbox.world import WorldNode
 
 from .conftest import Stage, staged
 
@@ -16,18 +15,6 @@ async def slow_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     """EC2 says `attached` long after the kernel shows the link."""
     async with staged(tmp_path, monkeypatch, quick_settings(attaching=Delay(30.0))) as made:
         yield made
-
-
-def report(stage: Stage, node: WorldNode, state: str) -> None:
-    """As the ENI manager of the node does it."""
-    eninode = stage.world.eninode(node.name)
-    assert eninode is not None
-    links = [
-        {"macAddress": entry["macAddress"], "linkName": "eth1", "state": state}
-        for entry in eninode["spec"]["interfaces"]
-    ]
-    status = {"status": {"interfaces": links}}
-    stage.kube.patch("networking.k8s.aws", "eninodes", node.name, status, subresource="status")
 
 
 def looks(stage: Stage) -> int:
@@ -46,7 +33,7 @@ async def test_a_link_that_is_up_is_attached(slow_stage: Stage) -> None:
         await stage.until(lambda: all(stage.world.eninode(node.name) for node in nodes))
         await stage.until(lambda: stage.calls()["AttachNetworkInterface"] == 3)
         for node in nodes:
-            report(stage, node, "Up")
+            stage.report_link(node, "Up")
         await stage.until_attached(*nodes)
         spent = looks(stage)
         await stage.until(lambda: stage.status().get("linksUp") == 3)
@@ -67,7 +54,7 @@ async def test_a_link_that_is_missing_is_no_evidence(slow_stage: Stage) -> None:
         stage.apply()
         await stage.until(lambda: stage.world.eninode(node.name))
         await stage.until(lambda: stage.row(node).get("status") == "attaching")
-        report(stage, node, "Missing")
+        stage.report_link(node, "Missing")
         await stage.stays(lambda: stage.row(node).get("status") == "attaching", 1.5)
         assert looks(stage) > 0
 
@@ -78,12 +65,12 @@ async def test_detached_by_hand_is_noticed_by_the_link_that_went(stage: Stage) -
     async with stage.controller():
         stage.apply()
         await stage.until_attached(node)
-        report(stage, node, "Up")
+        stage.report_link(node, "Up")
         await stage.until(lambda: stage.status().get("linksUp") == 1)
         (before,) = stage.ours()
         await stage.stays(lambda: True, seconds=0.3)  # beyond the lag: what EC2 shows now is believed
         stage.ec2.account.release(before)
-        report(stage, node, "Missing")
+        stage.report_link(node, "Missing")
         await stage.until(lambda: stage.calls()["AttachNetworkInterface"] == 2)
         await stage.until_attached(node)
     assert [interface.id for interface in stage.ours()] == [before.id]
@@ -94,11 +81,11 @@ async def test_a_link_that_went_into_a_pod_costs_one_look_at_once(stage: Stage) 
     async with stage.controller():
         stage.apply()
         await stage.until_attached(node)
-        report(stage, node, "Up")
+        stage.report_link(node, "Up")
         await stage.until(lambda: stage.status().get("linksUp") == 1)
         spent = looks(stage)
-        report(stage, node, "Missing")
+        stage.report_link(node, "Missing")
         await stage.until(lambda: looks(stage) == spent + 1)
-        report(stage, node, "Missing")
+        stage.report_link(node, "Missing")
         await stage.stays(lambda: looks(stage) == spent + 1, 1.5)
         assert stage.row(node)["status"] == "attached"

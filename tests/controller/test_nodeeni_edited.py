@@ -115,3 +115,49 @@ async def test_another_device_index_moves_the_same_interface(stage: Stage) -> No
     assert after.attachment is not None
     assert after.attachment.device_index == 3
     assert after.tags["NodeENI"] == NAME
+
+
+async def test_an_edit_that_ec2_refuses_stops_at_the_first_node_whoever_leads(stage: Stage) -> None:
+    other = stage.ec2.add_subnet(stage.world.vpc, "a", "10.20.0.0/16")
+    nodes = sorted([await stage.node() for _ in range(3)], key=lambda node: node.name)
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(*nodes)
+        stage.ec2.faults.error("CreateNetworkInterface", "UnauthorizedOperation", times=None)
+        stage.apply(subnetID=other.id)
+        await stage.until(lambda: stage.condition("Degraded")["reason"] == "NotAuthorized")
+        await stage.stays(lambda: len(stage.ours()) == 2)
+        (without,) = [node for node in nodes if not stage.ours(node=node)]
+        waiting = f"2 nodes to follow, once {without.name} has what the spec asks for"
+        assert stage.condition("Progressing")["message"] == waiting
+    async with stage.controller():  # which knows of no turn
+        await stage.stays(lambda: len(stage.ours()) == 2, seconds=3)
+        kept = {i.id for i in stage.ours()}
+        stage.ec2.faults.clear()
+        stage.apply()  # as it was
+        await stage.until_attached(*nodes)
+    assert kept < {i.id for i in stage.ours()}
+
+
+async def test_the_next_node_waits_for_the_link_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with staged(tmp_path, monkeypatch, quick_settings(detaching=Delay(1.0))) as stage:
+        nodes = [await stage.node() for _ in range(3)]
+        stage.apply()
+        async with stage.controller():
+            await stage.until_attached(*nodes)
+            for node in nodes:
+                stage.report_link(node, "Up")
+            await stage.until(lambda: stage.status().get("linksUp") == 3)
+            stage.apply(deviceIndex=3)
+            await stage.until(lambda: "detaching" in [stage.row(node)["status"] for node in nodes])
+            (first,) = [node for node in nodes if stage.row(node)["status"] == "detaching"]
+            stage.report_link(first, "Missing")
+            await stage.until(lambda: stage.row(first).get("deviceIndex") == 3)
+            await stage.until(lambda: stage.row(first)["status"] == "attached")
+            others = [node for node in nodes if node is not first]
+            await stage.stays(lambda: [stage.row(n)["reason"] for n in others] == ["ToBeReplaced"] * 2, 2)
+            stage.report_link(first, "Up")
+            await stage.until(lambda: {stage.row(node)["deviceIndex"] for node in nodes} == {3})
+            await stage.until_attached(*nodes)

@@ -97,11 +97,16 @@ def test_an_orphan_waits_to_be_confirmed() -> None:
 
 
 def test_replacements_go_one_node_at_a_time() -> None:
-    turns = {"uid-multus": "n1"}
-    assert verdict(detach(Cause.REPLACED, "n1"), turns=turns) is None
-    assert verdict(detach(Cause.REPLACED, "n2"), turns=turns) == ("node n1 is being replaced first", 15.0)
-    assert verdict(detach(Cause.UNMATCHED, "n2"), turns=turns) is None
-    assert verdict(detach(Cause.REPLACED, "n2"), turns={"uid-other": "n1"}) is None
+    before = {"uid-multus": "n1"}
+    assert verdict(detach(Cause.REPLACED, "n2"), before=before) == ("node n1 comes first", 60.0)
+    assert verdict(detach(Cause.UNMATCHED, "n2"), before=before) is None
+    assert verdict(detach(Cause.REPLACED, "n2"), before={"uid-other": "n1"}) is None
+
+
+def test_nothing_is_replaced_before_every_node_has_been_looked_at() -> None:
+    unseen = ("not every node has been looked at since the start", 5.0)
+    assert verdict(detach(Cause.REPLACED), surveyed=False) == unseen
+    assert verdict(detach(Cause.UNMATCHED), surveyed=False) is None
 
 
 def test_a_call_that_failed_is_held_until_its_time() -> None:

@@ -95,7 +95,7 @@ def test_a_failure_is_told_with_its_node_and_the_way_out_and_comes_first() -> No
 
 def test_those_whose_turn_to_be_replaced_has_not_come_are_attached_and_not_ready() -> None:
     found = plan(nodeeni(device_index=3), having=[interface("eni-n1", attached=attachment(2))])
-    at = Circumstances(now=0.0, turns={"uid-multus": "n2"})
+    at = Circumstances(now=0.0, before={"uid-multus": "n2"})
     rows = with_waiting(found.rows, decide(found.actions, at).refused)
     told_of = status(*rows, row("n2", State.DETACHING), row("n3"))
     assert told_of.attached == 2

@@ -21,7 +21,9 @@ from nodeeni.settings import controller_settings
 
 
 class Step(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """One action; `reason` is why it has to wait, for at least `after` seconds (absent: for an event)."""
+    """One action; `reason` is why it has to wait. It is looked at again within `after` seconds, or at an
+    event before (absent: only then).
+    """
 
     action: str
     node_eni: str = msgspec.field(name="nodeENI")
@@ -126,7 +128,7 @@ def _show(to: Console, plans: Sequence[NodePlan]) -> None:
         for step in plan.now:
             tables.print_finding(to, _mark(step), step.node_eni or "?", step.text)
         for step in plan.later:
-            after = f" (in {step.after:.0f} s at the soonest)" if step.after is not None else ""
+            after = f" (looked at again within {step.after:.0f} s)" if step.after is not None else ""
             tables.print_finding(to, "…", step.node_eni or "?", f"not now: {step.text}; {step.reason}{after}")
         for refused in plan.refused:
             tables.print_finding(to, "✗", refused.node_eni, f"{refused.reason}: {refused.message}")

@@ -37,6 +37,7 @@ from nodeeni.controller.reconciler import Reconciler
 from nodeeni.controller.reporter import Reporter, paused_note
 from nodeeni.controller.sweeper import Sweeper
 from nodeeni.controller.triggers import Triggers
+from nodeeni.controller.turns import Turns
 from nodeeni.controller.workqueue import WorkQueue
 from nodeeni.ec2.buckets import Buckets
 from nodeeni.ec2.client import EC2Client
@@ -107,6 +108,7 @@ class _Controller:
         self._environment = environment
         self._cluster = Cluster(client)
         self._queue = WorkQueue()
+        self._turns = Turns(self._queue.add)
         self._recorder = EventRecorder(self._writer)
         self._announcer = Announcer(self._recorder, self._cluster)
         self._memory = Memory(settings.read_lag)
@@ -242,6 +244,7 @@ class _Controller:
                 group.create_task(self._eninodes.run())
             await self._queue.drained()
             self._reporter.ready.set()
+            self._turns.begin()
             # What stands now stays: it need not be looked through for garbage again and again.
             gc.collect()
             gc.freeze()
@@ -291,6 +294,7 @@ class _Controller:
             eninodes=self._eninodes,
             announcer=self._announcer,
             queue=self._queue,
+            turns=self._turns,
         )
         finalizers = Finalizers(
             self._writer, self._cluster, inventory, executor, adoption, lambda: settled_at

@@ -48,6 +48,13 @@ class Cluster:
             out_of_service=node.out_of_service,
         )
 
+    def link_up(self, node: str, mac: str) -> bool | None:
+        """What the node's ENI manager says of this link; None where none reports."""
+        eninode = self.eninodes.store.get(node)
+        if eninode is None or not eninode.status.interfaces:
+            return None
+        return any(link.mac_address == mac and link.state == "Up" for link in eninode.status.interfaces)
+
     def owners(self) -> dict[str, Owner]:
         """By uid, the NodeENIs that exist."""
         return {

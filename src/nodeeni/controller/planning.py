@@ -17,6 +17,7 @@ from nodeeni.controller.memory import Memory
 from nodeeni.controller.reconciler import Plan, Reconciler
 from nodeeni.controller.reporter import Reporter
 from nodeeni.controller.sweeper import Sweeper
+from nodeeni.controller.turns import Turns
 from nodeeni.controller.workqueue import WorkQueue
 from nodeeni.ec2.buckets import Buckets
 from nodeeni.ec2.client import EC2Client
@@ -47,6 +48,7 @@ class Planning:
         self._cluster = cluster
         self._lookups = Lookups(ec2)
         self._buckets = Buckets()
+        self._turns = Turns(queue.add)
         self._inventory = Inventory(ec2, cluster_id)
         self._adoption = Adoption(ec2, cluster, self._inventory)
         executor = Executor(
@@ -86,10 +88,11 @@ class Planning:
             eninodes=ENINodeWriter(client, cluster),
             announcer=announcer,
             queue=queue,
+            turns=self._turns,
         )
 
     async def read(self) -> None:
-        """EC2's interfaces and instances, once. Raises EC2Error."""
+        """EC2's interfaces and instances, once, and how each node stands. Raises EC2Error."""
         await self._inventory.refresh()
         await self._adoption.look()
         # Asked for together they share describes; node by node each would cost one.
@@ -99,6 +102,9 @@ class Planning:
             # The controller puts it on before anything else, and the plan is about what follows.
             if not nodeeni.metadata.deleting and names.FINALIZER not in nodeeni.metadata.finalizers:
                 nodeeni.metadata.finalizers = [*nodeeni.metadata.finalizers, names.FINALIZER]
+        for node in self.nodes():
+            await self.plan(node)
+        self._turns.begin()
 
     def suppose(self, nodeeni: NodeENI) -> None:
         """Plan as if this NodeENI were applied; one of its name that exists keeps its identity."""

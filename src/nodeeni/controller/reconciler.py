@@ -22,6 +22,7 @@ from nodeeni.controller.executor import Executor
 from nodeeni.controller.memory import Memory
 from nodeeni.controller.reporter import Reporter
 from nodeeni.controller.sweeper import Sweeper
+from nodeeni.controller.turns import Turns
 from nodeeni.controller.workqueue import WorkQueue
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
@@ -37,6 +38,8 @@ from nodeeni.plan.wanted import INSTANCE_NOT_RUNNING
 from nodeeni.settings import Settings
 
 log = logging.getLogger(__name__)
+
+LINK_WAIT = 30.0  # seconds for the link of a replaced interface, before the next node has its turn
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -65,6 +68,7 @@ class Reconciler:
         eninodes: ENINodeWriter,
         announcer: Announcer,
         queue: WorkQueue,
+        turns: Turns,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
@@ -80,9 +84,9 @@ class Reconciler:
         self._eninodes = eninodes
         self._announcer = announcer
         self._queue = queue
+        self._turns = turns
         self._clock = clock
         self._absent_since: dict[str, float] = {}
-        self._turns: dict[str, str] = {}  # NodeENI uid → the node that is being replaced
         self._first_needed: dict[str, dict[str, float]] = {}  # node → NodeENI uid → since
 
     async def reconcile(self, name: str) -> None:
@@ -220,7 +224,8 @@ class Reconciler:
             dry_run=self._settings.dry_run,
             holds=self._memory.holds(observed.name),
             creates_paused_until=self._memory.creates_paused_until,
-            turns=self._turns,
+            before=self._turns.before(observed.name),
+            surveyed=self._turns.begun,
             finalized=frozenset(
                 n.metadata.uid
                 for n in self._cluster.nodeenis.store.values()
@@ -256,26 +261,28 @@ class Reconciler:
             self._announcer.forcing(action, self._settings.force_detach_after)
 
     def _take_turns(self, plan: Plan) -> None:
-        """A replacement that begins holds its NodeENI's turn until the node has its new interface."""
+        """Whoever has not what it should have comes first; whoever is to be replaced waits for those."""
         name = plan.observed.name
-        for action in plan.decision.allowed:
-            if isinstance(action, Detach) and action.cause is Cause.REPLACED:
-                self._turns[action.uid] = name
-        replaced = {a.uid for a in plan.diff.actions if isinstance(a, Detach) and a.cause is Cause.REPLACED}
-        moving = {
-            row.uid
-            for row in plan.diff.rows
-            if row.wanted and row.state not in (State.ATTACHED, State.FAILED)
+        put_off = {
+            refused.action.uid
+            for refused in plan.decision.refused
+            if isinstance(refused.action, Detach) and refused.action.cause is Cause.REPLACED
         }
-        for uid in [uid for uid, node in self._turns.items() if node == name]:
-            if uid not in replaced and uid not in moving:
-                del self._turns[uid]
-                self._wake_matching(uid)
+        unsettled = {
+            row.uid
+            for row in report.with_waiting(plan.diff.rows, plan.decision.refused)
+            if row.wanted and (row.state not in (State.ATTACHED, State.FAILED) or self._link_lags(row))
+        }
+        self._turns.note(name, unsettled, put_off)
 
-    def _wake_matching(self, uid: str) -> None:
-        """The turn is free: whoever waits for it may come."""
-        for interface in self._inventory.of_nodeeni(uid):
-            self._queue.add(interface.tags.get(names.TAG_NODE, ""))
+    def _link_lags(self, row: Row) -> bool:
+        """Whether an interface that was missing is back and its link is not, where an ENI manager tells."""
+        if row.interface is None or not self._turns.is_unsettled(row.node, row.uid):
+            return False
+        return self._cluster.link_up(row.node, row.interface.mac) is False and self._link_due_in(row) > 0
+
+    def _link_due_in(self, row: Row) -> float:
+        return LINK_WAIT - self._memory.age(row.interface.id) if row.interface else 0.0
 
     # -- report --------------------------------------------------------------------------------------
 
@@ -309,6 +316,7 @@ class Reconciler:
         delays = [refused.retry_after for refused in plan.decision.refused]
         delays += [refusal.retry_after for refusal in plan.diff.refusals]
         delays += [_hangs_in(plan.observed, i) for i in plan.observed.interfaces]
+        delays += [self._link_due_in(row) for row in plan.diff.rows if self._link_lags(row)]
         instance = plan.observed.instance
         if instance and any(r.reason == INSTANCE_NOT_RUNNING for r in plan.diff.refusals):
             self._lookups.invalidate_instance(instance.id)

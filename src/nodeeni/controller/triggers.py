@@ -81,6 +81,8 @@ class Triggers:
                 self._waiter.doubt(entry.eni_id)
             elif _is_there(link) and interface.attachment.status == "attaching":
                 self._inventory.note_attached(entry.eni_id)
+            elif link.state == "Up":
+                self._queue.hasten(new.metadata.name)  # the next node may wait for it
 
     def interface_changed(self, before: Interface | None, after: Interface | None) -> None:
         if before is not None and before.attachment is not None:

@@ -11,7 +11,8 @@ import msgspec
 from nodeeni.plan.actions import Action, Cause, Create, Delete, Detach
 
 UNSEEN_FINALIZER_RETRY = 5.0  # seconds; the finalizer's own event comes first as a rule
-TURN_RETRY = 15.0  # seconds; the end of the other node's replacement comes first as a rule
+TURN_RETRY = 60.0  # seconds; the turn comes first as a rule
+UNSURVEYED_RETRY = 5.0  # seconds; as above
 ORPHAN_RETRY = 60.0  # seconds
 
 
@@ -37,7 +38,8 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool = False
     holds: dict[tuple[str, str], Hold] = msgspec.field(default_factory=dict)
     creates_paused_until: float = 0.0  # a regional quota is used up
-    turns: dict[str, str] = msgspec.field(default_factory=dict)  # NodeENI uid → node being replaced
+    before: dict[str, str] = msgspec.field(default_factory=dict)  # NodeENI uid → node to wait for
+    surveyed: bool = True  # every node has been looked at since the start
     finalized: frozenset[str] = frozenset()  # uids of NodeENIs that carry our finalizer
     node_ends: bool = False  # its Node is being deleted or out of service
     node_absent_for: float = 0.0  # since no Node names the instance that its interfaces hang on
@@ -111,14 +113,18 @@ def _quota(action: Action, at: Circumstances) -> Refused | None:
 
 
 def _one_at_a_time(action: Action, at: Circumstances) -> Refused | None:
-    """An edit that replaces interfaces does so on one node at a time for each NodeENI."""
+    """An edit that replaces interfaces does so on one node at a time for each NodeENI, and goes on only when
+    no other node of it lacks its interface.
+    """
     if not isinstance(action, Detach) or action.cause is not Cause.REPLACED:
         return None
-    if at.turns.get(action.uid, action.node) == action.node:
+    if not at.surveyed:
+        reason = "not every node has been looked at since the start"
+        return Refused(action=action, reason=reason, retry_after=UNSURVEYED_RETRY)
+    if action.uid not in at.before:
         return None
-    return Refused(
-        action=action, reason=f"node {at.turns[action.uid]} is being replaced first", retry_after=TURN_RETRY
-    )
+    reason = f"node {at.before[action.uid]} comes first"
+    return Refused(action=action, reason=reason, retry_after=TURN_RETRY)
 
 
 def _held(action: Action, at: Circumstances) -> Refused | None:

@@ -192,7 +192,10 @@ def _conditions(
         reason = "Failing" if failed else "Attaching"
         not_so = f"; not as spec asks on {_nodes(len(failed))}" if failed else ""
         ready = condition(READY, False, reason, f"attached on {attached} of {_nodes(desired)}{not_so}")
-    if moving or waiting:
+    if waiting and failed and not moving:
+        to_follow = f"{_nodes(waiting)} to follow, once {_first(failed).node} has what the spec asks for"
+        progressing = condition(PROGRESSING, True, "Waiting", to_follow)
+    elif moving or waiting:
         to_follow = f", {waiting} to follow" if waiting else ""
         progressing = condition(PROGRESSING, True, "Working", f"{_nodes(moving)} in progress{to_follow}")
     else:
@@ -202,7 +205,7 @@ def _conditions(
 
 def _degraded(spec: NodeENISpec, failed: Sequence[Row], notes: Sequence[Condition]) -> Condition:
     if failed:
-        first = min(failed, key=lambda row: row.node)
+        first = _first(failed)
         others = f" (and {_nodes(len(failed) - 1)} more)" if len(failed) > 1 else ""
         return condition(DEGRADED, True, first.reason, f"{first.node}: {first.message}{others}")
     if notes:
@@ -217,6 +220,10 @@ def _degraded(spec: NodeENISpec, failed: Sequence[Row], notes: Sequence[Conditio
             "a SR-IOV device plugin of your own",
         )
     return condition(DEGRADED, False, "AsDesired", "nothing is wrong")
+
+
+def _first(failed: Sequence[Row]) -> Row:
+    return min(failed, key=lambda row: row.node)
 
 
 def not_applied(spec: NodeENISpec) -> list[str]:
