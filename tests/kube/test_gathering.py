@@ -1,5 +1,6 @@
 """A watch that rests after each reading: what comes meanwhile waits in the kernel, and is read at once."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,20 @@ async def test_events_that_come_while_a_watch_rests_are_read_at_once(
         server.create(node("n2"))
         await until(lambda: waiting_in_the_kernel(server.port) > one)
         assert [chunk.count(b'"ADDED"') for chunk in (first, await following)] == [1, 2]
+
+
+async def test_a_watch_that_rests_keeps_up_with_more_than_one_reading_holds(
+    server: KubeServer, client: KubeClient
+) -> None:
+    """A rest for each quarter of a megabyte would fall further and further behind a busy cluster."""
+    large = {"example.com/filling": "x" * 200_000}
+    async with client.watch(NODES, resource_version="0", timeout=60, gather=REST) as chunks:
+        for number in range(80):  # 16 MB
+            server.create({**node(f"n{number}"), "metadata": {"name": f"n{number}", "annotations": large}})
+        read = 0
+        async with asyncio.timeout(10 * REST):
+            while read < 80:
+                read += (await anext(chunks)).count(b'"ADDED"')
 
 
 def node(name: str) -> dict[str, Any]:

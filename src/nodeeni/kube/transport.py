@@ -16,11 +16,15 @@ import httpx2
 from yarl import URL
 
 
+# Bytes. One reading takes a quarter of a megabyte at most: where it took half of that, more may lie there.
+_LARGE = 128 * 1024
+
+
 class AiohttpTransport(httpx2.AsyncBaseTransport):
     """Connections straight to the server, without a proxy. Failures leave as httpx2's RequestError.
 
-    A response is streamed: `read` of the request's timeouts is the longest silence between two parts. After
-    each part nothing is read for the seconds of the request's extension `gather`.
+    A response is streamed: `read` of the request's timeouts is the longest silence between two parts. Once
+    all that has come is read, nothing is read for the seconds of the request's extension `gather`.
     """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
@@ -79,7 +83,7 @@ class _Stream(httpx2.AsyncByteStream):
         with _translated(self._request):
             async for part in self._response.content.iter_any():
                 yield part
-                if gather:
+                if gather and len(part) < _LARGE:
                     await self._rest(gather)
 
     async def _rest(self, seconds: float) -> None:
