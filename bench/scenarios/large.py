@@ -17,6 +17,7 @@ MOST_RSS = 120.0  # MB
 MOST_CPU = 0.05  # of a core
 RESYNC = 60.0  # seconds, so that there is one in each watched time; five minutes by default
 PAGES = COUNT // 200
+REACTS_WITHIN = 1.0  # seconds: who falls behind the heartbeats reacts ever later
 WATCHED = 60.0  # seconds of steady state that are looked at
 
 
@@ -74,6 +75,7 @@ async def watched(b: Bench, heartbeats: float) -> Result:
     kubelets.start()
     await asyncio.sleep(5)
     busy = await _watch(b, WATCHED)
+    reaction = await _reaction(b)
     rate = await kubelets.stop()
     used = b.usage()
     return Result(
@@ -84,6 +86,7 @@ async def watched(b: Bench, heartbeats: float) -> Result:
             "heartbeats a second": round(rate, 1),
             "CPU, no heartbeats (%)": round(quiet.cpu * 100, 2),
             "CPU, heartbeats (%)": round(busy.cpu * 100, 2),
+            "a label that goes is acted on after (s)": round(reaction, 2),
             "EC2 describes a resync": round(quiet.describes * RESYNC / WATCHED, 1),
             "EC2 calls that change": quiet.mutating + busy.mutating,
             "Kubernetes writes a minute": {
@@ -94,6 +97,7 @@ async def watched(b: Bench, heartbeats: float) -> Result:
         },
         promises=[
             Promise("CPU with heartbeats, of a core", round(busy.cpu, 4), MOST_CPU),
+            Promise("a label that goes is acted on within (s)", round(reaction, 2), REACTS_WITHIN),
             Promise("EC2 describes a resync", quiet.describes * RESYNC / WATCHED, PAGES),
             Promise("EC2 calls that change", quiet.mutating + busy.mutating, 0, "exactly"),
             Promise(
@@ -125,6 +129,14 @@ async def _watch(b: Bench, seconds: float) -> _Seen:
         b.mutating() - mutating,
         _difference(b.kube_writes(), writes),
     )
+
+
+async def _reaction(b: Bench) -> float:
+    """Seconds from the label that goes from a node to the detach of its ENI, amid heartbeats."""
+    before = b.calls().get("DetachNetworkInterface", 0)
+    began = time.monotonic()
+    b.world.label(next(iter(b.world.nodes)), ng=None)
+    return await b.until(lambda: b.calls().get("DetachNetworkInterface", 0) > before, 60, pause=0.01) - began
 
 
 def _difference(after: dict[str, int], before: dict[str, int]) -> dict[str, int]:

@@ -14,7 +14,7 @@ from nodeeni.plan.observed import NodeView, Owner
 
 NODES_PAGE = 100  # Nodes of 10 KB: what a page takes while it is read stays with the process
 # Seconds. 5,000 kubelets that report every 10 s are 500 events a second: read by the dozen they cost a third.
-NODES_GATHER = 0.05
+NODES_GATHER = 0.1
 
 
 class Cluster:

@@ -16,8 +16,8 @@ import httpx2
 from yarl import URL
 
 
-# Bytes. One reading takes a quarter of a megabyte at most: where it took half of that, more may lie there.
-_LARGE = 128 * 1024
+# Bytes. One reading takes a quarter of a megabyte at most: where it took nearly that, more may lie there.
+_LARGE = 224 * 1024
 
 
 class AiohttpTransport(httpx2.AsyncBaseTransport):
