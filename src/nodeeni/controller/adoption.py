@@ -35,7 +35,7 @@ class Adoption:
                 if names.TAG_CLUSTER not in interface.tags and _is_of(interface, named[interface.id]):
                     found[interface.id] = interface
         for eni_id in sorted(found.keys() - self._found.keys()):
-            log.info("%s of an older version is found, to be adopted", eni_id)
+            log.info("%s stands in a NodeENI's status and has no cluster tag: to be adopted", eni_id)
         self._found = found
 
     def _named(self) -> dict[str, tuple[str, str]]:
