@@ -161,3 +161,20 @@ async def test_the_next_node_waits_for_the_link_of_the_one_before(
             stage.report_link(first, "Up")
             await stage.until(lambda: {stage.row(node)["deviceIndex"] for node in nodes} == {3})
             await stage.until_attached(*nodes)
+
+
+async def test_a_cluster_that_grows_all_the_time_is_replaced_nevertheless(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with staged(tmp_path, monkeypatch, quick_settings()) as stage:
+        nodes = [await stage.node() for _ in range(3)]
+        stage.apply()
+        async with stage.controller():
+            await stage.until_attached(*nodes)
+            stage.ec2.faults.delay("AttachNetworkInterface", 3600, times=1)
+            new = await stage.node()
+            await stage.until(lambda: stage.row(new).get("status") == "attaching")
+            stage.apply(deviceIndex=3)
+            await stage.until(lambda: {stage.row(node).get("deviceIndex") for node in nodes} == {3})
+            await stage.until_attached(*nodes)
+            assert stage.row(new)["status"] == "attaching"

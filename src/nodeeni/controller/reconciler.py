@@ -28,7 +28,7 @@ from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.types import Instance, Interface
 from nodeeni.plan import report
-from nodeeni.plan.actions import Cause, Detach
+from nodeeni.plan.actions import Action, Cause, Detach
 from nodeeni.plan.desired import Desired, Network, desired_interfaces, selecting
 from nodeeni.plan.diff import Diff, diff
 from nodeeni.plan.observed import NodeView, Observed
@@ -261,23 +261,32 @@ class Reconciler:
             self._announcer.forcing(action, self._settings.force_detach_after)
 
     def _take_turns(self, plan: Plan) -> None:
-        """Whoever has not what it should have comes first; whoever is to be replaced waits for those."""
-        name = plan.observed.name
-        put_off = {
-            refused.action.uid
-            for refused in plan.decision.refused
-            if isinstance(refused.action, Detach) and refused.action.cause is Cause.REPLACED
-        }
+        """Whoever lost what it should have comes first; whoever is to be replaced waits for those."""
+        taken = {action.uid for action in plan.decision.allowed if _replaces(action)}
+        put_off = {refused.action.uid for refused in plan.decision.refused if _replaces(refused.action)}
         unsettled = {
             row.uid
             for row in report.with_waiting(plan.diff.rows, plan.decision.refused)
-            if row.wanted and (row.state not in (State.ATTACHED, State.FAILED) or self._link_lags(row))
+            if row.wanted and (row.uid in taken or self._lacks(row) or self._link_lags(row))
         }
-        self._turns.note(name, unsettled, put_off)
+        self._turns.note(plan.observed.name, unsettled, put_off)
+
+    def _lacks(self, row: Row) -> bool:
+        """Whether the others have to wait for what is under way here. A new node keeps nobody waiting, or a
+        cluster that always grows would never be through; one that EC2 refuses does.
+        """
+        if row.state in (State.ATTACHED, State.FAILED):
+            return False
+        refused = (
+            hold.reported and hold.action.uid == row.uid for hold in self._memory.holds(row.node).values()
+        )
+        return not self._turns.begun or self._turns.is_unsettled(row.node, row.uid) or any(refused)
 
     def _link_lags(self, row: Row) -> bool:
         """Whether an interface that was missing is back and its link is not, where an ENI manager tells."""
-        if row.interface is None or not self._turns.is_unsettled(row.node, row.uid):
+        if row.state is not State.ATTACHED or row.interface is None:
+            return False
+        if not self._turns.is_unsettled(row.node, row.uid):
             return False
         return self._cluster.link_up(row.node, row.interface.mac) is False and self._link_due_in(row) > 0
 
@@ -331,6 +340,10 @@ def _hangs_in(observed: Observed, interface: Interface) -> float:
     limits = {"detaching": observed.force_detach_after, "attaching": observed.undo_attach_after}
     left = limits.get(status, math.inf) - observed.ages.get(interface.id, 0.0)
     return left + 0.05 if left >= 0 else math.inf
+
+
+def _replaces(action: Action) -> bool:
+    return isinstance(action, Detach) and action.cause is Cause.REPLACED
 
 
 def _stranded(observed: Observed) -> bool:

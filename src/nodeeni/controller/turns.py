@@ -1,8 +1,8 @@
 """Whose turn it is: an edit that replaces interfaces goes from node to node, one at a time for a NodeENI.
 
-Nothing of it is recorded anywhere. A node without the interface that its NodeENI asks for, whatever the
-reason, keeps all others of that NodeENI waiting: so an edit that EC2 refuses, or whose links do not come up,
-stops at the first node, also across a restart.
+Nothing of it is recorded anywhere. A node that lost its interface, or that EC2 refuses one, keeps all others
+of that NodeENI waiting: so an edit that EC2 refuses, or whose links do not come up, stops at the first node.
+After a restart it is not known why a node has no interface, and it keeps them waiting too.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class Turns:
         return {uid: other for uid, other in first.items() if other}
 
     def note(self, node: str, unsettled: AbstractSet[str], put_off: AbstractSet[str]) -> None:
-        """How things stand on a node, by NodeENI uids: where it has not what it should have, and where a
+        """How things stand on a node, by NodeENI uids: where others have to wait for it, and where a
         replacement of what it has was put off.
         """
         before = self.before(node)

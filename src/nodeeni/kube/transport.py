@@ -15,7 +15,6 @@ import aiohttp
 import httpx2
 from yarl import URL
 
-
 # Bytes. One reading takes a quarter of a megabyte at most: where it took nearly that, more may lie there.
 _LARGE = 224 * 1024
 

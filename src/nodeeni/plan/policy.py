@@ -113,9 +113,7 @@ def _quota(action: Action, at: Circumstances) -> Refused | None:
 
 
 def _one_at_a_time(action: Action, at: Circumstances) -> Refused | None:
-    """An edit that replaces interfaces does so on one node at a time for each NodeENI, and goes on only when
-    no other node of it lacks its interface.
-    """
+    """An edit that replaces interfaces does so on one node at a time for each NodeENI."""
     if not isinstance(action, Detach) or action.cause is not Cause.REPLACED:
         return None
     if not at.surveyed:
