@@ -108,3 +108,19 @@ async def test_a_refusal_is_in_the_log_once(stage: Stage, caplog: pytest.LogCapt
         await stage.stays(lambda: True, seconds=0.7)
     warned = [r for r in caplog.records if r.levelname == "WARNING" and "SubnetNotFound" in r.getMessage()]
     assert len(warned) == 1
+
+
+async def test_a_status_that_would_be_too_large_for_the_api_server_is_cut(stage: Stage) -> None:
+    """1.5 MiB is the most that etcd takes, and each of these messages names all 64 subnets."""
+    elsewhere = [
+        stage.ec2.add_subnet(stage.world.vpc, "b", f"10.200.{number}.0/24").id for number in range(64)
+    ]
+    for _ in range(500):
+        await stage.node()
+    stage.apply(subnetID=None, subnetIDs=elsewhere)
+    async with stage.controller():
+        await stage.until(lambda: stage.status().get("failed") == 500)
+        status = stage.status()
+    assert (status["desired"], status["attached"], status["attachmentsTruncated"]) == (500, 0, True)
+    assert 200 < len(status["attachments"]) < 500
+    assert stage.condition("Degraded")["reason"] == "NoSubnetInZone"

@@ -11,6 +11,7 @@ from nodeeni.api.v1alpha1 import AttachmentStatus, Condition, ENINodeInterface, 
 from nodeeni.plan.actions import Attach, Delete
 from nodeeni.plan.policy import Circumstances, Hold, decide
 from nodeeni.plan.report import (
+    ATTACHMENTS_BYTES,
     ATTACHMENTS_LIMIT,
     eninode_spec,
     nodeeni_status,
@@ -192,6 +193,14 @@ def test_a_long_list_keeps_the_failed_and_counts_all() -> None:
     assert (len(found.attachments), found.attachments_truncated) == (ATTACHMENTS_LIMIT, True)
     assert [entry.node_id for entry in found.attachments[:3]] == ["z1", "z2", "n0000"]
     assert (found.desired, found.attached, found.failed) == (ATTACHMENTS_LIMIT + 2, ATTACHMENTS_LIMIT, 2)
+
+
+def test_a_list_of_long_messages_keeps_what_an_object_can_hold_and_counts_all() -> None:
+    places = "subnet-0123456789abcdef0 is in us-west-2a, " * 24
+    found = status(*(row(f"n{number:04}", State.FAILED, message=places) for number in range(1500)))
+    size = len(msgspec.json.encode(found.attachments))
+    assert ATTACHMENTS_BYTES - 2 * len(places) < size <= ATTACHMENTS_BYTES
+    assert (found.desired, found.failed, found.attachments_truncated) == (1500, 1500, True)
 
 
 def test_conditions_of_others_stay() -> None:

@@ -260,7 +260,7 @@ class NodeENIStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaul
         list[AttachmentStatus], schema("One entry a node, failed ones first; at most 2,000 of them.")
     ] = []
     attachments_truncated: Annotated[
-        bool, schema("True when there are more than 2,000 attachments; the counts are exact.")
+        bool, schema("True when `attachments` does not list all; the counts are exact.")
     ] = False
 
 

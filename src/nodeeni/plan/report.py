@@ -22,7 +22,10 @@ from nodeeni.plan.actions import Cause, Detach
 from nodeeni.plan.policy import Hold, Refused
 from nodeeni.plan.rows import NODE_GONE, TO_BE_REPLACED, Row, State
 
-ATTACHMENTS_LIMIT = 2000  # entries of status.attachments: an object in etcd is at most 1.5 MiB
+# Of status.attachments: an object in etcd is at most 1.5 MiB. 2,000 entries as a rule are 0.8 MB; with long
+# names, or a message that lists subnets, they would be more, and the API server would take no status at all.
+ATTACHMENTS_LIMIT = 2000
+ATTACHMENTS_BYTES = 1_000_000  # as JSON; the rest is left to the spec, kubectl's copy of it, and conditions
 
 _ACTION_STATES = {
     "Create": (State.CREATING,),
@@ -107,9 +110,7 @@ def nodeeni_status(
     now: str,
 ) -> NodeENIStatus:
     """The whole status of one NodeENI. `rows` is by node name; `notes` are what else is Degraded."""
-    before = {entry.node_id: entry for entry in nodeeni.status.attachments}
-    entries = [_attachment(row, before.get(node), now) for node, row in rows.items()]
-    entries.sort(key=lambda e: (e.status != State.FAILED, e.node_id))
+    entries = _attachments(nodeeni.status, rows, now)
     wanted = [row for row in rows.values() if row.wanted]
     attached = sum(1 for row in wanted if _is_attached(row))
     failed = [row for row in rows.values() if row.state is State.FAILED]
@@ -126,9 +127,24 @@ def nodeeni_status(
             _conditions(nodeeni, len(wanted), attached, links_up, rows, failed, notes),
             nodeeni.status.conditions,
         ),
-        attachments=entries[:ATTACHMENTS_LIMIT],
-        attachments_truncated=len(entries) > ATTACHMENTS_LIMIT,
+        attachments=entries,
+        attachments_truncated=len(entries) < len(rows),
     )
+
+
+def _attachments(status: NodeENIStatus, rows: Mapping[str, Row], now: str) -> list[AttachmentStatus]:
+    """Failed ones first, as many as an object may hold."""
+    before = {entry.node_id: entry for entry in status.attachments}
+    in_order = sorted(rows.values(), key=lambda row: (row.state is not State.FAILED, row.node))
+    entries: list[AttachmentStatus] = []
+    room = ATTACHMENTS_BYTES
+    for row in in_order[:ATTACHMENTS_LIMIT]:
+        entry = _attachment(row, before.get(row.node), now)
+        room -= len(msgspec.json.encode(entry)) + 1  # the comma
+        if room < 0:
+            break
+        entries.append(entry)
+    return entries
 
 
 def _is_attached(row: Row) -> bool:
