@@ -10,17 +10,13 @@ import logging
 import math
 import os
 import random
-import secrets
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import NamedTuple
 
 from nodeeni import metrics
-from nodeeni.api import names
 from nodeeni.api.core import Namespace
 from nodeeni.api.v1alpha1 import Condition
 from nodeeni.controller import health
@@ -31,6 +27,7 @@ from nodeeni.controller.departures import Departures
 from nodeeni.controller.eninodes import ENINodeWriter
 from nodeeni.controller.executor import Executor, observe_call
 from nodeeni.controller.finalizers import Finalizers
+from nodeeni.controller.leadership import Leadership
 from nodeeni.controller.memory import Memory, explain
 from nodeeni.controller.rates import AccountRates
 from nodeeni.controller.reconciler import Reconciler
@@ -44,14 +41,11 @@ from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.errors import EC2Error
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
-from nodeeni.ec2.types import Action
 from nodeeni.ec2.waiter import Waiter
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import KubeError, LeaseLost
 from nodeeni.kube.events import EventRecorder
-from nodeeni.kube.lease import LeaderElection
 from nodeeni.kube.resources import NAMESPACES
-from nodeeni.plan.rows import State
 from nodeeni.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -59,11 +53,10 @@ log = logging.getLogger(__name__)
 # Reconciles under way at once: they wait for look-ups alone, never for EC2's work, and as many as wait
 # together share one describe, whose filter takes 200 values.
 WORKERS = 200
-# Seconds, together below 10, for what has to end in order; the pod is killed after 30. What is cut off
-# is found again by whoever comes next.
-CALLS_TIMEOUT, STATUS_TIMEOUT, EVENTS_TIMEOUT, LEASE_TIMEOUT = 6.0, 1.0, 0.5, 1.0
+# Seconds for what has to end in order, below 10 together with what the lease takes; the pod is killed after
+# 30. What is cut off is found again by whoever comes next.
+CALLS_TIMEOUT, STATUS_TIMEOUT, EVENTS_TIMEOUT = 6.0, 1.0, 0.5
 INVENTORY_GAP = 2.0  # seconds between two reads that both count; less where reads lag less than that
-QUIET = 90.0  # seconds without a word from the API server; its watches end and begin anew every 60
 RETRY = 5.0  # seconds
 FIRST_READ_RETRY = 30.0  # seconds at most: credentials that come late should not cost five minutes
 DEFAULT_REGION = "us-west-2"  # v1.1.0's
@@ -104,7 +97,8 @@ class _Controller:
     def __init__(self, settings: Settings, client: KubeClient, environment: Mapping[str, str]) -> None:
         self._settings = settings
         self._client = client
-        self._writer = client.fenced(self._may_act)
+        self._leadership = Leadership(client, settings)
+        self._writer = client.fenced(self._leadership.may_act)
         self._environment = environment
         self._cluster = Cluster(client)
         self._queue = WorkQueue()
@@ -117,29 +111,9 @@ class _Controller:
         self._reach = health.Reach()
         self._buckets = Buckets()
         self._rates = AccountRates(self._buckets, settings.ec2_rate or {})
-        self._lease = self._make_lease() if settings.enable_leader_election else None
         self._inventory: Inventory | None = None
         self._executor: Executor | None = None
-        self._leading = False
         self._failures: dict[str, int] = {}
-
-    def _make_lease(self) -> LeaderElection:
-        duration = self._settings.lease_duration
-        return LeaderElection(
-            self._client,
-            self._namespace(),
-            names.LEASE,
-            f"{socket.gethostname()}_{secrets.token_hex(4)}",
-            duration=max(1, round(duration)),
-            deadline=duration * 2 / 3,
-            retry=duration * 2 / 15,
-        )
-
-    def _namespace(self) -> str:
-        if self._settings.leader_election_namespace:
-            return self._settings.leader_election_namespace
-        mounted = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-        return mounted.read_text().strip() if mounted.exists() else names.NAMESPACE
 
     async def run(self) -> int:
         status = 0
@@ -166,9 +140,11 @@ class _Controller:
         """Take the lease, then work until cancelled."""
         for informer in self._cluster.informers:
             group.create_task(informer.run())
-        settled_at = await self._take_lease()
-        if self._lease is not None:
-            group.create_task(self._keep_lease(self._lease))
+        await self._leadership.take()
+        # From then on EC2's reads show everything that a predecessor may have made: what he made in his last
+        # second is not shown yet even where he ended in order.
+        settled_at = time.monotonic() + self._settings.read_lag
+        group.create_task(self._leadership.keep())
         cluster_id = await self._cluster_id()
         await self._cluster.synced()
         region = await self._region()
@@ -177,31 +153,9 @@ class _Controller:
             region,
             pool=self._settings.max_concurrent_nodes,
             on_call=self._observe_call,
-            may_change=self._may_act,
+            may_change=self._leadership.may_act,
         ) as ec2:
             await self._work(ec2, cluster_id, region, settled_at)
-
-    async def _take_lease(self) -> float:
-        """Returns the moment from which EC2's reads show everything that a predecessor may have made: what
-        he made in his last second is not shown yet even where he ended in order.
-        """
-        if self._lease is not None and not (await self._lease.acquire()).clean:
-            log.warning("the last leader ended without giving the lease back")
-        self._leading = True
-        metrics.LEADER.set(1)
-        return time.monotonic() + self._settings.read_lag
-
-    async def _keep_lease(self, lease: LeaderElection) -> None:
-        """An API server that is away stops our work; it goes on where nobody else took over meanwhile."""
-        while True:
-            try:
-                await lease.run()
-            except LeaseLost as lost:
-                metrics.LEADER.set(0)
-                log.warning("%s: nothing is changed until it is ours again", lost)
-                await lease.regain()
-                metrics.LEADER.set(1)
-                log.info("leading again")
 
     async def _cluster_id(self) -> str:
         if self._settings.cluster_id:
@@ -264,7 +218,7 @@ class _Controller:
             lookups=lookups,
             memory=self._memory,
             adoption=adoption,
-            fence=self._may_act,
+            fence=self._leadership.may_act,
             again=self._queue.add,
             on_failure=self._announcer.call_failed,
             concurrency=settings.max_concurrent_nodes,
@@ -366,8 +320,8 @@ class _Controller:
             yield
         finally:
             self._queue.close()
-            await executor.close(CALLS_TIMEOUT if self._may_act() else 0.0)
-            if self._may_act() and not self._settings.dry_run:
+            await executor.close(CALLS_TIMEOUT if self._leadership.may_act() else 0.0)
+            if self._leadership.may_act() and not self._settings.dry_run:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(STATUS_TIMEOUT):
                         await self._reporter.flush()
@@ -376,12 +330,7 @@ class _Controller:
             await asyncio.gather(recorder, return_exceptions=True)
             await lookups.close()
             self._buckets.close()
-            if self._lease is not None and self._may_act() and not executor.abandoned:
-                await self._lease.release(timeout=LEASE_TIMEOUT)
-            self._leading = False
-
-    def _may_act(self) -> bool:
-        return self._leading and (self._lease is None or self._lease.held())
+            await self._leadership.end(release=not executor.abandoned)
 
     def _notes(self) -> list[Condition]:
         if self._memory.creates_paused_until > time.monotonic():
@@ -394,26 +343,13 @@ class _Controller:
 
     def checks(self) -> dict[str, str | None]:
         """For `/readyz`: what is wrong, by check."""
-        now = time.monotonic()
-        heard = [informer.last_contact for informer in self._cluster.informers]
-        silent = [now - at for at in heard if at is not None]
-        failing = [now - i.failing_since for i in self._cluster.informers if i.failing_since is not None]
-        kubernetes = None
-        if None in heard:
-            kubernetes = "not yet listed"
-        elif max(failing, default=0.0) > health.PATIENCE:
-            kubernetes = f"cannot be watched for {max(failing):.0f} s"
-        elif max(silent) > QUIET:
-            kubernetes = f"nothing heard for {max(silent):.0f} s"
-        if not self._leading:
+        kubernetes = health.fault_of_watches(self._cluster.informers)
+        if not self._leadership.leading:
             return {"kubernetes": kubernetes, "lease": None}  # a standby is ready to take over
-        ec2: str | None = "not yet read"
-        if self._inventory is not None and self._inventory.last_refresh is not None:
-            age = now - self._inventory.last_refresh
-            ec2 = f"last read {age:.0f} s ago" if age > 3 * self._settings.resync_period else None
-        ec2 = self._reach.fault() or ec2
-        lease = None if self._may_act() else "lost"
-        return {"kubernetes": kubernetes, "ec2": ec2, "lease": lease}
+        ec2 = self._reach.fault() or health.fault_of_inventory(
+            self._inventory, 3 * self._settings.resync_period
+        )
+        return {"kubernetes": kubernetes, "ec2": ec2, "lease": None if self._leadership.may_act() else "lost"}
 
     def _observe_call(self, action: str, seconds: float, error: EC2Error | None) -> None:
         observe_call(action, seconds, error)
@@ -423,19 +359,7 @@ class _Controller:
         """Bring the gauges up to date."""
         for name, fault in self.checks().items():
             metrics.CHECKS.labels(name).set(fault is None)
-        for action in Action:
-            metrics.EC2_TOKENS.labels(action.value).set(self._buckets.tokens(action))
-            metrics.EC2_WAITING.labels(action.value).set(self._buckets.waiting(action))
-        metrics.ATTACHMENTS.clear()  # those of NodeENIs that are gone
-        for name, states in self._reporter.counts().items():
-            for state in State:
-                metrics.ATTACHMENTS.labels(name, state.value).set(states[state])
-        if self._inventory is None:
-            return
-        if self._inventory.last_refresh is not None:
-            metrics.INVENTORY_AGE.set(time.monotonic() - self._inventory.last_refresh)
-        counts: dict[str, int] = dict.fromkeys(("available", "attaching", "in-use", "detaching"), 0)
-        for interface in self._inventory.all():
-            counts[interface.status] = counts.get(interface.status, 0) + 1
-        for status, count in counts.items():
-            metrics.INTERFACES.labels(status).set(count)
+        health.gauge_buckets(self._buckets)
+        health.gauge_attachments(self._reporter)
+        if self._inventory is not None:
+            health.gauge_inventory(self._inventory)

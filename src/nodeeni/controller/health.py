@@ -1,18 +1,27 @@
 """`/metrics`, `/healthz` and `/readyz`: how a cluster and its people see that this process works."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from nodeeni import metrics
+from nodeeni.controller.reporter import Reporter
+from nodeeni.ec2.buckets import Buckets
 from nodeeni.ec2.errors import EC2Error, ErrorClass
+from nodeeni.ec2.inventory import Inventory
+from nodeeni.ec2.types import Action
+from nodeeni.kube.informer import Informer
+from nodeeni.plan.rows import State
 
 # Name of a check → what is wrong, or None.
 Checks = Callable[[], dict[str, str | None]]
 
 SHUTDOWN = 0.5  # seconds: nobody who reads slowly, or sends half a request, holds up the end
+QUIET = 90.0  # seconds without a word from the API server; its watches end and begin anew every 60
 PATIENCE = 5.0  # seconds of failure that are nothing yet: one lost connection, one overloaded answer
 
 
@@ -45,13 +54,57 @@ def _is_unreachable(error: EC2Error) -> bool:
     return error.known and error.error_class is ErrorClass.UNKNOWN_OUTCOME
 
 
+def fault_of_watches(informers: Sequence[Informer[Any]]) -> str | None:
+    """What is wrong with the way to the API server."""
+    now = time.monotonic()
+    heard = [informer.last_contact for informer in informers]
+    silent = [now - at for at in heard if at is not None]
+    failing = [now - i.failing_since for i in informers if i.failing_since is not None]
+    if len(silent) < len(heard):
+        return "not yet listed"
+    if max(failing, default=0.0) > PATIENCE:
+        return f"cannot be watched for {max(failing):.0f} s"
+    return f"nothing heard for {max(silent):.0f} s" if max(silent) > QUIET else None
+
+
+def fault_of_inventory(inventory: Inventory | None, oldest: float) -> str | None:
+    """What is wrong with what we know of EC2, which is to be at most `oldest` seconds old."""
+    if inventory is None or inventory.last_refresh is None:
+        return "not yet read"
+    age = time.monotonic() - inventory.last_refresh
+    return f"last read {age:.0f} s ago" if age > oldest else None
+
+
+def gauge_buckets(buckets: Buckets) -> None:
+    for action in Action:
+        metrics.EC2_TOKENS.labels(action.value).set(buckets.tokens(action))
+        metrics.EC2_WAITING.labels(action.value).set(buckets.waiting(action))
+
+
+def gauge_attachments(reporter: Reporter) -> None:
+    metrics.ATTACHMENTS.clear()  # those of NodeENIs that are gone
+    for name, states in reporter.counts().items():
+        for state in State:
+            metrics.ATTACHMENTS.labels(name, state.value).set(states[state])
+
+
+def gauge_inventory(inventory: Inventory) -> None:
+    if inventory.last_refresh is not None:
+        metrics.INVENTORY_AGE.set(time.monotonic() - inventory.last_refresh)
+    counts: dict[str, int] = dict.fromkeys(("available", "attaching", "in-use", "detaching"), 0)
+    for interface in inventory.all():
+        counts[interface.status] = counts.get(interface.status, 0) + 1
+    for status, count in counts.items():
+        metrics.INTERFACES.labels(status).set(count)
+
+
 @asynccontextmanager
 async def serve(
     address: tuple[str, int], checks: Checks, on_scrape: Callable[[], None]
 ) -> AsyncIterator[int]:
     """Serve until the block ends; yields the port. OSError when the address cannot be had."""
 
-    async def metrics(_: web.Request) -> web.Response:
+    async def exposition(_: web.Request) -> web.Response:
         on_scrape()
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
@@ -66,7 +119,7 @@ async def serve(
         return web.Response(text=text, status=503 if any(results.values()) else 200)
 
     app = web.Application()
-    app.router.add_get("/metrics", metrics)
+    app.router.add_get("/metrics", exposition)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN)

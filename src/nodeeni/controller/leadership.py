@@ -1,0 +1,75 @@
+"""Whether this process may change anything: one of all controllers does, by a lease, or the only one."""
+
+import logging
+import secrets
+import socket
+from pathlib import Path
+
+from nodeeni import metrics
+from nodeeni.api import names
+from nodeeni.kube.client import KubeClient
+from nodeeni.kube.errors import LeaseLost
+from nodeeni.kube.lease import LeaderElection
+from nodeeni.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_MOUNTED_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_RELEASE_TIMEOUT = 1.0  # seconds
+
+
+class Leadership:
+    """`leading` from `take` to `end`; `may_act` also asks whether the lease holds at this moment."""
+
+    def __init__(self, client: KubeClient, settings: Settings) -> None:
+        self.leading = False
+        self._lease = _lease(client, settings) if settings.enable_leader_election else None
+
+    def may_act(self) -> bool:
+        return self.leading and (self._lease is None or self._lease.held())
+
+    async def take(self) -> None:
+        """Wait until we lead."""
+        if self._lease is not None and not (await self._lease.acquire()).clean:
+            log.warning("the last leader ended without giving the lease back")
+        self.leading = True
+        metrics.LEADER.set(1)
+
+    async def keep(self) -> None:
+        """Renew until cancelled. An API server that is away stops our work; it goes on where nobody else took
+        over meanwhile. Raises LeaseLost where somebody did.
+        """
+        while self._lease is not None:
+            try:
+                await self._lease.run()
+            except LeaseLost as lost:
+                metrics.LEADER.set(0)
+                log.warning("%s: nothing is changed until it is ours again", lost)
+                await self._lease.regain()
+                metrics.LEADER.set(1)
+                log.info("leading again")
+
+    async def end(self, *, release: bool) -> None:
+        """Lead no more. With `release` the next one may begin at once, else when the lease expires."""
+        if self._lease is not None and release and self.may_act():
+            await self._lease.release(timeout=_RELEASE_TIMEOUT)
+        self.leading = False
+
+
+def _lease(client: KubeClient, settings: Settings) -> LeaderElection:
+    duration = settings.lease_duration
+    return LeaderElection(
+        client,
+        _namespace(settings),
+        names.LEASE,
+        f"{socket.gethostname()}_{secrets.token_hex(4)}",
+        duration=max(1, round(duration)),
+        deadline=duration * 2 / 3,
+        retry=duration * 2 / 15,
+    )
+
+
+def _namespace(settings: Settings) -> str:
+    if settings.leader_election_namespace:
+        return settings.leader_election_namespace
+    return _MOUNTED_NAMESPACE.read_text().strip() if _MOUNTED_NAMESPACE.exists() else names.NAMESPACE
