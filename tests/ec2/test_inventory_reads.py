@@ -55,6 +55,20 @@ async def test_a_read_that_fails_half_way_counts_for_nothing(site: Site) -> None
     assert inventory.confirmed_empty("uid-without-any", 0) == 1
 
 
+async def test_nodeenis_that_came_and_went_leave_nothing_behind(site: Site) -> None:
+    inventory = Inventory(site.client, CLUSTER, lag=0, gap=0)
+    for number in range(100):
+        uid = f"uid-{number}"
+        found = site.ec2.plant_interface(site.subnet, tags=ours(uid, "node-1", "i-1"))
+        await inventory.refresh()
+        site.ec2.remove_interface(found.id)
+        await inventory.refresh(uid=uid)
+        await inventory.refresh(uid=uid)
+        assert inventory.confirmed_empty(uid, 0) > 0
+    assert (len(inventory.all()), inventory.confirmed_empty("uid-0", 0)) == (0, 32)
+    assert max(len(inventory._uid_reads), len(inventory._uid_shown)) <= 33
+
+
 async def test_the_reads_of_one_nodeeni_prove_it_empty(site: Site) -> None:
     kept = site.ec2.plant_interface(site.subnet, tags=ours("uid-1", "node-1", "i-1"))
     gone = site.ec2.plant_interface(site.subnet, tags=ours("uid-2", "node-2", "i-2"))

@@ -95,6 +95,21 @@ async def test_what_does_not_exist_is_asked_for_again_soon(
     assert found.state == "running"
 
 
+async def test_instances_that_came_and_went_leave_nothing_behind(
+    site: Site, lookups: Lookups, clock: Clock
+) -> None:
+    """A cluster that scales makes a thousand instances a day, for months."""
+    for _ in range(5):
+        ended = [site.ec2.add_instance(site.subnet).id for _ in range(20)]
+        for instance_id in ended:
+            site.ec2.terminate(instance_id)
+        await asyncio.gather(*(lookups.instance(instance_id) for instance_id in ended))
+        clock.now += 301
+    last = site.ec2.add_instance(site.subnet).id
+    await lookups.instance(last)
+    assert list(lookups._instances._kept) == [last]
+
+
 async def test_an_instance_type_is_asked_for_once(site: Site, lookups: Lookups, clock: Clock) -> None:
     for _ in range(3):
         found = await lookups.instance_type("m5.large")

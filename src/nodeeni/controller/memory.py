@@ -18,7 +18,7 @@ from nodeeni.plan.policy import Hold
 SUBNET_AVOIDED = 60.0  # seconds: addresses come back one by one
 INDEX_TAKEN = 60.0  # seconds: longer than EC2's listing of the instance lags
 INSTANCE_FULL = 300.0  # seconds
-GENERATIONS_KEPT = 20_000
+GENERATIONS_KEPT = 10_000  # instances
 QUOTA_PROBE = 60.0  # seconds between the single creates that probe a used-up quota
 
 # Failures that people can do something about. The others pass by themselves, and are shown when they do
@@ -65,7 +65,7 @@ class Memory:
         self._undone: set[str] = set()
         self._mismatches: dict[tuple[str, str], float] = {}
         self._holds: dict[str, dict[tuple[str, str], Hold]] = {}
-        self._generations: dict[tuple[str, str], int] = {}
+        self._generations: dict[str, dict[str, int]] = {}  # instance → NodeENI uid → generation
         self._avoided_subnets: dict[str, float] = {}
         self._taken: dict[tuple[str, int, int], float] = {}
         self._full: dict[str, float] = {}
@@ -146,14 +146,15 @@ class Memory:
 
     def generations(self, instance_id: str) -> dict[str, int]:
         """Generation of the client token by NodeENI uid, for one instance."""
-        return {uid: number for (uid, where), number in self._generations.items() if where == instance_id}
+        return dict(self._generations.get(instance_id, {}))
 
     def next_generation(self, uid: str, instance_id: str) -> None:
         """The interface that the present token made is proved gone: the next Create makes a new one."""
-        key = (uid, instance_id)
-        self._generations[key] = self._generations.pop(key, 0) + 1
+        generations = self._generations.pop(instance_id, {})
+        generations[uid] = generations.get(uid, 0) + 1
+        self._generations[instance_id] = generations
         if len(self._generations) > GENERATIONS_KEPT:
-            del self._generations[next(iter(self._generations))]  # of the instance that changed longest ago
+            del self._generations[next(iter(self._generations))]  # the instance that changed longest ago
 
     def mismatch_is_old(self, action: Create, *, found: bool) -> bool:
         """Whether EC2 has refused the token for longer than its reads lag, and shows nothing made by it."""
@@ -182,6 +183,7 @@ class Memory:
         self._taken[instance_id, card, index] = self._clock() + INDEX_TAKEN
 
     def instance_is_full(self, instance_id: str) -> None:
+        self._full = self._current(self._full)
         self._full[instance_id] = self._clock() + INSTANCE_FULL
 
     def quota_is_used_up(self) -> None:

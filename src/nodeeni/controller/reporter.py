@@ -52,7 +52,10 @@ class Reporter:
             if known is None or (row.wanted and not known.wanted):
                 now[row.uid] = row
         for uid in self._uids.get(node, set()) - now.keys():
-            self._rows.get(uid, {}).pop(node, None)  # none of a NodeENI that went before its nodes knew
+            of_uid = self._rows.get(uid, {})  # none of a NodeENI that went before its nodes knew
+            of_uid.pop(node, None)
+            if not of_uid:
+                self._rows.pop(uid, None)
             self.mark(uid)
         for uid, row in now.items():
             of_uid = self._rows.setdefault(uid, {})

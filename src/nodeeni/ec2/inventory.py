@@ -333,6 +333,10 @@ class Inventory:
             self._tombstones = {
                 eni_id: until for eni_id, until in self._tombstones.items() if until > began - 2 * self._lag
             }
+            # Of NodeENIs that went: what is older than all reads that are kept decides nothing any more.
+            kept = {uid: own for uid, own in self._uid_reads.items() if own[-1] >= reads[0]}
+            self._uid_shown = {u: at for u, at in self._uid_shown.items() if at >= reads[0] or u in kept}
+            self._uid_reads = kept
 
     def _add(self, eni_id: str, record: Record) -> None:
         earlier = self._records.get(eni_id)

@@ -27,6 +27,7 @@ class Ages(msgspec.Struct, frozen=True):
     types: float = float("inf")
     negative: float = 30  # a subnet, group or instance that was made just now is found this late
     window: float = 0.002  # for so long askers gather: reconciles that begin together ask together
+    tidied: float = 60  # this often are old answers thrown away: instances come and go for months
 
 
 class _Batch(Generic[_V]):
@@ -44,8 +45,9 @@ class _Batch(Generic[_V]):
         self._ages = ages
         self._clock = clock
         self._kept: dict[str, tuple[_V | None, float]] = {}  # answer, good until
+        self._tidied_at = clock()
         self._asked: dict[str, asyncio.Future[_V | None]] = {}
-        self._queue: list[str] = []
+        self._queue: dict[str, None] = {}  # in the order of asking
         self._flights: set[asyncio.Task[None]] = set()
 
     async def get(self, key: str) -> _V | None:
@@ -69,12 +71,16 @@ class _Batch(Generic[_V]):
             if key not in self._asked and (kept is None or now >= kept[1]):
                 self._ask(key)
 
-    def invalidate(self, stale: Callable[[str, _V | None], bool]) -> None:
-        """Forget the answers that are stale, and let no answer that is under way count as fresh."""
-        for key in [key for key, (value, _) in self._kept.items() if stale(key, value)]:
+    def invalidate(self, key: str) -> None:
+        """Forget the answer, and let none that is under way count as fresh."""
+        self._kept.pop(key, None)
+        if key not in self._queue:
+            self._asked.pop(key, None)
+
+    def invalidate_where(self, stale: Callable[[_V | None], bool]) -> None:
+        """Forget the answers that are stale."""
+        for key in [key for key, (value, _) in self._kept.items() if stale(value)]:
             del self._kept[key]
-        for key in [key for key in self._asked if key not in self._queue and stale(key, None)]:
-            del self._asked[key]
 
     async def close(self) -> None:
         flights = list(self._flights)
@@ -85,7 +91,7 @@ class _Batch(Generic[_V]):
     def _ask(self, key: str) -> asyncio.Future[_V | None]:
         asked: asyncio.Future[_V | None] = asyncio.get_running_loop().create_future()
         self._asked[key] = asked
-        self._queue.append(key)
+        self._queue[key] = None
         if len(self._queue) == 1:
             flight = asyncio.create_task(self._fly())
             self._flights.add(flight)
@@ -94,7 +100,7 @@ class _Batch(Generic[_V]):
 
     async def _fly(self) -> None:
         await asyncio.sleep(self._ages.window)
-        keys, self._queue = self._queue, []
+        keys, self._queue = list(self._queue), {}
         asked = {key: self._asked[key] for key in keys}
         try:
             for start in range(0, len(keys), MOST_FILTER_VALUES):
@@ -113,11 +119,17 @@ class _Batch(Generic[_V]):
                 asked[key].exception()  # seen: all who asked may have been cancelled
             return
         now = self._clock()
+        self._tidy(now)
         for key in keys:
             value = found.get(key)
             if self._forget(key, asked[key]):
                 self._kept[key] = (value, now + (self._age if value is not None else self._ages.negative))
             asked[key].set_result(value)
+
+    def _tidy(self, now: float) -> None:
+        if now >= self._tidied_at + self._ages.tidied:
+            self._tidied_at = now
+            self._kept = {key: kept for key, kept in self._kept.items() if now < kept[1]}
 
     def _forget(self, key: str, asked: asyncio.Future[_V | None]) -> bool:
         """True if that question was still the current one: it was not invalidated on the way."""
@@ -170,20 +182,20 @@ class Lookups:
         self._named_groups.expect(names)
 
     def invalidate_instance(self, instance_id: str) -> None:
-        self._instances.invalidate(lambda key, _: key == instance_id)
+        self._instances.invalidate(instance_id)
 
     def invalidate_subnet(self, subnet_id: str) -> None:
         """Also the names that lead to it."""
-        self._subnets.invalidate(lambda key, _: key == subnet_id)
-        self._named_subnets.invalidate(
-            lambda _, named: named is not None and any(subnet.id == subnet_id for subnet in named)
+        self._subnets.invalidate(subnet_id)
+        self._named_subnets.invalidate_where(
+            lambda named: named is not None and any(subnet.id == subnet_id for subnet in named)
         )
 
     def invalidate_group(self, group_id: str) -> None:
         """Also the names that lead to it."""
-        self._groups.invalidate(lambda key, _: key == group_id)
-        self._named_groups.invalidate(
-            lambda _, named: named is not None and any(group.id == group_id for group in named)
+        self._groups.invalidate(group_id)
+        self._named_groups.invalidate_where(
+            lambda named: named is not None and any(group.id == group_id for group in named)
         )
 
     async def close(self) -> None:

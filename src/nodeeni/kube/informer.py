@@ -231,6 +231,7 @@ class Informer(Generic[T]):
         if metadata is None:
             return
         if event.type == "DELETED":
+            self._unreadable.discard(self._key(metadata))
             self._put(self._key(metadata), None)
         elif obj is not None:
             self._put(self._key(metadata), obj)
