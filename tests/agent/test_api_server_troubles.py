@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.agent.situation import GROUP, NODE, PLURAL, Node, Relay, a_node, until
 
+from nodeeni.agent.watch import STANDS, Pause
 from nodeeni.sandbox.kube import KubeServer
 
 MAC = "02:00:00:00:00:01"
@@ -43,6 +44,17 @@ async def test_a_watch_that_breaks_is_taken_up_again(node: Node, how: str) -> No
     node.list_links(WISH)
     await node.until_reported(UP)
     assert node.kube.requests["list", PLURAL] == lists + (how == "gone")
+
+
+def test_the_pause_grows_while_watches_end_at_once_and_not_where_they_stand_for_a_while() -> None:
+    """A balancer cuts idle connections after 20 s or so; what changes in a pause comes up after it."""
+    pause = Pause()
+    for _ in range(10):
+        grown = pause.next()
+        pause.stood(STANDS / 2)
+    pause.stood(STANDS)
+    assert grown >= 15
+    assert pause.next() <= 0.25
 
 
 @pytest.mark.parametrize("status", [401, 410, 429, 500, 503])

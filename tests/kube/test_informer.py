@@ -16,9 +16,10 @@ from tests.kube.wire import Wire
 from nodeeni.api.meta import ObjectMeta
 from nodeeni.kube.backoff import Backoff
 from nodeeni.kube.client import KubeClient
-from nodeeni.kube.informer import Informer
+from nodeeni.kube.informer import STANDS, Informer
 from nodeeni.kube.resources import NODES
 from nodeeni.sandbox.kube import KubeServer
+from nodeeni.sandbox.kube.faults import WatchBreak
 
 
 class Node(msgspec.Struct):
@@ -272,6 +273,21 @@ async def test_quiet_watch_is_renewed_without_a_word_and_never_grows_too_old(
     assert started.informer.last_contact is not None
     assert time.monotonic() - started.informer.last_contact < 1.5
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize("how", ["end", "reset"])
+async def test_quiet_watch_that_is_cut_again_and_again_is_resumed_at_once(
+    server: KubeServer, client: KubeClient, background: Background, how: WatchBreak
+) -> None:
+    """As by a balancer that cuts idle connections: without a change the pauses would grow to 30 s."""
+    started = await start(client, server, background, backoff=Backoff())
+    for _ in range(6):
+        await until(lambda: server.faults.watches)
+        await asyncio.sleep(STANDS + 0.1)
+        server.faults.break_watches(how, "nodes")
+        await until(lambda: not server.faults.watches)
+    server.create(node("n1"))
+    await until(lambda: started.told.settled(server), timeout=1.0)
 
 
 async def test_heartbeat_is_stored_but_not_told(

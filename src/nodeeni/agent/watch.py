@@ -1,8 +1,10 @@
 """The watch's thread: keeps this node's ENINode in view and hands every new spec to the main thread."""
 
+import http.client
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable
 
 from nodeeni.agent.api import ApiError, ENINodeApi, Forbidden, Gone, NotFound, Unauthorized
@@ -10,6 +12,11 @@ from nodeeni.agent.counters import Counters
 from nodeeni.agent.spec import JSON
 
 log = logging.getLogger(__name__)
+
+# Seconds. A balancer that cuts what is idle after so long is no failing server: the next watch begins soon,
+# since what comes in a pause is not heard. Less, and a server that ends all watches at once would have the
+# agents of a whole cluster at it.
+STANDS = 10.0
 
 
 class Pause:
@@ -23,6 +30,11 @@ class Pause:
 
     def reset(self) -> None:
         self._next = self._first
+
+    def stood(self, seconds: float) -> None:
+        """A connection that has ended had stood for so long."""
+        if seconds >= STANDS:
+            self.reset()
 
     def next(self) -> float:
         seconds = self._next
@@ -62,7 +74,14 @@ class Watch:
                 found, self._version = self._api.list(connection)
                 self._see(found)
             self._counters.add("watches")
-            for kind, found in self._api.watch(connection, self._version):
+            self._watch(connection, self._version)
+        finally:
+            connection.close()
+
+    def _watch(self, connection: http.client.HTTPConnection, version: str) -> None:
+        opened = time.monotonic()
+        try:
+            for kind, found in self._api.watch(connection, version):
                 if self._told is not None:
                     log.info("the API server is back")
                     self._told = None
@@ -71,7 +90,7 @@ class Watch:
                 if kind != "BOOKMARK":
                     self._see(None if kind == "DELETED" else found)
         finally:
-            connection.close()
+            self._pause.stood(time.monotonic() - opened)
 
     def _tell(self, error: ApiError) -> None:
         """Once for each kind of trouble, not at each try."""

@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 # Seconds after which the server ends a watch. It sends a bookmark just before, so each new watch starts
 # from a fresh version; and a connection that is silent for longer than this is known to be dead.
 WATCH_TIMEOUT = 60.0
+# Seconds. A server that ends a watch after so long, or a balancer that cuts what is idle, is not failing: the
+# next one begins without a growing pause, in which nothing would be heard.
+STANDS = 1.0
 
 
 class HasMetadata(Protocol):
@@ -193,10 +196,15 @@ class Informer(Generic[T]):
             label_selector=self._label_selector,
             field_selector=self._field_selector,
         ) as chunks:
-            self.last_contact, self.failing_since = time.monotonic(), None
-            async for line in _lines(chunks):
-                self.last_contact = time.monotonic()
-                self._take(line)
+            opened = self.last_contact = time.monotonic()
+            self.failing_since = None
+            try:
+                async for line in _lines(chunks):
+                    self.last_contact = time.monotonic()
+                    self._take(line)
+            finally:
+                if time.monotonic() - opened >= STANDS:
+                    self._backoff.reset()
         if time.monotonic() - started < self._watch_timeout / 2:
             raise Unavailable(f"watch {self._resource.described()}: the server ended it early")
         self._note_progress()
