@@ -32,6 +32,20 @@ async def test_the_finalizer_stays_while_a_detach_hangs(stage: Stage) -> None:
     assert forced == ["false", "true"]
 
 
+async def test_a_finalizer_that_is_refused_is_tried_again_in_good_time_or_after_an_edit(stage: Stage) -> None:
+    """Where a right is missing, a try a second would be a line of log a second, for each NodeENI."""
+    node = await stage.node()
+    refused = stage.kube.faults.fail(403, verb="patch", resource="nodeenis", times=2)
+    stage.apply()
+    async with stage.controller():
+        await stage.until(lambda: refused.served)
+        await stage.stays(lambda: refused.served == 1, seconds=2.5)
+        stage.apply(description="edited")
+        await stage.until(lambda: refused.served == 2)
+        stage.apply(description="edited again")
+        await stage.until_attached(node)
+
+
 async def test_one_that_never_matched_goes_at_once(stage: Stage) -> None:
     stage.apply()
     async with stage.controller():

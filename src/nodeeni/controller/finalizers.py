@@ -7,6 +7,7 @@ Nothing times it out.
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable
 
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 LOOK = 1.0  # seconds between looks at a NodeENI that is being deleted
 PROOFS = 2  # reads
+LONGEST_PAUSE = 30.0  # seconds after a refusal
 
 
 class Finalizers:
@@ -49,10 +51,15 @@ class Finalizers:
         self._settled_at = settled_at
         self._clock = clock
         self._woken = asyncio.Event()
-        self._empty_since: dict[str, float] = {}
+        self._empty_since: dict[str, float] = {}  # by uid of the NodeENI
+        self._paused_until: dict[str, float] = {}  # as above
 
     def nodeeni_changed(self, old: NodeENI | None, new: NodeENI | None) -> None:
         """A listener of the informer."""
+        if old is not None:
+            self._paused_until.pop(old.metadata.uid, None)
+            if new is None:
+                self._empty_since.pop(old.metadata.uid, None)
         self._woken.set()
 
     async def run(self) -> None:
@@ -73,13 +80,22 @@ class Finalizers:
             has = FINALIZER in nodeeni.metadata.finalizers
             if nodeeni.metadata.deleting == has:  # set where it is missing, looked after where it holds
                 busy = True
-                try:
-                    await (self._take_off(nodeeni) if has else self._set(nodeeni))
-                except (Conflict, NotFound):
-                    pass  # the informer brings the newer object
-                except (KubeError, EC2Error) as error:
-                    log.warning("the finalizer of %s has to wait: %s", nodeeni.metadata.name, error)
+                if self._clock() >= self._paused_until.get(nodeeni.metadata.uid, 0.0):
+                    await self._serve(nodeeni, has)
         return busy
+
+    async def _serve(self, nodeeni: NodeENI, has: bool) -> None:
+        uid = nodeeni.metadata.uid
+        try:
+            await (self._take_off(nodeeni) if has else self._set(nodeeni))
+        except Conflict:
+            pass  # the informer brings the newer object
+        except NotFound:
+            self._empty_since.pop(uid, None)
+        except (KubeError, EC2Error) as error:
+            log.warning("the finalizer of %s has to wait: %s", nodeeni.metadata.name, error)
+            delay = error.delay if isinstance(error, KubeError) else error.delay(0, random.random())
+            self._paused_until[uid] = self._clock() + min(delay, LONGEST_PAUSE)
 
     async def _set(self, nodeeni: NodeENI) -> None:
         await self._write(nodeeni, [*nodeeni.metadata.finalizers, FINALIZER])
