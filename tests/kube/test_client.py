@@ -124,6 +124,18 @@ async def test_status_becomes_a_type(
     assert (failed.value.status, failed.value.delay) == (status, 3.0)
 
 
+@pytest.mark.parametrize(("asked", "taken"), [("900", 60.0), ("inf", 60.0), ("nan", 1.0), (" -1", 1.0)])
+async def test_a_delay_that_is_no_delay_is_not_taken_at_its_word(
+    server: KubeServer, client: KubeClient, wire: Wire, asked: str, taken: float
+) -> None:
+    """As a proxy may ask for one: whoever waited for it would be deaf, perhaps for ever."""
+    server.faults.fail(429, verb="get", resource="namespaces", retry_after=100)
+    wire.replace(b"Retry-After: 100", f"Retry-After: {asked}".encode())
+    with pytest.raises(errors.Throttled) as throttled:
+        await client.get(NAMESPACES, "default", Thing)
+    assert throttled.value.delay == taken
+
+
 async def test_missing_permission_is_named(server: KubeServer, client: KubeClient) -> None:
     server.faults.fail(403, verb="patch", resource="nodes/status")
     with pytest.raises(errors.Forbidden) as refused:

@@ -19,6 +19,10 @@ The client raises these and nothing else, so that callers branch on the type and
 import msgspec
 
 
+# Seconds. Nobody is to be deaf for an hour because a proxy in between said so; the API server's own are short.
+LONGEST_DELAY = 60.0
+
+
 class ConfigError(Exception):
     """The cluster cannot be found or the credentials cannot be read; the message says what to change."""
 
@@ -120,6 +124,8 @@ def from_status(
         return Forbidden(message, verb=verb, resource=resource, status=code)
     if retry_after is None and status.details is not None and status.details.retry_after_seconds:
         retry_after = status.details.retry_after_seconds
+    if retry_after is not None:
+        retry_after = min(retry_after, LONGEST_DELAY) if retry_after >= 0 else None  # nor is NaN a time
     if code == 409 and status.reason == "AlreadyExists":
         return AlreadyExists(message, status=code)
     kind = _BY_STATUS.get(code, Unavailable if code >= 500 else Invalid)
