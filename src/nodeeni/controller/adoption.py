@@ -22,21 +22,21 @@ class Adoption:
         self._cluster = cluster
         self._inventory = inventory
         self._found: dict[str, Interface] = {}
+        self._of_node: dict[str, list[Interface]] = {}
 
     async def look(self) -> None:
         """Read the interfaces that statuses name and the inventory does not know. Raises EC2Error."""
         named = self._named()
-        if not named:
-            self._found = {}
-            return
-        found = {}
+        found: dict[str, Interface] = {}
         async for page in self._ec2.describe_interfaces({"network-interface-id": sorted(named)}):
             for interface in page:
                 if names.TAG_CLUSTER not in interface.tags and _is_of(interface, named[interface.id]):
                     found[interface.id] = interface
         for eni_id in sorted(found.keys() - self._found.keys()):
             log.info("%s stands in a NodeENI's status and has no cluster tag: to be adopted", eni_id)
-        self._found = found
+        self._found, self._of_node = found, {}
+        for interface in found.values():
+            self._of_node.setdefault(interface.tags[names.TAG_NODE], []).append(interface)
 
     def _named(self) -> dict[str, tuple[str, str]]:
         """Interface id → (NodeENI, node), as statuses have it."""
@@ -51,8 +51,8 @@ class Adoption:
         """What can be adopted for a node: attached to its instance, and not yet ours."""
         return tuple(
             interface
-            for interface in self._found.values()
-            if interface.tags[names.TAG_NODE] == node
+            for interface in self._of_node.get(node, ())
+            if interface.id in self._found
             and interface.attachment is not None
             and interface.attachment.instance_id == instance_id
             and self._inventory.get(interface.id) is None

@@ -1,5 +1,7 @@
 """What has a node reconciled: each change of a Node, a NodeENI, an ENINode or an interface; nothing else."""
 
+import asyncio
+
 from nodeeni.api import names
 from nodeeni.api.core import Node
 from nodeeni.api.v1alpha1 import ENINode, LinkStatus, NodeENI
@@ -29,6 +31,7 @@ class Triggers:
         self._waiter = waiter
         self._lookups = lookups
         self._memory = memory
+        self._nameless: set[str | None] = set()  # instances of interfaces that lack the node's tag
 
     def listen(self) -> None:
         """Begin; everything that is there already is told as new, which reconciles every node once."""
@@ -96,10 +99,17 @@ class Triggers:
                     self._add_node_of(interface)
 
     def _add_node_of(self, interface: Interface) -> None:
-        """Without the node's tag the instance tells whose work it is."""
-        places = {interface.tags.get(names.TAG_INSTANCE)}
+        """Without the node's tag the instance tells whose work it is: looked up once for all that change
+        together, since whoever takes the tag off may take it off thousands.
+        """
+        if not self._nameless:
+            asyncio.get_running_loop().call_soon(self._add_nodes_of_nameless)
+        self._nameless.add(interface.tags.get(names.TAG_INSTANCE))
         if interface.attachment is not None:
-            places.add(interface.attachment.instance_id)
+            self._nameless.add(interface.attachment.instance_id)
+
+    def _add_nodes_of_nameless(self) -> None:
+        places, self._nameless = self._nameless, set()
         for name, node in self._cluster.nodes.store.items():
             if node.instance_id in places:
                 self._queue.add(name)

@@ -18,8 +18,7 @@ The client raises these and nothing else, so that callers branch on the type and
 
 import msgspec
 
-
-# Seconds. Nobody is to be deaf for an hour because a proxy in between said so; the API server's own are short.
+# Seconds. Nobody is to be deaf for an hour because a proxy said so; the API server's own delays are short.
 LONGEST_DELAY = 60.0
 
 
