@@ -87,6 +87,23 @@ async def test_the_same_token_gives_the_same_interface_and_other_parameters_are_
     assert len(site.ec2.secondary_interfaces()) == 1
 
 
+async def test_a_token_that_has_expired_means_to_list_anew_soon(site: Site) -> None:
+    """EC2 answers with the code of a wrong reference, which would be asked about again after a minute."""
+    for number in range(201):
+        site.ec2.plant_interface(site.subnet, tags={"many": "yes", "number": str(number)})
+    pages = site.client.describe_interfaces({"tag:many": ["yes"]})
+    assert len(await anext(pages)) == 200
+    site.ec2.faults.error(
+        "DescribeNetworkInterfaces", "InvalidParameterValue", message="Unable to parse pagination token"
+    )
+    with pytest.raises(EC2Error) as expired:
+        await anext(pages)
+    assert (expired.value.code, expired.value.known) == ("InvalidNextToken", True)
+    assert expired.value.delay(0, 0.99) < 1
+    assert site.count("DescribeNetworkInterfaces") == 2
+    assert len([page async for page in site.client.describe_interfaces({"tag:many": ["yes"]})]) == 2
+
+
 async def test_interfaces_come_in_pages_and_long_filters_in_parts(site: Site) -> None:
     planted = [site.ec2.plant_interface(site.subnet, tags={"many": "yes"}) for _ in range(450)]
     by_tag = [len(page) async for page in site.client.describe_interfaces({"tag:many": ["yes"]})]

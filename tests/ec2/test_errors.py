@@ -43,6 +43,7 @@ TABLE = [
     ("IdempotentParameterMismatch", "", "token-mismatch"),
     ("InternalError", "An internal error has occurred", "unknown-outcome"),
     ("Unavailable", "", "unknown-outcome"),
+    ("InvalidNextToken", "The token is invalid", "unknown-outcome"),
     ("503", "Service Unavailable", "unknown-outcome"),
     ("ReadTimeoutError", "", "unknown-outcome"),
     ("EndpointConnectionError", "", "unknown-outcome"),

@@ -231,7 +231,13 @@ class EC2Client:
         token: str | None = None
         while True:
             more = {"NextToken": token} if token else {}
-            answer = await self._send_again(action, Filters=listed, MaxResults=page, **more)
+            try:
+                answer = await self._send_again(action, Filters=listed, MaxResults=page, **more)
+            except EC2Error as error:
+                if token and error.error_class is ErrorClass.BAD_REFERENCE:
+                    # The question was taken, so it is the token that is refused: it has expired.
+                    raise EC2Error(action, "InvalidNextToken", error.message) from error
+                raise
             yield answer.get(field) or []
             token = answer.get("NextToken")
             if not token:

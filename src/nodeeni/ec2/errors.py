@@ -124,6 +124,7 @@ _TABLE: tuple[_Row, ...] = (
         r"|TokenRetrievalError|ProfileNotFound|SSO\w*Error|UnauthorizedSSOTokenError",
     ),
     _row(ErrorClass.QUOTA, r"\w*LimitExceeded|InsufficientCapacity|ResourceCountExceeded"),
+    _row(ErrorClass.UNKNOWN_OUTCOME, r"InvalidNextToken"),  # of a list that took too long: begun anew soon
     _row(ErrorClass.UNKNOWN_OUTCOME, r"InternalError|InternalFailure|Unavailable|ServiceUnavailable|5\d\d"),
     _row(
         ErrorClass.UNKNOWN_OUTCOME,
