@@ -239,6 +239,18 @@ async def test_line_cut_short_in_a_stream_that_ends_well(
     assert started.informer.relists == 0
 
 
+async def test_list_that_takes_longer_than_its_snapshot_is_kept_is_tried_with_larger_pages(
+    server: KubeServer, client: KubeClient, background: Background
+) -> None:
+    """It would never be through: each page of a slow server takes as long at the next try."""
+    for number in range(8):
+        server.create(node(f"n{number}"))
+    server.faults.fail(410, verb="list", resource="nodes", times=2)
+    started = await start(client, server, background, page_limit=1)
+    assert started.told.settled(server)
+    assert server.requests["list", "nodes"] == 2 + 8 / 4
+
+
 async def test_server_is_away_at_the_start(
     server: KubeServer,
     wire: Wire,

@@ -27,6 +27,7 @@ WATCH_TIMEOUT = 60.0
 # Seconds. A server that ends a watch after so long, or a balancer that cuts what is idle, is not failing: the
 # next one begins without a growing pause, in which nothing would be heard.
 STANDS = 1.0
+LARGEST_PAGE = 10_000  # objects
 
 
 class HasMetadata(Protocol):
@@ -140,6 +141,9 @@ class Informer(Generic[T]):
                 await self._watch(self._version or "")
             except KubeError as error:
                 if isinstance(error, Gone):
+                    if self._version is None:
+                        # The list took longer than the server keeps its snapshot, 5 minutes: fewer pages.
+                        self._page_limit = min(2 * self._page_limit, LARGEST_PAGE)
                     self._version = None
                 self._note_interruption(error)
                 await asyncio.sleep(self._backoff.pause(error.delay))
