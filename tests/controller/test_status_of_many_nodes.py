@@ -1,0 +1,38 @@
+"""A status of many nodes is large, and etcd keeps each version of it: it is written less often."""
+
+import asyncio
+
+from tests.kube.waiting import until
+
+from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.reporter import Reporter
+from nodeeni.kube.client import KubeClient
+from nodeeni.plan.rows import Row, State
+
+from .conftest import NAME, Stage
+
+
+async def test_a_thousand_nodes_that_change_all_the_time_are_one_patch_in_two_seconds(stage: Stage) -> None:
+    stage.apply()
+    client = KubeClient.connect(stage.environment["KUBECONFIG"])
+    cluster = Cluster(client)
+    await cluster.nodeenis.read_once()
+    uid = cluster.nodeenis.store[NAME].metadata.uid
+    reporter = Reporter(client, cluster)
+    for number in range(1000):
+        reporter.report(f"n{number}", [row(uid, f"n{number}", State.CREATING)])
+    reporter.ready.set()
+    running = asyncio.create_task(reporter.run())
+    await until(lambda: stage.status().get("desired") == 1000)
+    for number in range(60):
+        reporter.report(f"n{number}", [row(uid, f"n{number}", State.ATTACHED)])
+        await asyncio.sleep(0.05)
+    await until(lambda: stage.status().get("attached") == 60)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await client.close()
+    assert stage.kube.requests["patch", "nodeenis/status"] <= 3
+
+
+def row(uid: str, node: str, state: State) -> Row:
+    return Row(uid=uid, nodeeni=NAME, node=node, state=state)
