@@ -189,3 +189,37 @@ def test_a_change_once_made_is_not_asked_for_again(links: list[Link], wish: Want
             altnames=(*link.altnames, change.altname) if change.altname else link.altnames,
         )
     assert plan_links(spec, Surroundings(LinkTable(by_index.values()), frozenset()), Policy()).changes == ()
+
+
+@given(
+    had=st.permutations(["a", "b", "c", "d", ""]),
+    wanted=st.permutations(["a", "b", "c", "d", "eth0"]),
+    ours=st.lists(st.booleans(), min_size=4, max_size=4),
+)
+def test_however_names_move_no_link_gives_its_own_up_for_one_that_it_does_not_get(
+    had: list[str], wanted: list[str], ours: list[bool]
+) -> None:
+    """Four links; each has a name that this agent gave it, or that somebody else did, or none."""
+    wishes = [WantedInterface(f"02:00:00:00:00:1{n}", interface_name=wanted[n]) for n in range(4)]
+    links = {
+        n: Link(n + 3, f"ens{n}", wish.mac, up=True, altnames=(had[n],) if had[n] else ())
+        for n, wish in enumerate(wishes)
+    }
+    names = {wish.mac: {had[n]} for n, wish in enumerate(wishes) if ours[n] and had[n]}
+    given_up = set()
+    for _ in range(10):
+        around = Surroundings(LinkTable((PRIMARY, *links.values())), frozenset({2}), given=names)
+        changes = plan_links(NodeSpec(1, tuple(wishes)), around, Policy()).changes
+        for change in changes:
+            n = change.ifindex - 3
+            if change.former:
+                given_up.add(n)
+                names[wishes[n].mac].discard(change.former)
+            if change.altname:
+                names.setdefault(wishes[n].mac, set()).add(change.altname)
+            kept = [name for name in links[n].altnames if name != change.former]
+            links[n] = links[n]._replace(altnames=(*kept, *filter(None, [change.altname])))
+    assert changes == ()
+    assert [n for n in given_up if wanted[n] not in links[n].altnames] == []
+    served = [n for n in range(4) if wanted[n] in links[n].altnames]
+    assert all(len(links[n].altnames) == 1 for n in served if ours[n] and had[n])

@@ -249,3 +249,60 @@ async def test_two_links_exchange_their_names(node: Node) -> None:
     await node.until_reported(up(given="right"), up("eth2", other, given="left"))
     assert node.kernel.state("eth1") == (True, 9001, ["right"])
     assert node.kernel.state("eth2") == (True, 9001, ["left"])
+
+
+async def test_a_link_keeps_its_name_where_the_new_one_cannot_be_had(node: Node) -> None:
+    """What goes by the former name, such as Multus' `master`, goes on until the new one is there."""
+    node.list_links(wish(name="first"))
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    await node.start_agent()
+    await node.until_reported(up(given="first"))
+    node.list_links(wish(name="eth0"))
+    refused = "interfaceName eth0 is a name of link eth0: choose another"
+    await node.until_reported(up(given="first", message=refused))
+    assert node.kernel.state("eth1") == (True, 9001, ["first"])
+    node.list_links(wish(name="second"))
+    await node.until_reported(up(given="second"))
+    assert node.kernel.state("eth1") == (True, 9001, ["second"])
+
+
+async def test_the_kernel_refuses_the_new_name_and_the_former_stays(node: Node) -> None:
+    """A name that no link has, and that is longer than the kernel takes."""
+    node.list_links(wish(name="first"))
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    await node.start_agent()
+    await node.until_reported(up(given="first"))
+    node.list_links(wish(name="x" * 128))
+    await until(lambda: node.reported()[0].get("message"))
+    (reported,) = node.reported()
+    assert reported["message"].startswith(f"altname {'x' * 128} failed: ")
+    assert {**reported, "message": ""} == up(given="first", message="")
+    assert node.kernel.state("eth1") == (True, 9001, ["first"])
+
+
+async def test_names_that_move_on_from_link_to_link(node: Node) -> None:
+    """Each waits until the next has let go of the name; none is without one for longer than that takes."""
+    macs = [f"02:00:00:00:01:{n:02x}" for n in range(4)]
+    node.kernel.ip(*(node.kernel.adding(f"eth{n + 1}", mac) for n, mac in enumerate(macs)))
+    node.list_links(*(wish(mac, name=f"name{n}") for n, mac in enumerate(macs)))
+    await node.start_agent()
+    await node.until_reported(*(up(f"eth{n + 1}", mac, given=f"name{n}") for n, mac in enumerate(macs)))
+    node.list_links(*(wish(mac, name=f"name{n + 1}") for n, mac in enumerate(macs)))
+    await node.until_reported(*(up(f"eth{n + 1}", mac, given=f"name{n + 1}") for n, mac in enumerate(macs)))
+    links = node.kernel.links()
+    assert [links[f"eth{n + 1}"]["altnames"] for n in range(4)] == [[f"name{n + 1}"] for n in range(4)]
+
+
+async def test_three_links_pass_their_names_round(node: Node) -> None:
+    macs = [f"02:00:00:00:01:{n:02x}" for n in range(3)]
+    node.kernel.ip(*(node.kernel.adding(f"eth{n + 1}", mac) for n, mac in enumerate(macs)))
+    node.list_links(*(wish(mac, name=f"name{n}") for n, mac in enumerate(macs)))
+    await node.start_agent()
+    await node.until_reported(*(up(f"eth{n + 1}", mac, given=f"name{n}") for n, mac in enumerate(macs)))
+    after = [(n + 1) % 3 for n in range(3)]
+    node.list_links(*(wish(mac, name=f"name{n}") for n, mac in zip(after, macs, strict=True)))
+    await node.until_reported(
+        *(up(f"eth{n + 1}", mac, given=f"name{after[n]}") for n, mac in enumerate(macs))
+    )
+    links = node.kernel.links()
+    assert [links[f"eth{n + 1}"]["altnames"] for n in range(3)] == [[f"name{n}"] for n in after]

@@ -24,8 +24,8 @@ from nodeeni.agent.spec import NOTHING_WANTED
 
 log = logging.getLogger(__name__)
 
-# A change can change what the plan sees (an altname taken meanwhile). Two rounds settle it; a third would
-# be the beginning of a loop, and the next event comes anyway.
+# A change can change what the plan sees: a new name is on, the former goes, another link takes it, and so on.
+# So many rounds for each link settle that; more would be a loop, and the next event comes anyway.
 _ROUNDS = 2
 
 # Seconds. What is not urgent (words, a report, links that no event named) waits until the kernel has said
@@ -124,7 +124,7 @@ class LinkLoop:
             self._look_anew(requests, by_command=True)
         self._links.departures.look()
         plan = self._fresh_plan(requests)
-        for _ in range(_ROUNDS):
+        for _ in range(_ROUNDS * (1 + len(self._spec.interfaces))):
             if not plan.changes:
                 break
             self._act(plan, requests)

@@ -23,7 +23,8 @@ class Aspect(enum.Enum):
 
 class Change(NamedTuple):
     """What to do to one link, in this order: a former alternative name off, another on, an MTU, up. None and
-    False: leave it."""
+    False: leave it. In one change no name comes in the place of another: the former is what the link is known
+    by until the kernel has taken the new one."""
 
     ifindex: int
     name: str
@@ -112,20 +113,22 @@ def plan_links(
 ) -> Plan:
     """`only`: MAC addresses to look at, for an event that concerns a few links out of many; None: all."""
     changes, reports = [], []
+    listed = {wanted.mac: wanted for wanted in spec.interfaces}
     for wanted in spec.interfaces:
         if only is None or wanted.mac in only:
-            change, report = _listed(wanted, around)
+            change, report = _listed(wanted, listed, around)
             reports.append(report)
             if change is not None:
                 changes.append(change)
-    listed = {wanted.mac for wanted in spec.interfaces}
     by_mac = around.links.by_mac
-    others = (by_mac.keys() if only is None else only) - listed
+    others = (by_mac.keys() if only is None else only) - listed.keys()
     changes += _unlisted((link for mac in others for link in by_mac.get(mac, ())), around, policy)
     return Plan(tuple(changes), tuple(reports))
 
 
-def _listed(wanted: WantedInterface, around: Surroundings) -> tuple[Change | None, Report]:
+def _listed(
+    wanted: WantedInterface, listed: Mapping[str, WantedInterface], around: Surroundings
+) -> tuple[Change | None, Report]:
     same_mac = around.links.by_mac.get(wanted.mac, [])
     found = [link for link in same_mac if link.kind in _ENI_KINDS and not link.loopback]
     found = [link for link in found if link.permanent_address] or found
@@ -141,7 +144,7 @@ def _listed(wanted: WantedInterface, around: Surroundings) -> tuple[Change | Non
         return None, _report(wanted, link, ["not touched: no default route yet, so the primary is not known"])
     if link.ifindex in around.primary:
         return None, _report(wanted, link, ["not touched: this is the node's primary interface"])
-    return _configure(wanted, link, around)
+    return _configure(wanted, link, listed, around)
 
 
 def _missing(wanted: WantedInterface, same_mac: list[Link], around: Surroundings) -> str:
@@ -151,22 +154,45 @@ def _missing(wanted: WantedInterface, same_mac: list[Link], around: Surroundings
     return around.departed.get(wanted.mac, "no link with this MAC address yet")
 
 
-def _configure(wanted: WantedInterface, link: Link, around: Surroundings) -> tuple[Change | None, Report]:
+def _configure(
+    wanted: WantedInterface, link: Link, listed: Mapping[str, WantedInterface], around: Surroundings
+) -> tuple[Change | None, Report]:
     messages = []
     mtu = wanted.mtu if wanted.mtu != link.mtu else None
     if mtu is not None and (refusal := _mtu_refusal(mtu, link)):
         messages.append(refusal)
         mtu = None
     altname = wanted.interface_name if wanted.interface_name not in ("", *link.names) else None
+    goes = altname is None or _changes_places(wanted, listed, around)
     if altname is not None and (owner := around.links.by_name.get(altname)):
         messages.append(f"interfaceName {altname} is a name of link {owner.name}: choose another")
         altname = None
     ours = around.given.get(wanted.mac, frozenset()) & set(link.altnames)
     former = min(ours - {wanted.interface_name}, default=None)
     given = wanted.interface_name if wanted.interface_name in ours else former or ""
-    wish = Change(link.ifindex, link.name, altname, mtu, not link.up, former)
+    wish = Change(link.ifindex, link.name, altname, mtu, not link.up, former if goes else None)
     change, held = _without_held(wish, around.holds)
     return change, _report(wanted, link, messages + held)._replace(given_name=given)
+
+
+def _changes_places(
+    wanted: WantedInterface, listed: Mapping[str, WantedInterface], around: Surroundings
+) -> bool:
+    """Whether its new name is the former one of a link that waits for the former one of another, and so on
+    until one waits for this link: where each waited for the next, none would have its name."""
+    name = wanted.interface_name
+    for _ in listed:
+        owner = around.links.by_name.get(name)
+        holder = listed.get(owner.identity) if owner else None
+        if owner is None or holder is None or owner.ifindex in (around.primary or ()):
+            return False
+        former = around.given.get(holder.mac, frozenset()) & set(owner.altnames) - {holder.interface_name}
+        if name not in former:
+            return False
+        if holder is wanted:
+            return True
+        name = holder.interface_name
+    return False
 
 
 def _mtu_refusal(mtu: int, link: Link) -> str:
