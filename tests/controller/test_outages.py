@@ -116,6 +116,16 @@ async def test_the_clock_is_set(stage: Stage, monkeypatch: pytest.MonkeyPatch, j
     assert stage.ec2.secondary_interfaces() == []
 
 
+async def test_ec2_answers_after_sixteen_seconds(stage: Stage) -> None:
+    """In trouble it does: who gives up earlier asks again and again, and hears nothing."""
+    node = await stage.node()
+    stage.ec2.faults.delay("CreateNetworkInterface", 16.0, times=None)
+    stage.apply()
+    async with stage.controller():
+        await stage.until(lambda: stage.row(node).get("status") == "attached", timeout=30)
+    assert stage.calls()["CreateNetworkInterface"] == 1
+
+
 async def test_an_unknown_code_is_counted_and_shown(stage: Stage) -> None:
     node, probe = await stage.node(), Probe()
     stage.ec2.faults.error("AttachNetworkInterface", "NeverHeardOf", times=4)

@@ -12,18 +12,20 @@ from nodeeni.plan.rows import Row, State
 from .conftest import NAME, Stage
 
 
-async def test_a_thousand_nodes_that_change_all_the_time_are_one_patch_in_two_seconds(stage: Stage) -> None:
+async def test_two_thousand_nodes_that_change_all_the_time_are_one_patch_in_four_seconds(
+    stage: Stage,
+) -> None:
     stage.apply()
     client = KubeClient.connect(stage.environment["KUBECONFIG"])
     cluster = Cluster(client)
     await cluster.nodeenis.read_once()
     uid = cluster.nodeenis.store[NAME].metadata.uid
     reporter = Reporter(client, cluster)
-    for number in range(1000):
+    for number in range(2000):
         reporter.report(f"n{number}", [row(uid, f"n{number}", State.CREATING)])
     reporter.ready.set()
     running = asyncio.create_task(reporter.run())
-    await until(lambda: stage.status().get("desired") == 1000)
+    await until(lambda: stage.status().get("desired") == 2000)
     for number in range(60):
         reporter.report(f"n{number}", [row(uid, f"n{number}", State.ATTACHED)])
         await asyncio.sleep(0.05)

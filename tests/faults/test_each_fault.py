@@ -11,7 +11,7 @@ from tests.faults.processes import Zygote
 from tests.faults.troubles import EC2_FAULTS, KUBE_FAULTS, Trouble, live_through, troubles
 
 ON_A_REAL_SERVER = ("connection lost after the work", "409")
-SLOW = ("never answered",)  # each of its calls is waited for 15 s: the long form alone
+SLOW = ("never answered",)  # each of its calls is waited for 30 s: the long form alone
 
 
 @pytest.mark.timeout(240)

@@ -41,7 +41,7 @@ Filters = Mapping[str, Sequence[str]]
 
 MOST_FILTER_VALUES = 200  # EC2's limit
 CONNECT_TIMEOUT = 5.0
-READ_TIMEOUT = 15.0
+READ_TIMEOUT = 30.0  # EC2 in trouble answers after 20 s: with less nothing would ever be done
 # botocore parses a page in one go, and the event loop waits for it: 0.05 s for 200 interfaces, 0.2 s for
 # 1,000, at the same 0.8 CPU seconds for 5,000 in all. Smaller ones than 200 only cost more calls.
 _PAGE = 200
