@@ -1,41 +1,9 @@
 """`nodeeni status`: what is wrong first, one line a node and NodeENI, and only reads."""
 
-from typing import Any
-
-from tests.cli.looking import LABELS, NAME, Site
+from tests.cli.looking import NAME, Site
+from tests.cli.reported import LONG_AGO, a_lease, a_node, attached, condition
 
 from nodeeni.api.names import GROUP
-
-LONG_AGO = "2020-01-01T00:00:00Z"
-
-
-def condition(kind: str, status: str, reason: str, message: str) -> dict[str, Any]:
-    return {
-        "type": kind,
-        "status": status,
-        "reason": reason,
-        "message": message,
-        "lastTransitionTime": LONG_AGO,
-        "observedGeneration": 1,
-    }
-
-
-def attached(node: str, eni: str, mac: str) -> dict[str, Any]:
-    return {
-        "nodeID": node,
-        "instanceID": f"i-{node}",
-        "eniID": eni,
-        "deviceIndex": 2,
-        "macAddress": mac,
-        "privateIPAddress": "10.11.0.4",
-        "status": "attached",
-        "lastUpdated": LONG_AGO,
-    }
-
-
-def a_node(site: Site, name: str) -> None:
-    metadata = {"name": name, "labels": LABELS}
-    site.world.kube.create({"apiVersion": "v1", "kind": "Node", "metadata": metadata})
 
 
 def a_mixed_cluster(site: Site) -> None:
@@ -173,18 +141,6 @@ async def test_without_permission_the_verb_to_grant_is_told(site: Site) -> None:
     seen = await site.run("status")
     assert (seen.status, seen.out, seen.err.count("\n")) == (1, "", 1)
     assert 'grant the verb "list" on "nodeenis.networking.k8s.aws"' in seen.err
-
-
-def a_lease(site: Site, holder: str, renewed: str) -> None:
-    spec = {"holderIdentity": holder, "renewTime": renewed, "leaseDurationSeconds": 15}
-    site.world.kube.create(
-        {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": {"name": "nodeeni-controller-leader-election", "namespace": "eni-controller-system"},
-            "spec": spec,
-        }
-    )
 
 
 def all_well(site: Site) -> None:

@@ -16,6 +16,7 @@ STYLES = {
     "attached": "green", "Up": "green", "yes": "green", "✓": "green",
     "failed": "bold red", "Down": "bold red", "Missing": "bold red", "no": "bold red", "✗": "bold red",
     "creating": "yellow", "attaching": "yellow", "detaching": "yellow", "deleting": "yellow", "!": "yellow",
+    "attached, to be replaced": "yellow", "attached, not as asked": "bold red",
 }  # fmt: skip
 _WIDE = 10_000  # columns: no line of a pipe is wrapped
 
@@ -29,7 +30,8 @@ def console() -> Console:
 
 
 def print_table(to: Console, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A cell of one or two words, the first of them in `STYLES`, has its colour. Empty cells are dashes."""
+    """A cell in `STYLES`, or of one or two words with the first in it, has its colour. Empty cells are
+    dashes."""
     shown = [[cell or "-" for cell in row] for row in rows]
     if to.is_terminal:
         _print_fitted(to, titles, shown)
@@ -48,6 +50,8 @@ def _print_fitted(to: Console, titles: Sequence[str], rows: Sequence[Sequence[st
 
 def _style(cell: str) -> str:
     first, *rest = cell.split()
+    if cell in STYLES:
+        return STYLES[cell]
     return STYLES.get(first, "") if len(rest) < 2 else ""
 
 
@@ -78,15 +82,21 @@ def print_json(value: object) -> None:
 
 def age(since: str, now: datetime.datetime) -> str:
     """From an RFC 3339 time: `12s`, `5m`, `3h`, `9d`; empty when there is none."""
-    try:
-        moment = datetime.datetime.fromisoformat(since)
-    except ValueError:
+    passed = seconds(since, now)
+    if passed is None:
         return ""
-    seconds = max(0, int((now - moment).total_seconds()))
     for length, unit, least in ((86400, "d", 2), (3600, "h", 2), (60, "m", 2)):
-        if seconds >= least * length:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
+        if passed >= least * length:
+            return f"{passed // length}{unit}"
+    return f"{passed}s"
+
+
+def seconds(since: str, now: datetime.datetime) -> int | None:
+    """Since an RFC 3339 time; None when there is none."""
+    try:
+        return max(0, int((now - datetime.datetime.fromisoformat(since)).total_seconds()))
+    except ValueError:
+        return None
 
 
 def common_domain(names: Sequence[str]) -> str:

@@ -14,10 +14,9 @@ from nodeeni.api.conditions import READY
 from nodeeni.api.core import Node
 from nodeeni.api.v1alpha1 import ENINode, NodeENI
 from nodeeni.cli import reach, tables
-from nodeeni.cli.findings import Finding
 from nodeeni.cli.leader import leader
-from nodeeni.cli.status.lines import Line, NodeState, joined
-from nodeeni.cli.status.wrong import condition_of, findings
+from nodeeni.cli.status.lines import Line, joined, shown_state, standing
+from nodeeni.cli.status.wrong import Cause, condition_of, findings, ownerless
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import Forbidden
 from nodeeni.kube.resources import ENINODES, NODEENIS, NODES
@@ -39,18 +38,20 @@ async def _status(options: Namespace) -> int:
         nodes = await _nodes(client)
         leading = await leader(client)
     lines = joined(nodeenis, eninodes, nodes)
+    forgotten = ownerless(nodeenis, eninodes, options.name)
     if options.name:
         lines = [line for line in lines if options.name in (line.node, line.node_eni)]
         named = {line.node_eni for line in lines} | {options.name}
         nodeenis = [nodeeni for nodeeni in nodeenis if nodeeni.metadata.name in named]
-        if not lines and not nodeenis:
+        if not lines and not nodeenis and not forgotten:
             raise reach.NotThere(f"no NodeENI and no node with an ENI has the name {options.name}")
-    found = findings(leading, nodeenis, lines)
+    now = datetime.datetime.now(datetime.UTC)
+    causes = findings(leading, forgotten, nodeenis, lines, now)
     if options.output == "json":
         summaries = [_summary(nodeeni) for nodeeni in nodeenis]
-        tables.print_json({"findings": _told(found), "nodeENIs": summaries, "attachments": lines})
+        tables.print_json({"findings": _told(causes), "nodeENIs": summaries, "attachments": lines})
     else:
-        _show(tables.console(), found, nodeenis, lines)
+        _show(tables.console(), causes, nodeenis, lines, now)
     return 0
 
 
@@ -63,7 +64,9 @@ async def _nodes(client: KubeClient) -> Sequence[Node] | None:
     return nodes
 
 
-def _told(found: Sequence[Finding]) -> list[dict[str, str]]:
+def _told(causes: Sequence[Cause]) -> list[dict[str, str]]:
+    """Node by node, whatever they have in common."""
+    found = [finding for cause in causes for finding in cause.findings]
     return [{"subject": f.subject, "result": f.mark.name.lower(), "message": f.message} for f in found]
 
 
@@ -80,13 +83,19 @@ def _summary(nodeeni: NodeENI) -> dict[str, object]:
     }
 
 
-def _show(to: Console, found: Sequence[Finding], nodeenis: Sequence[NodeENI], lines: Sequence[Line]) -> None:
-    now = datetime.datetime.now(datetime.UTC)
-    for finding in found[:MOST_FINDINGS]:
+def _show(
+    to: Console,
+    causes: Sequence[Cause],
+    nodeenis: Sequence[NodeENI],
+    lines: Sequence[Line],
+    now: datetime.datetime,
+) -> None:
+    for cause in causes[:MOST_FINDINGS]:
+        finding = cause.summary
         tables.print_finding(to, finding.mark, finding.subject, finding.message)
-    if len(found) > MOST_FINDINGS:
-        to.print(f"  and {len(found) - MOST_FINDINGS} more: see `nodeeni status -o json`")
-    if found:
+    if len(causes) > MOST_FINDINGS:
+        to.print(f"  and {len(causes) - MOST_FINDINGS} more: see `nodeeni status -o json`")
+    if causes:
         to.print()
     if not nodeenis:
         to.print("there is no NodeENI")
@@ -98,7 +107,7 @@ def _show(to: Console, found: Sequence[Finding], nodeenis: Sequence[NodeENI], li
     )
     if lines:
         to.print()
-        _show_lines(to, lines, now)
+        _show_lines(to, lines, standing(nodeenis), now)
 
 
 def _nodeeni_row(nodeeni: NodeENI, now: datetime.datetime) -> list[str]:
@@ -114,25 +123,27 @@ def _nodeeni_row(nodeeni: NodeENI, now: datetime.datetime) -> list[str]:
     return [nodeeni.metadata.name, *("" if count is None else str(count) for count in counts), *told]
 
 
-def _show_lines(to: Console, lines: Sequence[Line], now: datetime.datetime) -> None:
+def _show_lines(
+    to: Console, lines: Sequence[Line], stand: frozenset[tuple[str, str]], now: datetime.datetime
+) -> None:
     domain = tables.common_domain([line.node for line in lines]) if to.is_terminal else ""
     tables.print_table(
         to,
         ("Node", "NodeENI", "ENI", "Index", "Address", "State", "Link", "Since"),
-        [_row(line, domain, now) for line in lines],
+        [_row(line, (line.node, line.node_eni) in stand, domain, now) for line in lines],
     )
     if domain:
         to.print(Text(f"nodes are in {domain}", "dim"))
 
 
-def _row(line: Line, domain: str, now: datetime.datetime) -> list[str]:
+def _row(line: Line, stands: bool, domain: str, now: datetime.datetime) -> list[str]:
     return [
         line.node.removesuffix(domain),
         line.node_eni,
         line.eni_id,
         "" if line.device_index is None else str(line.device_index),
         line.address,
-        line.state if line.node_state is NodeState.PRESENT else f"{line.state}, node {line.node_state}",
+        shown_state(line, stands),
         f"{line.link_state} {line.link_name}".strip(),
         tables.age(line.since, now),
     ]

@@ -9,7 +9,10 @@ import msgspec
 from nodeeni.api.core import Node
 from nodeeni.api.v1alpha1 import AttachmentStatus, ENINode, LinkStatus, NodeENI
 from nodeeni.plan.desired import matches
-from nodeeni.plan.rows import NODE_GONE, State
+from nodeeni.plan.rows import NODE_GONE, TO_BE_REPLACED, State
+
+# Reasons of failed ones whose attachment is one that hangs, or is on another instance.
+_NOT_HERE = frozenset({"AttachHangs", "AttachedElsewhere"})
 
 
 class NodeState(StrEnum):
@@ -48,11 +51,15 @@ class Line(msgspec.Struct, frozen=True, rename="camel"):
         return self.state == State.ATTACHED and self.node_state is not NodeState.PRESENT
 
     @property
+    def on_its_way(self) -> bool:
+        return self.state not in (State.ATTACHED, State.FAILED)
+
+    @property
     def wrongness(self) -> int:
         """0 failed, 1 on its way, 2 attached and yet not as it should be, 3 as it should be."""
         if self.state == State.FAILED:
             return 0
-        if self.state != State.ATTACHED:
+        if self.on_its_way:
             return 1
         return 2 if self.link_is_not_up or self.left_behind or self.link_message else 3
 
@@ -69,6 +76,27 @@ def joined(
         for entry in nodeeni.status.attachments
     ]
     return sorted(lines, key=lambda line: (line.wrongness, line.node, line.node_eni))
+
+
+def standing(nodeenis: Iterable[NodeENI]) -> frozenset[tuple[str, str]]:
+    """Node and NodeENI of each failed one whose ENI is attached all the same: only a change cannot be had."""
+    return frozenset(
+        (entry.node_id, nodeeni.metadata.name)
+        for nodeeni in nodeenis
+        for entry in nodeeni.status.attachments
+        if entry.status == State.FAILED and entry.attachment_id and entry.reason not in _NOT_HERE
+    )
+
+
+def shown_state(line: Line, stands: bool) -> str:
+    """The state in words, for people. `stands`: it has failed, and its ENI is attached all the same."""
+    if stands:
+        state = "attached, not as asked"
+    elif line.state == State.ATTACHED and line.reason == TO_BE_REPLACED:
+        state = "attached, to be replaced"
+    else:
+        state = line.state
+    return state if line.node_state is NodeState.PRESENT else f"{state}, node {line.node_state}"
 
 
 def _line(

@@ -1,39 +1,97 @@
 """What is to be looked at: rows that failed, links that are not as asked, what conditions say beyond that."""
 
+import datetime
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
 
 from nodeeni.api.conditions import DEGRADED
-from nodeeni.api.v1alpha1 import Condition, LabelRequirement, NodeENI, NodeENISpec
-from nodeeni.cli.findings import Finding, Mark, note, wrong
+from nodeeni.api.v1alpha1 import Condition, ENINode, LabelRequirement, NodeENI, NodeENISpec
+from nodeeni.cli import tables
+from nodeeni.cli.findings import Finding, Mark, counted, note, wrong
 from nodeeni.cli.status.lines import Line, NodeState
 from nodeeni.plan.rows import State
 
+LONG = 600  # seconds: by default an attach that hangs is undone after 90 s, a detach forced after 5 minutes
 
-def findings(leader: Finding, nodeenis: Iterable[NodeENI], lines: Iterable[Line]) -> list[Finding]:
+
+class Cause(msgspec.Struct, frozen=True):
+    """What one cause brought about, on one node as a rule or on many: at least one finding."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def summary(self) -> Finding:
+        """That of the first node, as the Degraded condition has it."""
+        first, *others = self.findings
+        more = f" (and {counted(len(others), 'node')} more)" if others else ""
+        return msgspec.structs.replace(first, message=first.message + more)
+
+
+_Key = tuple[str, ...]  # what findings of one cause have in common
+
+
+def findings(
+    leader: Finding,
+    forgotten: Iterable[Finding],
+    nodeenis: Iterable[NodeENI],
+    lines: Iterable[Line],
+    now: datetime.datetime,
+) -> list[Cause]:
     """What is wrong comes before what is only to be known; `leader` is told of where it is wrong."""
-    found = [leader] if leader.mark is Mark.WRONG else []
+    found = [Cause((leader,))] if leader.mark is Mark.WRONG else []
+    found += [Cause((each,)) for each in forgotten]
+    by_cause: dict[_Key, list[Finding]] = {}
     for line in lines:
-        found += _of_line(line)
-    for nodeeni in nodeenis:
-        found += _of_nodeeni(nodeeni)
-    return sorted(found, key=lambda finding: finding.mark is not Mark.WRONG)
+        for key, finding in [*_of_line(line), *_of_step(line, leader, now)]:
+            by_cause.setdefault((line.node_eni, *key), []).append(finding)
+    found += [Cause(tuple(each)) for each in by_cause.values()]
+    found += [Cause((each,)) for nodeeni in nodeenis for each in _of_nodeeni(nodeeni)]
+    return sorted(found, key=lambda cause: cause.summary.mark is not Mark.WRONG)
 
 
-def _of_line(line: Line) -> Iterable[Finding]:
+def ownerless(nodeenis: Sequence[NodeENI], eninodes: Iterable[ENINode], name: str | None) -> list[Finding]:
+    """Where nothing else is shown of them: ENIs on nodes, of NodeENIs that are not there. `name`: of a node
+    that is looked at alone."""
+    known = {nodeeni.metadata.name for nodeeni in nodeenis}
+    found = [
+        eninode.metadata.name
+        for eninode in eninodes
+        if name in (None, eninode.metadata.name)
+        and any(interface.node_eni not in known for interface in eninode.spec.interfaces)
+    ]
+    if not found:
+        return []
+    still = f"{counted(len(found), 'ENINode')} still {'lists' if len(found) == 1 else 'list'} ENIs"
+    return [wrong("ENIs without a NodeENI", f"{still} of none that is there: `nodeeni doctor`")]
+
+
+def _of_step(line: Line, leader: Finding, now: datetime.datetime) -> Iterator[tuple[_Key, Finding]]:
+    if not line.on_its_way or (tables.seconds(line.since, now) or 0) <= LONG:
+        return
+    ask = "is the controller running?"
+    if leader.mark is Mark.RIGHT:
+        ask = f"`nodeeni plan {line.node}` tells what comes next"
+    told = f"has been {line.state} for {tables.age(line.since, now)}: {ask}"
+    yield ("step", line.state), wrong(f"{line.node} {line.node_eni}", told)
+
+
+def _of_line(line: Line) -> Iterator[tuple[_Key, Finding]]:
     subject = f"{line.node} {line.node_eni}"
     link = f"link {line.link_name}".rstrip() + f" of {line.eni_id}"
     told = f": {line.link_message}" if line.link_message else ""
     if line.state == State.FAILED:
-        yield wrong(subject, f"{line.reason}: {line.message}")
+        yield ("failed", line.reason, line.message), wrong(subject, f"{line.reason}: {line.message}")
     if line.left_behind:
         gone = line.node_state is NodeState.GONE
         why = "its Node is gone" if gone else "its Node no longer matches the selector"
-        yield note(subject, f"{line.eni_id} is still attached, and {why}")
+        yield ("left", line.node_state), note(subject, f"{line.eni_id} is still attached, and {why}")
     elif line.link_is_not_up:
-        yield wrong(subject, f"{link} is {line.link_state.lower()}{told}")
+        message = f"{link} is {line.link_state.lower()}{told}"
+        yield ("link", line.link_state, line.link_message), wrong(subject, message)
     elif told and line.state in (State.ATTACHED, State.FAILED):  # on its way, a link has yet to appear
-        yield note(subject, f"{link}{told}")
+        yield ("link", "", line.link_message), note(subject, f"{link}{told}")
 
 
 def _of_nodeeni(nodeeni: NodeENI) -> Iterable[Finding]:

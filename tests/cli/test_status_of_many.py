@@ -1,0 +1,162 @@
+"""`nodeeni status` where one cause meets many nodes, where nothing moves, where nothing owns what is there."""
+
+import datetime
+from typing import Any
+
+import pytest
+from tests.cli.looking import LABELS, NAME, Site
+from tests.cli.reported import LONG_AGO, a_lease, a_node, attached, condition
+
+from nodeeni.api.names import API_VERSION
+
+NODES = [f"n{number}" for number in range(1, 5)]
+FULL = {"status": "failed", "reason": "SubnetFull", "message": "no free address is left in subnet-1"}
+
+
+def eni(node: str, **other: Any) -> dict[str, Any]:
+    return {**attached(node, f"eni-{node}", f"02:{node}"), **other}
+
+
+def a_cluster(site: Site, *entries: dict[str, Any]) -> None:
+    """Its Nodes, and one NodeENI with these attachments."""
+    site.apply()
+    for entry in entries:
+        a_node(site, entry["nodeID"])
+    ready = condition("Ready", "False", "Attaching", "attached on some")
+    site.report(observedGeneration=1, desired=len(entries), conditions=[ready], attachments=list(entries))
+
+
+def minutes_ago(minutes: int) -> str:
+    moment = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=minutes)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def test_one_cause_is_one_line_and_in_json_one_entry_a_node(site: Site) -> None:
+    other = {"status": "failed", "reason": "InstanceFull", "message": "instance i-n4 has no free index"}
+    a_cluster(site, *(eni(node, **FULL) for node in NODES[:3]), eni("n4", **other))
+    lines = (await site.run("status")).lines
+    assert lines[:3] == [
+        f"✗ n1 {NAME}: SubnetFull: no free address is left in subnet-1 (and 2 nodes more)",
+        f"✗ n4 {NAME}: InstanceFull: instance i-n4 has no free index",
+        "",
+    ]
+    told = (await site.run("status", "-o", "json")).json["findings"]
+    assert [(entry["subject"], entry["message"]) for entry in told] == [
+        *((f"{node} {NAME}", "SubnetFull: no free address is left in subnet-1") for node in NODES[:3]),
+        (f"n4 {NAME}", "InstanceFull: instance i-n4 has no free index"),
+    ]
+
+
+async def test_the_same_of_another_nodeeni_is_another_line(site: Site) -> None:
+    a_cluster(site, eni("n1", **FULL), eni("n2", **FULL))
+    site.apply("other")
+    ready = condition("Ready", "False", "Failing", "attached on none")
+    site.report("other", observedGeneration=1, conditions=[ready], attachments=[eni("n1", **FULL)])
+    message = "SubnetFull: no free address is left in subnet-1"
+    assert (await site.run("status")).lines[:3] == [
+        f"✗ n1 {NAME}: {message} (and 1 node more)",
+        f"✗ n1 other: {message}",
+        "",
+    ]
+
+
+async def test_links_that_lack_the_same_are_one_line(site: Site) -> None:
+    a_cluster(site, *map(eni, NODES))
+    for node in NODES:
+        link = {"macAddress": f"02:{node}", "linkName": "ens6", "state": "Down", "message": "no carrier"}
+        site.report_links(node, {**link, "state": "Up", "message": ""} if node == "n2" else link)
+    assert (await site.run("status")).lines[:2] == [
+        f"✗ n1 {NAME}: link ens6 of eni-n1 is down: no carrier (and 2 nodes more)",
+        "",
+    ]
+
+
+async def test_nodes_that_left_together_are_one_line(site: Site) -> None:
+    a_cluster(site, *map(eni, NODES[:3]))
+    for node in ("n2", "n3"):
+        site.world.kube.delete("", "nodes", node)
+    assert (await site.run("status")).lines[:2] == [
+        f"! n2 {NAME}: eni-n2 is still attached, and its Node is gone (and 1 node more)",
+        "",
+    ]
+
+
+@pytest.mark.parametrize("state", ["creating", "attaching", "detaching", "deleting"])
+async def test_a_step_that_never_ends_is_wrong(site: Site, state: str) -> None:
+    long, just_now = {"lastUpdated": minutes_ago(12)}, {"lastUpdated": minutes_ago(8)}
+    a_cluster(site, eni("n1", status=state, **just_now), eni("n2", status=state, **long), eni("n3"))
+    assert (await site.run("status")).lines[:2] == [
+        f"✗ n2 {NAME}: has been {state} for 12m: is the controller running?",
+        "",
+    ]
+
+
+async def test_a_step_that_never_ends_with_a_controller_that_leads(site: Site) -> None:
+    a_cluster(site, *(eni(node, status="detaching", lastUpdated=minutes_ago(12)) for node in NODES))
+    a_lease(site, "pod-1", "2999-01-01T00:00:00.000000Z")
+    asked = "`nodeeni plan n1` tells what comes next"
+    assert (await site.run("status")).lines[:2] == [
+        f"✗ n1 {NAME}: has been detaching for 12m: {asked} (and 3 nodes more)",
+        "",
+    ]
+
+
+async def test_the_table_tells_what_stands_and_the_json_what_failed(site: Site) -> None:
+    """n1 waits for its turn, n2 cannot have an edit, n3 and n4 have nothing."""
+    a_cluster(
+        site,
+        eni("n1", reason="ToBeReplaced", attachmentID="eni-attach-1"),
+        eni("n2", **FULL, attachmentID="eni-attach-2"),
+        eni("n3", **FULL),
+        eni("n4", status="failed", reason="AttachHangs", message="it hangs", attachmentID="eni-attach-4"),
+    )
+    seen = (await site.run("status")).lines
+    column = next(line for line in seen if line.startswith("NODE ")).index("STATE")
+    assert {line.split()[0]: line[column:].split("   ")[0] for line in seen[-4:]} == {
+        "n1": "attached, to be replaced",
+        "n2": "attached, not as asked",
+        "n3": "failed",
+        "n4": "failed",
+    }
+    rows = (await site.run("status", "-o", "json")).json["attachments"]
+    assert {row["node"]: row["state"] for row in rows} == {
+        "n1": "attached", "n2": "failed", "n3": "failed", "n4": "failed",
+    }  # fmt: skip
+
+
+def an_eninode(site: Site, node: str, *owners: str) -> None:
+    interfaces = [
+        {"nodeENI": owner, "eniID": f"eni-{owner}", "macAddress": "02:01", "deviceIndex": 1}
+        | {"networkCardIndex": 0}
+        for owner in owners
+    ]
+    site.world.kube.create(
+        {
+            "apiVersion": API_VERSION,
+            "kind": "ENINode",
+            "metadata": {"name": node, "labels": LABELS},
+            "spec": {"interfaces": interfaces},
+        }
+    )
+
+
+async def test_enis_that_no_nodeeni_is_left_of(site: Site) -> None:
+    for node in NODES[:2]:
+        an_eninode(site, node, "gone")
+    an_eninode(site, "n3")
+    assert (await site.run("status")).lines == [
+        "✗ ENIs without a NodeENI: 2 ENINodes still list ENIs of none that is there: `nodeeni doctor`",
+        "",
+        "there is no NodeENI",
+    ]
+    (told,) = (await site.run("status", "n1", "-o", "json")).json["findings"]
+    assert (told["result"], told["message"].partition(" ENIs")[0]) == ("wrong", "1 ENINode still lists")
+
+
+async def test_a_dead_controller_comes_before_what_it_left(site: Site) -> None:
+    an_eninode(site, "n1", NAME, "gone")
+    a_cluster(site, eni("n1"))
+    a_lease(site, "pod-1", LONG_AGO)
+    first, second, *_ = (await site.run("status")).lines
+    assert first.startswith("✗ controller: ")
+    assert second.startswith("✗ ENIs without a NodeENI: 1 ENINode still lists ENIs")
