@@ -60,12 +60,12 @@ class Stage:
     def apply(self, name: str = NAME, **spec: Any) -> Object:
         return self.kube.apply(readme_nodeeni(name, **spec))
 
-    def report_link(self, node: WorldNode, state: str) -> None:
+    def report_link(self, node: WorldNode, state: str, **more: Any) -> None:
         """As the ENI manager of the node does it, of all that its ENINode lists."""
         eninode = self.world.eninode(node.name)
         assert eninode is not None
         links = [
-            {"macAddress": entry["macAddress"], "linkName": "eth1", "state": state}
+            {"macAddress": entry["macAddress"], "linkName": "eth1", "state": state, **more}
             for entry in eninode["spec"]["interfaces"]
         ]
         status = {"status": {"interfaces": links}}

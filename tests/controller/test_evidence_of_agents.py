@@ -89,3 +89,54 @@ async def test_a_link_that_went_into_a_pod_costs_one_look_at_once(stage: Stage) 
         stage.report_link(node, "Missing")
         await stage.stays(lambda: looks(stage) == spent + 1, 1.5)
         assert stage.row(node)["status"] == "attached"
+
+
+async def test_a_link_that_is_not_as_asked_is_told_of_until_it_is(stage: Stage) -> None:
+    """One that is up without its name is not, one that is down needs a person; one in a pod is."""
+    nodes = [await stage.node() for _ in range(4)]
+    _first, second, third, fourth = nodes
+    refused = "interfaceName eth0 is a name of link eth0: choose another"
+    async with stage.controller():
+        stage.apply()
+        await stage.until_attached(*nodes)
+        for node in nodes:
+            stage.report_link(node, "Up")
+        await stage.until(lambda: stage.status().get("linksUp") == 4)
+        assert told(stage) == ("False", "AsDesired", "nothing is wrong")
+        stage.report_link(fourth, "Missing", message="the link was moved into another network namespace")
+        await stage.until(lambda: stage.status().get("linksUp") == 3)
+        assert told(stage) == ("False", "AsDesired", "nothing is wrong")
+        stage.report_link(third, "Down", message="setting it up failed: EBUSY")
+        stage.report_link(second, "Up", message=refused)
+        await stage.until(lambda: stage.status().get("linksUp") == 1)
+        name, message = min((second.name, refused), (third.name, "setting it up failed: EBUSY"))
+        assert told(stage) == ("True", "LinkNotAsAsked", f"{name}: {message} (and 1 node more)")
+        ready = stage.condition("Ready")
+        assert (ready["status"], ready["message"]) == ("True", "attached on 4 nodes, links up on 1 of them")
+        for node in (second, third):
+            stage.report_link(node, "Up")
+        await stage.until(lambda: stage.status().get("linksUp") == 3)
+        assert told(stage) == ("False", "AsDesired", "nothing is wrong")
+
+
+async def test_links_that_fail_on_all_nodes_at_once_are_few_patches(stage: Stage) -> None:
+    nodes = [await stage.node() for _ in range(12)]
+    async with stage.controller():
+        stage.apply()
+        await stage.until_attached(*nodes)
+        for node in nodes:
+            stage.report_link(node, "Up")
+        await stage.until(lambda: stage.status().get("linksUp") == 12)
+        before = stage.kube.requests["patch", "nodeenis/status"]
+        for node in nodes:
+            stage.report_link(node, "Up", message="mtu 9001 is above what eth1 allows, 1500")
+        await stage.until(lambda: stage.status().get("linksUp") == 0)
+        assert told(stage)[2].endswith("(and 11 nodes more)")
+        for node in nodes:
+            stage.report_link(node, "Up", message="mtu 9001 is above what eth1 allows, 1500", mtu=1500)
+        await stage.stays(lambda: stage.kube.requests["patch", "nodeenis/status"] <= before + 2, 1.5)
+
+
+def told(stage: Stage) -> tuple[str, str, str]:
+    degraded = stage.condition("Degraded")
+    return degraded["status"], degraded["reason"], degraded["message"]

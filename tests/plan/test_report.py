@@ -14,6 +14,7 @@ from nodeeni.plan.report import (
     ATTACHMENTS_BYTES,
     ATTACHMENTS_LIMIT,
     eninode_spec,
+    links_note,
     nodeeni_status,
     with_failures,
     with_waiting,
@@ -143,6 +144,17 @@ def test_fields_that_are_accepted_but_not_applied_are_told() -> None:
     found = status(row(), of=nodeeni(enable_dpdk=True, dpdk_driver="vfio-pci"))
     assert told(found)[2][:3] == ("Degraded", "True", "FieldsNotApplied")
     assert told(found)[2][3].startswith("spec.enableDPDK, spec.dpdkDriver: not yet applied")
+
+
+def test_links_that_are_not_as_asked_come_after_failures_and_before_fields_that_are_not_applied() -> None:
+    note = links_note({"n2": "setting it up failed: EBUSY", "n1": "mtu 9001 is too much", "n3": "x"})
+    assert links_note({}) == []
+    dpdk = nodeeni(enable_dpdk=True)
+    assert told(status(row(), of=dpdk, notes=note))[2] == (
+        *("Degraded", "True", "LinkNotAsAsked"),
+        "n1: mtu 9001 is too much (and 2 nodes more)",
+    )
+    assert told(status(failed(), of=dpdk, notes=note))[2][2] == "SubnetFull"
 
 
 def test_an_entry_has_everything_that_is_known() -> None:

@@ -20,7 +20,7 @@ from nodeeni.controller.cluster import Cluster
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import KubeError, NotFound
 from nodeeni.kube.resources import NODEENIS
-from nodeeni.plan.report import nodeeni_status
+from nodeeni.plan.report import links_note, nodeeni_status
 from nodeeni.plan.rows import Row, State
 
 log = logging.getLogger(__name__)
@@ -138,7 +138,8 @@ class Reporter:
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         rows = self._rows.get(uid, {})
         base = NodeENI(metadata=nodeeni.metadata, spec=nodeeni.spec, status=written)
-        status = nodeeni_status(base, rows, self._links_up(rows), self.notes(), now)
+        links_up, faults = self._links(rows)
+        status = nodeeni_status(base, rows, links_up, [*self.notes(), *links_note(faults)], now)
         if status == written:
             return 0
         await self._client.patch(
@@ -148,9 +149,11 @@ class Reporter:
         self._written[uid] = status
         return len(status.attachments)
 
-    def _links_up(self, rows: dict[str, Row]) -> int | None:
-        """How many of the wanted interfaces are up on their nodes; None where no ENI manager reports."""
-        up, reported = 0, False
+    def _links(self, rows: dict[str, Row]) -> tuple[int | None, dict[str, str]]:
+        """(how many of the wanted interfaces are up on their nodes as asked, what is wrong with attached ones
+        by node); None where no ENI manager reports. A link in a pod or with a driver is `Missing`: not wrong.
+        """
+        up, reported, faults = 0, False, {}
         for node, row in rows.items():
             eninode = self._cluster.eninodes.store.get(node)
             if eninode is None or row.interface is None or not row.wanted:
@@ -158,8 +161,10 @@ class Reporter:
             for link in eninode.status.interfaces:
                 if link.mac_address == row.interface.mac:
                     reported = True
-                    up += link.state == "Up"
-        return up if reported else None
+                    up += link.state == "Up" and not link.message
+                    if link.message and link.state != "Missing" and row.state is State.ATTACHED:
+                        faults[node] = link.message
+        return up if reported else None, faults
 
 
 def _patch(status: NodeENIStatus) -> dict[str, Any]:

@@ -27,6 +27,8 @@ from nodeeni.plan.rows import NODE_GONE, TO_BE_REPLACED, Row, State
 ATTACHMENTS_LIMIT = 2000
 ATTACHMENTS_BYTES = 1_000_000  # as JSON; the rest is left to the spec, kubectl's copy of it, and conditions
 
+LINK_NOT_AS_ASKED = "LinkNotAsAsked"  # reason of Degraded
+
 _ACTION_STATES = {
     "Create": (State.CREATING,),
     "Attach": (State.ATTACHING,),
@@ -222,8 +224,7 @@ def _conditions(
 def _degraded(spec: NodeENISpec, failed: Sequence[Row], notes: Sequence[Condition]) -> Condition:
     if failed:
         first = _first(failed)
-        others = f" (and {_nodes(len(failed) - 1)} more)" if len(failed) > 1 else ""
-        return condition(DEGRADED, True, first.reason, f"{first.node}: {first.message}{others}")
+        return condition(DEGRADED, True, first.reason, _of_first(first.node, first.message, len(failed)))
     if notes:
         return notes[0]
     unapplied = not_applied(spec)
@@ -238,8 +239,21 @@ def _degraded(spec: NodeENISpec, failed: Sequence[Row], notes: Sequence[Conditio
     return condition(DEGRADED, False, "AsDesired", "nothing is wrong")
 
 
+def links_note(faults: Mapping[str, str]) -> list[Condition]:
+    """What Degraded says of attached links that are not as asked; `faults`: messages, by node."""
+    if not faults:
+        return []
+    node = min(faults)
+    return [condition(DEGRADED, True, LINK_NOT_AS_ASKED, _of_first(node, faults[node], len(faults)))]
+
+
 def _first(failed: Sequence[Row]) -> Row:
     return min(failed, key=lambda row: row.node)
+
+
+def _of_first(node: str, message: str, count: int) -> str:
+    others = f" (and {_nodes(count - 1)} more)" if count > 1 else ""
+    return f"{node}: {message}{others}"
 
 
 def not_applied(spec: NodeENISpec) -> list[str]:
