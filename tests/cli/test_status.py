@@ -202,7 +202,12 @@ async def test_a_link_that_is_up_and_not_as_asked(site: Site) -> None:
     message = "interfaceName eth0 is a name of link eth0: choose another"
     site.report_links("n1", {"macAddress": "02:01", "linkName": "ens6", "state": "Up", "message": message})
     lines = (await site.run("status")).lines
-    assert lines[:2] == [f"! n1 {NAME}: link ens6 of eni-1: {message}", ""]
+    assert lines[:2] == [f"✗ n1 {NAME}: link ens6 of eni-1: {message}", ""]
+    degraded = condition("Degraded", "True", "LinkNotAsAsked", f"n1: {message}")
+    site.report(conditions=[degraded])
+    assert (await site.run("status")).lines[:2] == lines[:2], "the same is not told twice"
+    site.report(attachmentsTruncated=True)
+    assert (await site.run("status")).lines[1] == f"✗ {NAME}: LinkNotAsAsked: n1: {message}"
     assert lines[-1].split()[-3:-1] == ["Up", "ens6"]
 
 

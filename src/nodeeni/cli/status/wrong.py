@@ -11,6 +11,7 @@ from nodeeni.api.v1alpha1 import Condition, ENINode, LabelRequirement, NodeENI, 
 from nodeeni.cli import tables
 from nodeeni.cli.findings import Finding, Mark, counted, note, wrong
 from nodeeni.cli.status.lines import Line, NodeState
+from nodeeni.plan.report import LINK_NOT_AS_ASKED
 from nodeeni.plan.rows import State
 
 LONG = 600  # seconds: by default an attach that hangs is undone after 90 s, a detach forced after 5 minutes
@@ -91,14 +92,17 @@ def _of_line(line: Line) -> Iterator[tuple[_Key, Finding]]:
         message = f"{link} is {line.link_state.lower()}{told}"
         yield ("link", line.link_state, line.link_message), wrong(subject, message)
     elif told and line.state in (State.ATTACHED, State.FAILED):  # on its way, a link has yet to appear
-        yield ("link", "", line.link_message), note(subject, f"{link}{told}")
+        mark = wrong if line.state == State.ATTACHED else note  # as the controller's LinkNotAsAsked
+        yield ("link", "", line.link_message), mark(subject, f"{link}{told}")
 
 
 def _of_nodeeni(nodeeni: NodeENI) -> Iterable[Finding]:
     name, status = nodeeni.metadata.name, nodeeni.status
     degraded = condition_of(nodeeni, DEGRADED)
     failed = any(entry.status == State.FAILED for entry in status.attachments)
-    if degraded is not None and degraded.status == "True" and not failed:
+    links = degraded is not None and degraded.reason == LINK_NOT_AS_ASKED and not status.attachments_truncated
+    told = failed or links  # line by line, of which this is a summary
+    if degraded is not None and degraded.status == "True" and not told:
         yield wrong(name, f"{degraded.reason}: {degraded.message}")
     if not status.conditions:
         yield wrong(name, "nothing is reported: is the controller running?")
