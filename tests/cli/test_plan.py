@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.cli.looking import NAME, Site
+from tests.cli.looking import NAME, Site, until
 
 from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET
 
@@ -21,7 +21,7 @@ async def test_an_interface_is_to_be_made_and_another_cannot_be(site: Site) -> N
     ]
     assert seen.lines[3] == f"n2  {far.instance_id}"
     assert seen.lines[4].startswith(f"✗ {NAME}: NoSubnetInZone: instance {far.instance_id} is in us-west-2b")
-    assert seen.lines[-1] == "1 action now, 0 later, 1 refused; 0 of 2 nodes need nothing"
+    assert seen.lines[-1] == "1 action now, 0 later, 1 refused, 0 in progress; 0 of 2 nodes need nothing"
     assert site.changing_calls() == 0
 
 
@@ -42,23 +42,24 @@ async def test_the_plan_is_what_the_controller_then_does(site: Site) -> None:
     async with site.controller():
         await site.until_attached(2)
     calls = site.changing_calls()
-    assert (await site.run("plan")).lines == ["0 actions now, 0 later, 0 refused; 2 of 2 nodes need nothing"]
+    assert (await site.run("plan")).lines == [
+        "0 actions now, 0 later, 0 refused, 0 in progress; 2 of 2 nodes need nothing"
+    ]
 
     (eni_of_one,) = (i.id for i in site.world.ec2.interfaces(Node=one.name))
     (eni_of_two,) = (i.id for i in site.world.ec2.interfaces(Node=two.name))
     site.apply(deviceIndex=3)
     first, second = (await site.run("plan", "-o", "json")).json["nodes"]
-    edited = "subnet, device index or network card were edited"
-    assert [step["text"] for step in first["now"]] == [f"detach {eni_of_one}: {edited}"]
-    assert (second["now"], [(step["text"], step["reason"]) for step in second["later"]]) == (
-        [],
-        [(f"detach {eni_of_two}: {edited}", "node n1 comes first")],
-    )
+    (now,), (later,) = first["now"], second["later"]
+    assert now["text"].startswith(f"detach {eni_of_one}: ")
+    assert second["now"] == []
+    assert later["text"].startswith(f"detach {eni_of_two}: ")
+    assert later["reason"] == "node n1 comes first"
 
     site.world.label("n2", ng=None)
     seen = await site.run("plan", "n2")
     assert seen.lines[1] == f"- {NAME}: detach {eni_of_two}: the node no longer matches the NodeENI"
-    assert seen.lines[-1] == "1 action now, 0 later, 0 refused; 0 of 1 node need nothing"
+    assert seen.lines[-1] == "1 action now, 0 later, 0 refused, 0 in progress; 0 of 1 node need nothing"
     assert site.changing_calls() == calls
 
 
@@ -91,6 +92,82 @@ async def test_a_file_is_planned_as_if_it_were_applied(site: Site, tmp_path: Pat
     ]
     spec = (site.world.nodeeni(NAME) or {}).get("spec", {})
     assert spec.get("deviceIndex") == (2 if applied else None)
+
+
+async def test_an_eni_on_its_way_is_in_progress(site: Site) -> None:
+    """n1's attach and n2's detach have been asked for and do not end; n3 is at rest."""
+    one, two, _ = [await site.node(name) for name in ("n1", "n2", "n3")]
+    site.world.ec2.faults.stick("AttachNetworkInterface", times=None, InstanceId=one.instance_id)
+    site.world.ec2.faults.stick("DetachNetworkInterface", times=None)
+    site.apply()
+    async with site.controller():
+        await site.until_attached(2)
+        site.world.label("n2", ng=None)
+        await until(lambda: statuses(site, "n2") == ["detaching"])
+        await until(lambda: statuses(site, "n1") == ["attaching"])
+    (eni_of_one,) = (i.id for i in site.world.ec2.interfaces(Node="n1"))
+    (eni_of_two,) = (i.id for i in site.world.ec2.interfaces(Node="n2"))
+    assert (await site.run("plan")).lines == [
+        f"n1  {one.instance_id}",
+        f"… {NAME}: in progress: {eni_of_one} is attaching",
+        "",
+        f"n2  {two.instance_id}",
+        f"… {NAME}: in progress: {eni_of_two} is detaching",
+        "",
+        "0 actions now, 0 later, 0 refused, 2 in progress; 1 of 3 nodes needs nothing",
+    ]
+    first, second = (await site.run("plan", "-o", "json")).json["nodes"]
+    text = f"{eni_of_one} is attaching"
+    assert first["inProgress"] == [{"nodeENI": NAME, "eniID": eni_of_one, "state": "attaching", "text": text}]
+    assert [entry["state"] for entry in second["inProgress"]] == ["detaching"]
+
+
+def statuses(site: Site, node: str) -> list[str]:
+    """Of the attachments of our interfaces of this node."""
+    attachments = (interface.attachment for interface in site.world.ec2.interfaces(Node=node))
+    return [attachment.status for attachment in attachments if attachment is not None]
+
+
+async def test_a_link_is_to_be_changed_in_place(site: Site, tmp_path: Path) -> None:
+    node = await site.node("n1")
+    site.apply(mtu=1500)
+    async with site.controller():
+        await site.until_attached(1)
+        await until(lambda: site.world.eninode("n1") is not None)
+    (eni,) = (i.id for i in site.world.ec2.interfaces(Node="n1"))
+    file = tmp_path / "new.yaml"
+    file.write_text(json.dumps(site.manifest(mtu=9001, interfaceName="fast")))
+    change = f"link of {eni}: mtu 1500 → 9001, interfaceName {NAME} → fast, set by the node's ENI manager"
+    assert (await site.run("plan", "-f", str(file))).lines == [
+        f"n1  {node.instance_id}",
+        f"~ {NAME}: {change}",
+        "",
+        "1 action now, 0 later, 0 refused, 0 in progress; 0 of 1 node need nothing",
+    ]
+    (only,) = (await site.run("plan", "-f", str(file), "-o", "json")).json["nodes"]
+    assert only["now"] == [{"action": "SetLink", "nodeENI": NAME, "text": change}]
+
+    file.write_text(json.dumps(site.manifest(mtu=9001, deviceIndex=3)))
+    (only,) = (await site.run("plan", "-f", str(file), "-o", "json")).json["nodes"]
+    assert [step["action"] for step in only["now"]] == ["Detach"], "the link goes with its ENI"
+
+
+async def test_a_link_of_an_eni_that_waits_to_be_replaced_is_changed_before(
+    site: Site, tmp_path: Path
+) -> None:
+    for name in ("n1", "n2"):
+        await site.node(name)
+    site.apply()
+    async with site.controller():
+        await site.until_attached(2)
+        await until(lambda: all(site.world.eninode(name) is not None for name in ("n1", "n2")))
+    file = tmp_path / "new.yaml"
+    file.write_text(json.dumps(site.manifest(mtu=9001, deviceIndex=3)))
+    _, second = (await site.run("plan", "-f", str(file), "-o", "json")).json["nodes"]
+    (eni,) = (i.id for i in site.world.ec2.interfaces(Node="n2"))
+    text = f"link of {eni}: mtu none → 9001, set by the node's ENI manager"
+    assert [step["text"] for step in second["now"]] == [text]
+    assert [step["action"] for step in second["later"]] == ["Detach"]
 
 
 async def test_no_such_node(site: Site) -> None:

@@ -1,4 +1,4 @@
-"""`nodeeni status` where one cause meets many nodes, where nothing moves, where nothing owns what is there."""
+"""`nodeeni status` where one cause meets many nodes, nothing moves, or nothing owns what is there."""
 
 import datetime
 from typing import Any

@@ -7,47 +7,15 @@ import os
 from argparse import Namespace
 from collections.abc import Sequence
 
-import msgspec
 from rich.console import Console
 
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.cli import reach, reach_ec2, tables
 from nodeeni.cli.nodeeni_files import read_nodeenis
+from nodeeni.cli.planned import NodePlan, Step, told
 from nodeeni.controller.planning import Planning, read_cluster
-from nodeeni.controller.reconciler import Plan
 from nodeeni.ec2.client import EC2Client
-from nodeeni.plan.actions import Action
 from nodeeni.settings import controller_settings
-
-
-class Step(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """One action; `reason` is why it has to wait. It is looked at again within `after` seconds, or at an
-    event before (absent: only then).
-    """
-
-    action: str
-    node_eni: str = msgspec.field(name="nodeENI")
-    text: str
-    reason: str = ""
-    after: float | None = None
-
-
-class Refused(msgspec.Struct, frozen=True):
-    node_eni: str = msgspec.field(name="nodeENI")
-    reason: str
-    message: str
-
-
-class NodePlan(msgspec.Struct, frozen=True, rename="camel"):
-    node: str
-    instance_id: str = msgspec.field(name="instanceID")
-    now: list[Step]
-    later: list[Step]
-    refused: list[Refused]
-
-    @property
-    def empty(self) -> bool:
-        return not (self.now or self.later or self.refused)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -79,7 +47,11 @@ async def _plan(options: Namespace, supposed: Sequence[NodeENI]) -> int:
             await planning.read()
             try:
                 nodes = _chosen(options.nodes, planning.nodes())
-                plans = [_told(node, await planning.plan(node)) for node in nodes]
+                eninodes = cluster.eninodes.store
+                plans = [
+                    told(node, await planning.plan(node), eninodes.get(node), dry_run=settings.dry_run)
+                    for node in nodes
+                ]
             finally:
                 await planning.close()
     if options.output == "json":
@@ -96,30 +68,6 @@ def _chosen(wanted: Sequence[str], known: Sequence[str]) -> list[str]:
     return [name for name in known if not wanted or name in wanted]
 
 
-def _told(node: str, plan: Plan) -> NodePlan:
-    later = [
-        Step(
-            action=type(refused.action).__name__,
-            node_eni=refused.action.nodeeni,
-            text=refused.action.text,
-            reason=refused.reason,
-            after=refused.retry_after if refused.retry_after != float("inf") else None,
-        )
-        for refused in plan.decision.refused
-    ]
-    return NodePlan(
-        node=node,
-        instance_id=plan.observed.node.instance_id if plan.observed.node else "",
-        now=[_step(action) for action in plan.decision.allowed],
-        later=later,
-        refused=[Refused(r.nodeeni, r.reason, r.message) for r in plan.diff.refusals],
-    )
-
-
-def _step(action: Action) -> Step:
-    return Step(action=type(action).__name__, node_eni=action.nodeeni, text=action.text)
-
-
 def _show(to: Console, plans: Sequence[NodePlan]) -> None:
     for plan in plans:
         if plan.empty:
@@ -127,6 +75,8 @@ def _show(to: Console, plans: Sequence[NodePlan]) -> None:
         to.print(f"{plan.node}  {plan.instance_id or 'no instance'}", style="bold", markup=False)
         for step in plan.now:
             tables.print_finding(to, _mark(step), step.node_eni or "?", step.text)
+        for progress in plan.in_progress:
+            tables.print_finding(to, "…", progress.node_eni or "?", f"in progress: {progress.text}")
         for step in plan.later:
             after = f" (looked at again within {step.after:.0f} s)" if step.after is not None else ""
             tables.print_finding(to, "…", step.node_eni or "?", f"not now: {step.text}; {step.reason}{after}")
@@ -144,11 +94,12 @@ def _mark(step: Step) -> str:
 
 def _summary(plans: Sequence[NodePlan]) -> str:
     now = sum(len(plan.now) for plan in plans)
+    moving = sum(len(plan.in_progress) for plan in plans)
     later = sum(len(plan.later) for plan in plans)
     refused = sum(len(plan.refused) for plan in plans)
     quiet = sum(plan.empty for plan in plans)
     return (
-        f"{_count(now, 'action')} now, {later} later, {refused} refused; "
+        f"{_count(now, 'action')} now, {later} later, {refused} refused, {moving} in progress; "
         f"{quiet} of {_count(len(plans), 'node')} {'needs' if quiet == 1 else 'need'} nothing"
     )
 

@@ -1,0 +1,123 @@
+"""One node's plan as `nodeeni plan` tells it: steps now and later, what EC2 has yet to finish, refusals."""
+
+import math
+from collections.abc import Iterator
+
+import msgspec
+
+from nodeeni.api.v1alpha1 import ENINode, ENINodeInterface
+from nodeeni.controller.reconciler import Plan
+from nodeeni.plan.actions import Action, Create
+from nodeeni.plan.report import eninode_spec, with_waiting
+from nodeeni.plan.rows import Row, State
+
+SET_LINK = "SetLink"  # beside the names of EC2's actions: what the node's ENI manager does
+_DRY_RUN = "dry run"
+
+
+class Step(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One action; `reason` is why it has to wait. It is looked at again within `after` seconds, or at an
+    event before (absent: only then).
+    """
+
+    action: str
+    node_eni: str = msgspec.field(name="nodeENI")
+    text: str
+    reason: str = ""
+    after: float | None = None
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """What was asked for and has not ended: nothing is to be done but wait."""
+
+    node_eni: str = msgspec.field(name="nodeENI")
+    eni_id: str = msgspec.field(name="eniID")
+    state: str
+    text: str
+
+
+class Refused(msgspec.Struct, frozen=True):
+    node_eni: str = msgspec.field(name="nodeENI")
+    reason: str
+    message: str
+
+
+class NodePlan(msgspec.Struct, frozen=True, rename="camel"):
+    node: str
+    instance_id: str = msgspec.field(name="instanceID")
+    now: list[Step]
+    in_progress: list[Progress]
+    later: list[Step]
+    refused: list[Refused]
+
+    @property
+    def empty(self) -> bool:
+        return not (self.now or self.in_progress or self.later or self.refused)
+
+
+def told(node: str, plan: Plan, eninode: ENINode | None, *, dry_run: bool) -> NodePlan:
+    """`eninode`: the node's as it is now."""
+    links = [] if eninode is None else list(_links(plan, eninode))
+    later = [
+        Step(
+            action=type(refused.action).__name__,
+            node_eni=refused.action.nodeeni,
+            text=refused.action.text,
+            reason=refused.reason,
+            after=refused.retry_after if math.isfinite(refused.retry_after) else None,
+        )
+        for refused in plan.decision.refused
+    ]
+    if dry_run:
+        later += [msgspec.structs.replace(step, reason=_DRY_RUN) for step in links]
+    return NodePlan(
+        node=node,
+        instance_id=plan.observed.node.instance_id if plan.observed.node else "",
+        now=[*map(_step, plan.decision.allowed), *([] if dry_run else links)],
+        in_progress=list(_in_progress(plan)),
+        later=later,
+        refused=[Refused(r.nodeeni, r.reason, r.message) for r in plan.diff.refusals],
+    )
+
+
+def _step(action: Action) -> Step:
+    return Step(action=type(action).__name__, node_eni=action.nodeeni, text=action.text)
+
+
+def _in_progress(plan: Plan) -> Iterator[Progress]:
+    """Interfaces on their way of which nothing else is told."""
+    spoken_of = {action.target for action in plan.diff.actions if not isinstance(action, Create)}
+    refused = {refusal.uid for refusal in plan.diff.refusals}
+    for row in plan.diff.rows:
+        interface = row.interface
+        if interface is None or interface.id in spoken_of or (row.wanted and row.uid in refused):
+            continue
+        if row.state not in (State.ATTACHED, State.FAILED):
+            why = ", as its instance ends" if interface.id in plan.diff.vanishing else ""
+            yield Progress(row.nodeeni, interface.id, row.state, f"{interface.id} is {row.state}{why}")
+
+
+def _links(plan: Plan, eninode: ENINode) -> Iterator[Step]:
+    """What the ENINode is to say otherwise of the links that stay, to be done by the node's ENI manager."""
+    rows = with_waiting(plan.diff.rows, plan.decision.refused)
+    stay = {row.interface.id for row in rows if row.interface is not None and _stays(row)}
+    known = {entry.eni_id: entry for entry in eninode.spec.interfaces}
+    for entry in eninode_spec(eninode.spec.instance_id, rows).interfaces:
+        before = known.get(entry.eni_id)
+        changes = _changes(before, entry) if before is not None and entry.eni_id in stay else ""
+        if changes:
+            text = f"link of {entry.eni_id}: {changes}, set by the node's ENI manager"
+            yield Step(action=SET_LINK, node_eni=entry.node_eni, text=text)
+
+
+def _stays(row: Row) -> bool:
+    return row.wanted and row.state in (State.ATTACHING, State.ATTACHED, State.FAILED)
+
+
+def _changes(before: ENINodeInterface, after: ENINodeInterface) -> str:
+    fields = {
+        "mtu": (before.mtu, after.mtu),
+        "interfaceName": (before.interface_name, after.interface_name),
+    }
+    changed = {name: values for name, values in fields.items() if values[0] != values[1]}
+    return ", ".join(f"{name} {old or 'none'} → {new or 'none'}" for name, (old, new) in changed.items())
