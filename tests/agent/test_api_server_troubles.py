@@ -1,11 +1,16 @@
 """The API server away, its watch broken in every way, its token renewed: links are served meanwhile."""
 
+import contextlib
+import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 from tests.agent.situation import GROUP, NODE, PLURAL, Node, Relay, a_node, until
 
+from nodeeni.agent.counters import Counters
+from nodeeni.agent.health import Health, listen
 from nodeeni.agent.watch import STANDS, Pause
 from nodeeni.sandbox.kube import KubeServer
 
@@ -201,6 +206,28 @@ async def test_over_tls_with_a_token_that_is_renewed(namespaces: None, tmp_path:
         memory = agent.memory()
         assert memory["VmRSS"] <= 26 * 1024
         assert memory["RssAnon"] <= 14 * 1024
+
+
+def test_who_asks_a_byte_at_a_time_holds_up_no_probe() -> None:
+    listener = listen(("127.0.0.1", 0))
+    health = Health(listener, Counters(), 10.0)
+    threading.Thread(target=health.run, daemon=True).start()
+    slow = socket.create_connection(listener.getsockname())
+    done = threading.Event()
+
+    def drip() -> None:
+        with contextlib.suppress(OSError):
+            while not done.wait(0.5):
+                slow.sendall(b"G")
+
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    with socket.create_connection(listener.getsockname(), timeout=6) as probe:
+        probe.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+        assert probe.recv(15) == b"HTTP/1.1 200 OK"
+    done.set()
+    dripping.join()
+    slow.close()
 
 
 async def test_health_and_metrics(node: Node) -> None:

@@ -1,6 +1,7 @@
 """`/healthz` and `/metrics` on a small listener of its own; not opened unless `--metrics-addr` is set."""
 
 import socket
+import time
 from collections.abc import Callable
 
 from nodeeni.agent.counters import Counters
@@ -41,8 +42,10 @@ class Health:
                     continue  # a client that went away is its own affair
 
     def _serve(self, client: socket.socket) -> None:
-        request = b""
+        request, deadline = b"", time.monotonic() + _PATIENCE
         while b"\r\n\r\n" not in request and len(request) < _REQUEST:
+            if time.monotonic() > deadline:
+                return  # kubelet's probe waits behind this one
             part = client.recv(_REQUEST)
             if not part:
                 return
