@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from nodeeni.api.names import API_VERSION, GROUP, interface_tags
-from nodeeni.cli import doctor, plan, status
+from nodeeni.cli import cleanup, doctor, plan, status
 from nodeeni.controller import app
 from nodeeni.sandbox.ec2 import Interface
 from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET, World, WorldNode
@@ -18,7 +18,7 @@ from nodeeni.settings import controller_settings
 
 LABELS = {"ng": "multi-eni"}
 NAME = "multus-eni-config"
-_COMMANDS = {"status": status.main, "plan": plan.main, "doctor": doctor.main}
+_COMMANDS = {"status": status.main, "plan": plan.main, "doctor": doctor.main, "cleanup": cleanup.main}
 _QUICK = ("--metrics-addr=127.0.0.1:0", "--read-lag=200ms")
 
 
@@ -94,8 +94,10 @@ class Site:
         assert namespace is not None
         return str(namespace["metadata"]["uid"])
 
-    def plant(self, node: WorldNode, *, owner: str, uid: str, cluster: str | None = None) -> Interface:
-        """A free interface that carries our tags; `cluster` empty: as v1.x made them."""
+    def plant(
+        self, node: WorldNode, *, owner: str, uid: str, cluster: str | None = None, attached: bool = False
+    ) -> Interface:
+        """An interface that carries our tags, free as a rule; `cluster` empty: as v1.x made them."""
         tags = interface_tags(
             cluster_id=self.cluster_id if cluster is None else cluster,
             nodeeni=owner,
@@ -105,7 +107,8 @@ class Site:
         )
         if cluster == "":
             tags = {key: value for key, value in tags.items() if not key.startswith("nodeeni.")}
-        return self.world.ec2.plant_interface(self.world.subnets["a"], tags=tags)
+        instance = self.world.ec2.instance(node.instance_id) if attached else None
+        return self.world.ec2.plant_interface(self.world.subnets["a"], tags=tags, instance=instance)
 
     @asynccontextmanager
     async def controller(self) -> AsyncIterator[None]:

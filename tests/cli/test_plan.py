@@ -1,11 +1,13 @@
 """`nodeeni plan`: what the controller would do, told and not done."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.cli.looking import NAME, Site, until
 
+from nodeeni.sandbox.ec2.settings import Delay
 from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET
 
 
@@ -120,6 +122,19 @@ async def test_an_eni_on_its_way_is_in_progress(site: Site) -> None:
     text = f"{eni_of_one} is attaching"
     assert first["inProgress"] == [{"nodeENI": NAME, "eniID": eni_of_one, "state": "attaching", "text": text}]
     assert [entry["state"] for entry in second["inProgress"]] == ["detaching"]
+
+
+async def test_an_eni_that_goes_with_its_instance_is_in_progress(site: Site) -> None:
+    node = await site.node("n1")
+    site.apply()
+    async with site.controller():
+        await site.until_attached(1)
+    (eni,) = (i.id for i in site.world.ec2.interfaces(Node="n1"))
+    account = site.world.ec2.account
+    account.settings = replace(account.settings, terminating=Delay(60.0))
+    site.world.ec2.terminate(node.instance_id)
+    (only,) = (await site.run("plan", "-o", "json")).json["nodes"]
+    assert [entry["text"] for entry in only["inProgress"]] == [f"{eni} is detaching, as its instance ends"]
 
 
 def statuses(site: Site, node: str) -> list[str]:

@@ -1,17 +1,18 @@
 """Flags in, checks made in the order in which one needs the other, exit status out."""
 
+import datetime
 from argparse import Namespace
 from collections.abc import AsyncIterator, Sequence
 
 from nodeeni.cli import reach, reach_ec2, tables
-from nodeeni.cli.doctor import ec2, kubernetes, leftovers
+from nodeeni.cli.doctor import deletions, ec2, kubernetes, leftovers
 from nodeeni.cli.findings import Finding, Mark, right, wrong
 from nodeeni.cli.leader import leader
-from nodeeni.controller.planning import read_cluster
+from nodeeni.controller.cluster import Cluster
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.kube.client import KubeClient
-from nodeeni.kube.errors import ConfigError, KubeError
+from nodeeni.kube.errors import ConfigError, KubeError, NotFound
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -65,19 +66,30 @@ async def _checks_of_cluster(options: Namespace, client: KubeClient) -> AsyncIte
     yield reached
     if reached.mark is Mark.WRONG:
         return
-    installed = [finding async for finding in kubernetes.definitions(client)]
-    for finding in installed:
+    async for finding in kubernetes.definitions(client):
         yield finding
     yield await kubernetes.permissions(client)
     yield await leader(client)
-    if any(finding.mark is Mark.WRONG for finding in installed):
-        return
-    async for finding in _checks_of_ec2(options, client):
+    cluster = await _read(client)
+    for finding in deletions.findings(cluster.nodeenis.store.values(), datetime.datetime.now(datetime.UTC)):
+        yield finding
+    async for finding in _checks_of_ec2(options, client, cluster):
         yield finding
 
 
-async def _checks_of_ec2(options: Namespace, client: KubeClient) -> AsyncIterator[Finding]:
-    cluster = await read_cluster(client)
+async def _read(client: KubeClient) -> Cluster:
+    """As far as it is there: without their definitions there are no NodeENIs, and ENIs may be left all the
+    same. Raises KubeError."""
+    cluster = Cluster(client)
+    for informer in cluster.informers:
+        try:
+            await informer.read_once()
+        except NotFound:
+            continue
+    return cluster
+
+
+async def _checks_of_ec2(options: Namespace, client: KubeClient, cluster: Cluster) -> AsyncIterator[Finding]:
     cluster_id = await reach_ec2.cluster_id(options, client)
     yield right("cluster id", cluster_id)
     region = await reach_ec2.region(options, cluster)
@@ -93,5 +105,5 @@ async def _checks_of_ec2(options: Namespace, client: KubeClient) -> AsyncIterato
         found = await leftovers.find(connection, cluster_id)
         async for finding in ec2.writes(connection, cluster, found.ours, cluster_id, arn):
             yield finding
-        async for finding in leftovers.findings(found, cluster):
+        for finding in leftovers.findings(found, cluster, cluster_id):
             yield finding

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from nodeeni.api.crd import manifests
+from nodeeni.api.meta import ObjectMeta
 from nodeeni.cli.findings import Finding, note, right, wrong
 from nodeeni.controller.permissions import KUBERNETES, Permission
 from nodeeni.kube.client import KubeClient
@@ -14,10 +15,12 @@ from nodeeni.kube.resources import Resource
 
 CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 REVIEWS = Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"  # the API server's own
 APPLY_CRDS = "kubectl apply -f deploy/crds"
 
 
 class _Definition(msgspec.Struct):
+    metadata: ObjectMeta
     spec: dict[str, Any]
 
 
@@ -49,12 +52,22 @@ async def definitions(client: KubeClient) -> AsyncIterator[Finding]:
         except Forbidden as error:
             yield note(name, f"cannot be compared with this version's: {error}")
         else:
+            if found.metadata.deleting:
+                yield wrong(name, _being_deleted(found.metadata, wanted["spec"]["names"]["kind"]))
+                continue
             current = _shape(found.spec) == _shape(wanted["spec"])
             yield (
                 right(name, "installed and current")
                 if current
                 else wrong(name, f"is not that of this version: {APPLY_CRDS}")
             )
+
+
+def _being_deleted(metadata: ObjectMeta, kind: str) -> str:
+    held = f"its finalizer {CLEANUP} waits until no {kind} is left"
+    if CLEANUP not in metadata.finalizers:
+        held = f"whoever set {', '.join(metadata.finalizers)} has to take it off"
+    return f"is being deleted: {held}; once it is gone: {APPLY_CRDS}"
 
 
 def _shape(spec: dict[str, Any]) -> Any:

@@ -4,7 +4,7 @@ They are only told of. What carries our cluster tag is the controller's to sweep
 person to judge.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -36,7 +36,7 @@ async def find(ec2: EC2Client, cluster_id: str) -> Found:
     return found
 
 
-async def findings(found: Found, cluster: Cluster) -> AsyncIterator[Finding]:
+def findings(found: Found, cluster: Cluster, cluster_id: str) -> Iterator[Finding]:
     owners = cluster.owners()
     orphans = [i for i in found.ours if i.tags.get(names.TAG_UID) not in owners]
     free = [i for i in found.ours if i.status == "available" and i not in orphans]
@@ -44,13 +44,12 @@ async def findings(found: Found, cluster: Cluster) -> AsyncIterator[Finding]:
     if orphans:
         yield wrong(
             "ENIs without a NodeENI",
-            f"{_listed(orphans)}: a running controller deletes them after its grace period; else delete them "
-            "with `aws ec2 delete-network-interface`",
+            f"{_listed(orphans)}: a running controller removes them after its grace period; without one "
+            f"{_way_out(orphans, found, cluster_id)}",
         )
     if free:
         yield note("ENIs not attached", f"{_listed(free)}: `nodeeni plan` tells what is going to happen")
-    async for finding in _of_no_cluster(found.untagged, cluster):
-        yield finding
+    yield from _of_no_cluster(found.untagged, cluster)
     if found.others:
         clusters = sorted({i.tags[names.TAG_CLUSTER] for i in found.others})
         yield note(
@@ -58,7 +57,19 @@ async def findings(found: Found, cluster: Cluster) -> AsyncIterator[Finding]:
         )
 
 
-async def _of_no_cluster(untagged: Sequence[Interface], cluster: Cluster) -> AsyncIterator[Finding]:
+def _way_out(orphans: Sequence[Interface], found: Found, cluster_id: str) -> str:
+    """`nodeeni cleanup` takes all of a cluster, so it refuses where a NodeENI owns any of it."""
+    if all(interface.attachment is None for interface in orphans):
+        return "delete them with `aws ec2 delete-network-interface`"
+    if len(orphans) == len(found.ours):
+        return f"`nodeeni cleanup --cluster-id {cluster_id}` detaches and deletes them"
+    return (
+        "`aws ec2 detach-network-interface` comes first, then `aws ec2 delete-network-interface`, for "
+        "`nodeeni cleanup` refuses while NodeENIs own other ENIs"
+    )
+
+
+def _of_no_cluster(untagged: Sequence[Interface], cluster: Cluster) -> Iterator[Finding]:
     named = {
         entry.eni_id for nodeeni in cluster.nodeenis.store.values() for entry in nodeeni.status.attachments
     }
