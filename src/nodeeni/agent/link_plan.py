@@ -162,13 +162,13 @@ def _configure(
     if mtu is not None and (refusal := _mtu_refusal(mtu, link)):
         messages.append(refusal)
         mtu = None
+    ours = around.given.get(wanted.mac, frozenset()) & set(link.altnames)
+    former = min(ours - {wanted.interface_name}, default=None)
     altname = wanted.interface_name if wanted.interface_name not in ("", *link.names) else None
-    goes = altname is None or _changes_places(wanted, listed, around)
+    goes = former is not None and (altname is None or _changes_places(wanted, listed, around))
     if altname is not None and (owner := around.links.by_name.get(altname)):
         messages.append(f"interfaceName {altname} is a name of link {owner.name}: choose another")
         altname = None
-    ours = around.given.get(wanted.mac, frozenset()) & set(link.altnames)
-    former = min(ours - {wanted.interface_name}, default=None)
     given = wanted.interface_name if wanted.interface_name in ours else former or ""
     wish = Change(link.ifindex, link.name, altname, mtu, not link.up, former if goes else None)
     change, held = _without_held(wish, around.holds)
