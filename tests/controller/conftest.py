@@ -123,8 +123,10 @@ class Stage:
                 raise AssertionError(f"not within {timeout:g} s; {self._picture()}")
             await asyncio.sleep(0.01)
 
-    async def until_attached(self, *nodes: WorldNode, name: str = NAME) -> None:
-        await self.until(lambda: all(self.row(node, name).get("status") == "attached" for node in nodes))
+    async def until_attached(self, *nodes: WorldNode, name: str = NAME, timeout: float = 15.0) -> None:
+        await self.until(
+            lambda: all(self.row(node, name).get("status") == "attached" for node in nodes), timeout
+        )
 
     async def until_deleted(self, name: str = NAME) -> None:
         await self.until(lambda: self.world.nodeeni(name) is None)

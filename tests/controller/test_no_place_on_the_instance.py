@@ -1,10 +1,12 @@
 """The device index is taken, or the instance is full."""
 
+from pathlib import Path
+
 import pytest
 
-from nodeeni.sandbox.ec2 import Interface
+from nodeeni.sandbox.ec2 import Delay, Interface, quick_settings
 
-from .conftest import Stage
+from .conftest import Stage, staged
 
 
 def _index(interface: Interface) -> int:
@@ -100,3 +102,38 @@ async def test_of_two_that_want_one_index_the_older_has_it(stage: Stage) -> None
             lambda: f"taken by {first.id} of NodeENI a-first" in stage.row(node, "b-second")["message"]
         )
     assert stage.ours("b-second") == []
+
+
+async def test_an_index_that_was_taken_unnoticed_costs_no_interface(stage: Stage) -> None:
+    """The VPC CNI attached one since the instance was looked at; an edit moves ours to the same index."""
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(node)
+        (before,) = stage.ours()
+        stage.ec2.vpc_cni_interface(stage.ec2.instance(node.instance_id), 3)
+        stage.apply(deviceIndex=3)
+        await stage.until(lambda: stage.row(node).get("reason") == "DeviceIndexTaken")
+        await stage.stays(lambda: stage.ours() == [before])
+    assert stage.calls()["DetachNetworkInterface"] == 0
+
+
+async def test_one_whose_new_place_is_lost_while_it_moves_keeps_the_others_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with staged(tmp_path, monkeypatch, quick_settings(detaching=Delay(1.0))) as stage:
+        nodes = [await stage.node() for _ in range(3)]
+        stage.apply()
+        async with stage.controller():
+            await stage.until_attached(*nodes)
+            stage.apply(deviceIndex=3)
+            await stage.until(lambda: "detaching" in [stage.row(node)["status"] for node in nodes])
+            (first,) = [node for node in nodes if stage.row(node)["status"] == "detaching"]
+            stage.ec2.vpc_cni_interface(stage.ec2.instance(first.instance_id), 3)
+            await stage.until(lambda: stage.row(first).get("reason") == "DeviceIndexTaken", timeout=30)
+            await stage.stays(lambda: stage.calls()["DetachNetworkInterface"] == 1, 3)
+            others = [stage.row(node)["reason"] for node in nodes if node is not first]
+            assert others == ["ToBeReplaced", "ToBeReplaced"]
+            stage.apply()  # as it was
+            await stage.until_attached(*nodes)
+    assert {_index(interface) for interface in stage.ours()} == {2}

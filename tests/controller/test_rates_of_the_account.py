@@ -46,6 +46,11 @@ def _is_faster_than_documented(moments: list[float]) -> bool:
     return moments[-1] - moments[49] < 7.5
 
 
+def _is_faster_than(moments: list[float], seconds: float) -> bool:
+    """A second is for calls that were on their way for longer than others."""
+    return moments[-1] - moments[0] < seconds - 1.0
+
+
 async def test_a_raised_rate_is_used(generous_stage: Stage) -> None:
     moments = await _attach_ninety(generous_stage, "--ec2-rate=AttachNetworkInterface=200/100")
     assert _is_faster_than_documented(moments)
@@ -57,12 +62,12 @@ async def test_a_raised_rate_is_read_from_service_quotas(telling_stage: Stage) -
 
 async def test_service_quotas_that_may_not_be_read_leave_the_documented_rates(generous_stage: Stage) -> None:
     moments = await _attach_ninety(generous_stage)
-    assert moments[-1] - moments[0] >= 40 / 5 - 0.1
+    assert not _is_faster_than(moments, 40 / 5)
 
 
 async def test_a_rate_that_is_set_is_not_replaced_by_service_quotas(telling_stage: Stage) -> None:
     moments = await _attach_ninety(telling_stage, "--ec2-rate=AttachNetworkInterface=50/6")
-    assert moments[-1] - moments[0] >= 40 / 6 - 0.1
+    assert not _is_faster_than(moments, 40 / 6)
 
 
 async def test_a_share_of_the_rate_leaves_the_rest_to_others(generous_stage: Stage) -> None:

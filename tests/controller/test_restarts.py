@@ -118,6 +118,25 @@ async def test_the_api_server_is_away_and_comes_back(stage: Stage) -> None:
     assert len(stage.ours()) == 2
 
 
+async def test_a_node_that_had_interfaces_before_the_restart_gets_one_without_blame(stage: Stage) -> None:
+    """EC2 remembers the tokens that a predecessor used, and names what they made; all of that is deleted."""
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller():
+        for _ in range(4):
+            stage.world.label(node.name, ng="multi-eni")
+            await stage.until_attached(node)
+            stage.world.label(node.name, ng=None)
+            await stage.until(lambda: stage.ours() == [] and not stage.row(node))
+    made = stage.calls()["CreateNetworkInterface"]
+    async with stage.controller():
+        stage.world.label(node.name, ng="multi-eni")
+        await stage.until_attached(node, timeout=30)
+    assert len(stage.ours()) == 1
+    assert stage.calls()["CreateNetworkInterface"] <= made + 2
+    assert [event for event in stage.events() if "somebody else" in event[1]] == []
+
+
 async def test_dry_run_changes_nothing_anywhere(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     node = await stage.node()
     stage.apply()

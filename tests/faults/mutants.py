@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 
 from nodeeni.api import names
-from nodeeni.controller import app, finalizers
+from nodeeni.controller import finalizers, leadership
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.overlay import AttachmentWrite, Record
 from nodeeni.plan import policy
@@ -37,18 +37,18 @@ def no_finalizer() -> None:
 def hasty_finalizer() -> None:
     """The finalizer goes with the first look that finds nothing."""
     finalizers.PROOFS = 0
-    take_lease = app._Controller._take_lease
+    take = leadership.Leadership.take
 
-    async def settled_at_once(self: app._Controller) -> float:
-        await take_lease(self)
-        return 0.0
+    async def settled_at_once(self: leadership.Leadership) -> None:
+        await take(self)
+        self.settled_at = 0.0
 
-    app._Controller._take_lease = settled_at_once  # type: ignore[method-assign]
+    leadership.Leadership.take = settled_at_once  # type: ignore[method-assign]
 
 
 def no_fence() -> None:
     """The lease is not asked before a call, and its loss ends nothing."""
-    app._Controller._may_act = lambda self: True  # type: ignore[method-assign]
+    leadership.Leadership.may_act = lambda self: True  # type: ignore[method-assign]
 
 
 def everything_is_ours() -> None:

@@ -34,12 +34,15 @@ ATTACHED = interface(attached=attachment(2))
         ({"source_dest_check": False}, ["set the source/destination check of eni-1 to false"]),
         ({"tags": {"team": "x"}}, ["tag eni-1 with nodeeni.networking.k8s.aws/tags=team, team=x"]),
         ({"mtu": 9001, "interface_name": "net1"}, []),
-        ({"device_index": 3}, ["detach eni-1: subnet, device index or network card were edited"]),
-        ({"subnet_id": SECOND_SUBNET.id}, ["detach eni-1: subnet, device index or network card were edited"]),
+        ({"device_index": 3}, ["detach eni-1: it moves to index 3"]),
+        (
+            {"subnet_id": SECOND_SUBNET.id},
+            ["detach eni-1: it is replaced, since subnet-a is none of the NodeENI's subnets now"],
+        ),
         ({"device_index": 1, "device_index_policy": "NextFree"}, []),
         (
             {"device_index": 3, "device_index_policy": "NextFree"},
-            ["detach eni-1: subnet, device index or network card were edited"],
+            ["detach eni-1: it moves to index 3"],
         ),
     ],
 )
@@ -97,7 +100,7 @@ def test_an_edit_that_cannot_be_had_keeps_what_works(
 def test_on_a_full_instance_a_replacement_takes_its_own_place() -> None:
     slots = (PRIMARY, other(4), other(5), InstanceSlot("eni-1", 2, 0, "attached"))
     found = plan(nodeeni(device_index=3), having=[ATTACHED], of=instance(slots=slots))
-    assert texts(found.actions) == ["detach eni-1: subnet, device index or network card were edited"]
+    assert texts(found.actions) == ["detach eni-1: it moves to index 3"]
 
 
 def test_two_that_swap_their_indices_both_leave() -> None:

@@ -19,7 +19,7 @@ from nodeeni.ec2.types import Interface
 from nodeeni.kube.events import EventRecorder, ObjectRef
 from nodeeni.plan.actions import Action, Attach, Create, Delete, Detach
 from nodeeni.plan.desired import Refusal
-from nodeeni.plan.policy import Hold
+from nodeeni.plan.policy import Decision, Hold
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ class Announcer:
         self._recorder = recorder
         self._cluster = cluster
         self._refused: dict[str, dict[str, str]] = {}  # node → NodeENI uid → what was told last
+        self._would_do: dict[str, frozenset[str]] = {}  # node → lines of a dry run
         self._throttles: Counter[str] = Counter()  # by EC2 action, since the last line about it
 
     # -- what happened to interfaces -----------------------------------------------------------------
@@ -151,6 +152,17 @@ class Announcer:
                 f"{action.node}: {action.eni_id} has been detaching for over {after:g} s and is detached "
                 f"by force; if its index stays unusable, restart instance {action.instance_id}",
             )
+
+    def would_do(self, node: str, decision: Decision) -> None:
+        """What a dry run keeps from doing: each line once, until it is different."""
+        said = {f"would: {action.text}": action for action in decision.allowed}
+        said |= {f"not now: {r.action.text}; {r.reason}": r.action for r in decision.refused}
+        for line in said.keys() - self._would_do.get(node, frozenset()):
+            log.info(line, extra=_where(node, said[line].nodeeni))
+        if said:
+            self._would_do[node] = frozenset(said)
+        else:
+            self._would_do.pop(node, None)
 
     def refusals(self, node: str, refusals: Sequence[Refusal]) -> None:
         """A plan could not be made for these NodeENIs on this node."""

@@ -141,9 +141,6 @@ class _Controller:
         for informer in self._cluster.informers:
             group.create_task(informer.run())
         await self._leadership.take()
-        # From then on EC2's reads show everything that a predecessor may have made: what he made in his last
-        # second is not shown yet even where he ended in order.
-        settled_at = time.monotonic() + self._settings.read_lag
         group.create_task(self._leadership.keep())
         cluster_id = await self._cluster_id()
         await self._cluster.synced()
@@ -155,7 +152,7 @@ class _Controller:
             on_call=self._observe_call,
             may_change=self._leadership.may_act,
         ) as ec2:
-            await self._work(ec2, cluster_id, region, settled_at)
+            await self._work(ec2, cluster_id, region)
 
     async def _cluster_id(self) -> str:
         if self._settings.cluster_id:
@@ -173,8 +170,8 @@ class _Controller:
             log.warning("no region in flags, environment, metadata or Nodes: using %s", DEFAULT_REGION)
         return region or DEFAULT_REGION
 
-    async def _work(self, ec2: EC2Client, cluster_id: str, region: str, settled_at: float) -> None:
-        works = self._works(ec2, cluster_id, settled_at)
+    async def _work(self, ec2: EC2Client, cluster_id: str, region: str) -> None:
+        works = self._works(ec2, cluster_id)
         self._inventory, self._executor = works.inventory, works.executor
         self._reporter.notes = self._notes
         await self._first_resync(works.sweeper)
@@ -203,7 +200,7 @@ class _Controller:
             gc.collect()
             gc.freeze()
 
-    def _works(self, ec2: EC2Client, cluster_id: str, settled_at: float) -> _Works:
+    def _works(self, ec2: EC2Client, cluster_id: str) -> _Works:
         """What needs EC2, built around one inventory of it."""
         settings = self._settings
         inventory = Inventory(
@@ -251,7 +248,7 @@ class _Controller:
             turns=self._turns,
         )
         finalizers = Finalizers(
-            self._writer, self._cluster, inventory, executor, adoption, lambda: settled_at
+            self._writer, self._cluster, inventory, executor, adoption, lambda: self._leadership.settled_at
         )
         departures = Departures(
             announcer=self._announcer,
@@ -260,7 +257,7 @@ class _Controller:
             inventory=inventory,
             lookups=lookups,
             # Beside a controller that works, all that goes is its doing.
-            settled_at=math.inf if settings.dry_run else settled_at,
+            settled_at=math.inf if settings.dry_run else self._leadership.settled_at,
             grace=settings.node_grace_period,
         )
         waiter = Waiter(inventory)

@@ -103,6 +103,9 @@ class Departures:
 
     def _left(self, before: Interface, *, detached: bool, taken: bool, deleted: bool) -> None:
         removed = deleted and not self._is_ours(Delete, before)
+        if removed and not detached and self._inventory.never_shown(before.id):
+            log.info("%s, which EC2 named for a new one, is gone since long: making another", before.id)
+            return
         if detached and not taken:
             self._announcer.detached(before, Departure.OURS)
         if deleted and not removed:

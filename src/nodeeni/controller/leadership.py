@@ -1,8 +1,10 @@
 """Whether this process may change anything: one of all controllers does, by a lease, or the only one."""
 
 import logging
+import math
 import secrets
 import socket
+import time
 from pathlib import Path
 
 from nodeeni import metrics
@@ -19,10 +21,16 @@ _RELEASE_TIMEOUT = 1.0  # seconds
 
 
 class Leadership:
-    """`leading` from `take` to `end`; `may_act` also asks whether the lease holds at this moment."""
+    """`leading` from `take` to `end`; `may_act` also asks whether the lease holds at this moment.
+
+    From `settled_at` on (seconds, monotonic) EC2's reads show all that a predecessor may have made: what he
+    made in his last second is not shown yet even where he ended in order.
+    """
 
     def __init__(self, client: KubeClient, settings: Settings) -> None:
         self.leading = False
+        self.settled_at = math.inf
+        self._read_lag = settings.read_lag
         self._lease = _lease(client, settings) if settings.enable_leader_election else None
 
     def may_act(self) -> bool:
@@ -33,6 +41,7 @@ class Leadership:
         if self._lease is not None and not (await self._lease.acquire()).clean:
             log.warning("the last leader ended without giving the lease back")
         self.leading = True
+        self.settled_at = time.monotonic() + self._read_lag
         metrics.LEADER.set(1)
 
     async def keep(self) -> None:

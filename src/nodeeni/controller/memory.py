@@ -58,9 +58,15 @@ def attachment_stage(interface: Interface | None) -> str:
 
 
 class Memory:
-    def __init__(self, read_lag: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        read_lag: float,
+        clock: Callable[[], float] = time.monotonic,
+        date: Callable[[], float] = time.time,
+    ) -> None:
         self._read_lag = read_lag
         self._clock = clock
+        self._date = date
         self._since: dict[str, float] = {}  # interface → when it came into its present state
         self._undone: set[str] = set()
         self._mismatches: dict[tuple[str, str], float] = {}
@@ -149,9 +155,13 @@ class Memory:
         return dict(self._generations.get(instance_id, {}))
 
     def next_generation(self, uid: str, instance_id: str) -> None:
-        """The interface that the present token made is proved gone: the next Create makes a new one."""
+        """The interface that the present token made is proved gone: the next Create makes a new one.
+
+        Generations are seconds of the calendar, since those before us have used small numbers, and proof
+        that one of them is used up takes as long as EC2's reads lag.
+        """
         generations = self._generations.pop(instance_id, {})
-        generations[uid] = generations.get(uid, 0) + 1
+        generations[uid] = max(generations.get(uid, 0) + 1, round(self._date()))
         self._generations[instance_id] = generations
         if len(self._generations) > GENERATIONS_KEPT:
             del self._generations[next(iter(self._generations))]  # the instance that changed longest ago

@@ -95,6 +95,8 @@ class Reconciler:
         instances = await self._instances(name, node)
         desired, observed = await self._observe(name, node, instances)
         plan = self._decide(desired, observed)
+        if any(_replaces(action) and action not in observed.in_flight for action in plan.decision.allowed):
+            plan = await self._decide_again(name, node)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("planned", extra={"node": name, **_shape(plan)})
         self._act(plan)
@@ -221,7 +223,6 @@ class Reconciler:
             self._absent_since.pop(observed.name, None)
         return Circumstances(
             now=now,
-            dry_run=self._settings.dry_run,
             holds=self._memory.holds(observed.name),
             creates_paused_until=self._memory.creates_paused_until,
             before=self._turns.before(observed.name),
@@ -237,6 +238,13 @@ class Reconciler:
             confirmed_orphans=self._sweeper.confirmed,
         )
 
+    async def _decide_again(self, name: str, node: NodeView | None) -> Plan:
+        """Before something that works is taken away, look anew at what stands on the instance."""
+        if node is not None:
+            self._lookups.invalidate_instance(node.instance_id)
+        desired, observed = await self._observe(name, node, await self._instances(name, node))
+        return self._decide(desired, observed)
+
     # -- act -----------------------------------------------------------------------------------------
 
     def _act(self, plan: Plan) -> None:
@@ -245,8 +253,7 @@ class Reconciler:
         self._take_turns(plan)
         self._sweeper.expect_gone(plan.diff.vanishing)
         if self._settings.dry_run:
-            for action in plan.diff.actions:
-                log.info("would: %s", action.text, extra={"node": name, "nodeeni": action.nodeeni})
+            self._announcer.would_do(name, plan.decision)
             return
         for action in plan.decision.allowed:
             if isinstance(action, Detach) and action.force:
@@ -275,7 +282,10 @@ class Reconciler:
         """Whether the others have to wait for what is under way here. A new node keeps nobody waiting, or a
         cluster that always grows would never be through; one that EC2 refuses does.
         """
-        if row.state in (State.ATTACHED, State.FAILED):
+        if row.state is State.FAILED:  # the plan has no place for it any more
+            taken_off = row.interface is None or row.interface.attachment is None
+            return taken_off and self._turns.is_unsettled(row.node, row.uid)
+        if row.state is State.ATTACHED:
             return False
         refused = (
             hold.reported and hold.action.uid == row.uid for hold in self._memory.holds(row.node).values()

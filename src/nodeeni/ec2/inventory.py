@@ -84,6 +84,7 @@ class Inventory:
         self._clock = clock
         self._records: dict[str, Record] = {}
         self._tombstones: dict[str, float] = {}  # reads begun up to then do not raise that interface
+        self._never_shown: set[str] = set()  # of those
         self._nodes = _Index(_by_tag(TAG_NODE))
         self._instances = _Index(_instances)
         self._nodeenis = _Index(_by_tag(TAG_UID))
@@ -134,6 +135,10 @@ class Inventory:
     def removed(self, eni_id: str) -> bool:
         """Whether it was ours and is proved gone, lately enough that EC2 may still show it somewhere."""
         return eni_id in self._tombstones and eni_id not in self._records
+
+    def never_shown(self, eni_id: str) -> bool:
+        """Whether no read showed what is gone: a client token gave the answer of long ago, as a rule."""
+        return eni_id in self._never_shown
 
     def confirmed_empty(self, uid: str, since: float) -> int:
         """How many reads begun after `since`, `gap` apart, showed that no interface of that NodeENI is left.
@@ -333,6 +338,7 @@ class Inventory:
             self._tombstones = {
                 eni_id: until for eni_id, until in self._tombstones.items() if until > began - 2 * self._lag
             }
+            self._never_shown &= self._tombstones.keys()
             # Of NodeENIs that went: what is older than all reads that are kept decides nothing any more.
             kept = {uid: own for uid, own in self._uid_reads.items() if own[-1] >= reads[0]}
             self._uid_shown = {u: at for u, at in self._uid_shown.items() if at >= reads[0] or u in kept}
@@ -345,6 +351,8 @@ class Inventory:
 
     def _remove(self, eni_id: str, *, until: float) -> None:
         self._tombstones[eni_id] = until
+        if not self._records[eni_id].sightings:
+            self._never_shown.add(eni_id)
         self._changed(self._records.pop(eni_id).view, None)
 
     def _changed(self, before: Interface | None, after: Interface | None, *, always: bool = False) -> None:

@@ -98,10 +98,11 @@ class Detach(_OnInterface, frozen=True, kw_only=True):
     instance_id: str
     force: bool = False
     cause: Cause
+    detail: str = ""  # says more than the cause
 
     @property
     def text(self) -> str:
-        return f"{'force-' if self.force else ''}detach {self.eni_id}: {self.cause}"
+        return f"{'force-' if self.force else ''}detach {self.eni_id}: {self.detail or self.cause}"
 
 
 class Delete(_OnInterface, frozen=True, kw_only=True):

@@ -35,7 +35,6 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     """What decides beside the node itself. Times are seconds on the monotonic clock."""
 
     now: float
-    dry_run: bool = False
     holds: dict[tuple[str, str], Hold] = msgspec.field(default_factory=dict)
     creates_paused_until: float = 0.0  # a regional quota is used up
     before: dict[str, str] = msgspec.field(default_factory=dict)  # NodeENI uid → node to wait for
@@ -132,10 +131,6 @@ def _held(action: Action, at: Circumstances) -> Refused | None:
     return Refused(action=action, reason=hold.message, retry_after=hold.until - at.now)
 
 
-def _dry_run(action: Action, at: Circumstances) -> Refused | None:
-    return Refused(action=action, reason="dry run", retry_after=float("inf")) if at.dry_run else None
-
-
 RULES: tuple[Callable[[Action, Circumstances], Refused | None], ...] = (
     _node_goes,
     _orphan,
@@ -143,5 +138,4 @@ RULES: tuple[Callable[[Action, Circumstances], Refused | None], ...] = (
     _quota,
     _one_at_a_time,
     _held,
-    _dry_run,
 )

@@ -15,7 +15,9 @@ class Removal:
     def unwanted(self, interface: Interface) -> None:
         self.remove(interface, self._cause(interface), None)
 
-    def remove(self, interface: Interface, cause: Cause, wanted: DesiredInterface | None) -> None:
+    def remove(
+        self, interface: Interface, cause: Cause, wanted: DesiredInterface | None, detail: str = ""
+    ) -> None:
         attachment = interface.attachment
         state = State.DETACHING if attachment else State.DELETING
         if self.draft.observed.cluster_id and names.TAG_CLUSTER not in interface.tags:
@@ -25,7 +27,7 @@ class Removal:
         elif self._ends(attachment):
             self.draft.vanishing.append(interface.id)  # DeleteOnTermination does the work
         elif attachment.status == "attached":
-            self.detach(interface, attachment, cause)
+            self.detach(interface, attachment, cause, detail=detail)
             if cause is Cause.NODE_GONE:
                 state = State.ATTACHED  # and working, until the node's grace is over
         else:
@@ -89,7 +91,13 @@ class Removal:
             )
 
     def detach(
-        self, interface: Interface, attachment: Attachment, cause: Cause, *, force: bool = False
+        self,
+        interface: Interface,
+        attachment: Attachment,
+        cause: Cause,
+        *,
+        force: bool = False,
+        detail: str = "",
     ) -> None:
         self.draft.actions.append(
             Detach(
@@ -101,5 +109,6 @@ class Removal:
                 instance_id=attachment.instance_id,
                 force=force,
                 cause=cause,
+                detail=detail,
             )
         )

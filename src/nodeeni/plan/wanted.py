@@ -187,7 +187,7 @@ class Wanted:
             return
         assert self.slots is not None
         self.slots.reserve(wanted.network_card_index, found, f"NodeENI {wanted.nodeeni}")
-        self.removal.remove(interface, Cause.REPLACED, wanted)
+        self.removal.remove(interface, Cause.REPLACED, wanted, _what_for(wanted, interface, found))
 
     def _new_place(self, wanted: DesiredInterface, interface: Interface) -> int | NoPlace:
         assert self.slots is not None
@@ -221,6 +221,13 @@ def to_be_replaced(wanted: DesiredInterface, interface: Interface) -> bool:
     wrong_index = index < wanted.device_index if wanted.next_free else index != wanted.device_index
     wrong_card = interface.attachment.network_card_index != wanted.network_card_index
     return wrong_index or wrong_card or interface.subnet_id not in {s.id for s in wanted.subnets}
+
+
+def _what_for(wanted: DesiredInterface, interface: Interface, index: int) -> str:
+    if interface.subnet_id not in {s.id for s in wanted.subnets}:
+        return f"it is replaced, since {interface.subnet_id} is none of the NodeENI's subnets now"
+    card = f" of card {wanted.network_card_index}" if wanted.network_card_index else ""
+    return f"it moves to index {index}{card}"
 
 
 def _slots(observed: Observed) -> Slots | None:
