@@ -60,6 +60,25 @@ async def test_the_same_of_another_nodeeni_is_another_line(site: Site) -> None:
     ]
 
 
+async def test_ids_of_the_node_itself_are_no_other_cause(site: Site) -> None:
+    def lacking(instance: str, zone: str) -> dict[str, str]:
+        message = f"instance {instance} is in {zone}, where no subnet is"
+        return {"status": "failed", "reason": "NoSubnetInZone", "message": message}
+
+    a_cluster(
+        site,
+        eni("n1", **lacking("i-07ce42c8218072e8c", "us-west-2b")),
+        eni("n2", **lacking("i-09755d4c13a902931", "us-west-2b")),
+        eni("n3", **lacking("i-0f8130c4237730edf", "us-west-2c")),
+    )
+    told = f"{NAME}: NoSubnetInZone: instance"
+    assert (await site.run("status")).lines[:3] == [
+        f"✗ n1 {told} i-07ce42c8218072e8c is in us-west-2b, where no subnet is (and 1 node more)",
+        f"✗ n3 {told} i-0f8130c4237730edf is in us-west-2c, where no subnet is",
+        "",
+    ]
+
+
 async def test_links_that_lack_the_same_are_one_line(site: Site) -> None:
     a_cluster(site, *map(eni, NODES))
     for node in NODES:

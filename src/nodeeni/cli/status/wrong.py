@@ -1,6 +1,7 @@
 """What is to be looked at: rows that failed, links that are not as asked, what conditions say beyond that."""
 
 import datetime
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -31,6 +32,7 @@ class Cause(msgspec.Struct, frozen=True):
 
 
 _Key = tuple[str, ...]  # what findings of one cause have in common
+_OWN = re.compile(r"\b(?:i|eni)-[0-9a-f]{8,17}\b")  # ids, which differ from node to node
 
 
 def findings(
@@ -83,17 +85,18 @@ def _of_line(line: Line) -> Iterator[tuple[_Key, Finding]]:
     link = f"link {line.link_name}".rstrip() + f" of {line.eni_id}"
     told = f": {line.link_message}" if line.link_message else ""
     if line.state == State.FAILED:
-        yield ("failed", line.reason, line.message), wrong(subject, f"{line.reason}: {line.message}")
+        cause = ("failed", line.reason, _OWN.sub("", line.message))
+        yield cause, wrong(subject, f"{line.reason}: {line.message}")
     if line.left_behind:
         gone = line.node_state is NodeState.GONE
         why = "its Node is gone" if gone else "its Node no longer matches the selector"
         yield ("left", line.node_state), note(subject, f"{line.eni_id} is still attached, and {why}")
     elif line.link_is_not_up:
         message = f"{link} is {line.link_state.lower()}{told}"
-        yield ("link", line.link_state, line.link_message), wrong(subject, message)
+        yield ("link", line.link_state, _OWN.sub("", line.link_message)), wrong(subject, message)
     elif told and line.state in (State.ATTACHED, State.FAILED):  # on its way, a link has yet to appear
         mark = wrong if line.state == State.ATTACHED else note  # as the controller's LinkNotAsAsked
-        yield ("link", "", line.link_message), mark(subject, f"{link}{told}")
+        yield ("link", "", _OWN.sub("", line.link_message)), mark(subject, f"{link}{told}")
 
 
 def _of_nodeeni(nodeeni: NodeENI) -> Iterable[Finding]:
