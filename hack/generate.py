@@ -1,10 +1,15 @@
 """Write the generated files, or with --check fail when a committed one is stale."""
 
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import yaml
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.parser import text_string_to_metric_families
 
+from nodeeni import metrics
+from nodeeni.agent.counters import Counters
 from nodeeni.agent.settings import AGENT_SETTINGS
 from nodeeni.api.crd import manifests
 from nodeeni.settings import CONTROLLER_SETTINGS
@@ -24,6 +29,14 @@ The AWS SDK's own variables (`AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`, `AWS_PROFILE`,
 Identity) mean what they mean to the SDK.
 """
 
+METRICS_INTRODUCTION = """\
+<!-- Generated from src/nodeeni/metrics.py and src/nodeeni/agent/counters.py by `make generate`. -->
+# Metrics
+
+In Prometheus' format. A counter's name ends in `_total`; a histogram has `_bucket`, `_sum` and `_count` after
+its name. [How to have them scraped](how-to.md#watch-it), with alerts and a dashboard.
+"""
+
 
 def generated() -> dict[Path, str]:
     """Every generated file with what it has to hold."""
@@ -32,6 +45,7 @@ def generated() -> dict[Path, str]:
         for name, manifest in manifests().items()
     }
     files[ROOT / "docs" / "settings.md"] = settings_reference()
+    files[ROOT / "docs" / "metrics.md"] = metrics_reference()
     return files
 
 
@@ -56,6 +70,39 @@ def _table(program: str, rows: list[tuple[str, str, str | None, str]]) -> list[s
         named = ", ".join(f"`{name}`" for name in variables.split(", ") if name)
         shown = f"`{default}`" if default else ""
         lines.append(f"| `{flag}` | {named} | {shown} | {meaning.replace('|', chr(92) + '|')} |")
+    return lines
+
+
+def metrics_reference() -> str:
+    """Every metric of the two programs, as Markdown tables."""
+    declared = [metric for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)]
+    of_controller = [
+        (family.name, family.type, metric._labelnames, family.documentation)
+        for metric in declared
+        for family in metric.describe()
+    ]
+    of_manager = [
+        (family.name, family.type, list(family.samples[0].labels), family.documentation)
+        for family in text_string_to_metric_families(Counters().text())
+    ]
+    return "\n".join(
+        [
+            METRICS_INTRODUCTION,
+            *_metrics_table("The controller", of_controller),
+            "",
+            "Beside them are prometheus_client's own of the process and of Python (`process_`, `python_`).",
+            "",
+            *_metrics_table("The ENI manager", of_manager),
+            "",
+        ]
+    )
+
+
+def _metrics_table(title: str, rows: Iterable[tuple[str, str, Sequence[str], str]]) -> list[str]:
+    lines = [f"## {title}", "", "| metric | kind | labels | meaning |", "|---|---|---|---|"]
+    for name, kind, labels, meaning in rows:
+        whole = f"{name}_total" if kind == "counter" else name
+        lines.append(f"| `{whole}` | {kind} | {', '.join(f'`{label}`' for label in labels)} | {meaning} |")
     return lines
 
 

@@ -145,7 +145,9 @@ CONTROLLER_SETTINGS = (
             "How long EC2's reads may lag behind writes; absences are believed only after it."),
     Setting("--orphan-grace-period", _positive_duration, "5m",
             "Age at which an ENI of ours whose NodeENI is gone is swept."),
-    Setting("--dry-run", _truth, "false", "Plan and report only; change nothing in EC2."),
+    Setting("--dry-run", _truth, "false",
+            "Log what would be done, as `nodeeni plan` tells it, and do nothing: no call that changes EC2, "
+            "no ENINode, no status."),
 )  # fmt: skip
 
 

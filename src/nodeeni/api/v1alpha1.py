@@ -246,7 +246,11 @@ class NodeENIStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaul
     failed: Annotated[int, schema("Nodes whose ENI cannot be had; `attachments` says why.")] | None = None
     links_up: (
         Annotated[
-            int, schema("Attachments whose link is up on the node; absent where no ENI manager reports.")
+            int,
+            schema(
+                "Attachments whose link is up on the node, with its MTU and name; absent where no ENI "
+                "manager reports."
+            ),
         ]
         | None
     ) = None
