@@ -66,8 +66,8 @@ def ownerless(nodeenis: Sequence[NodeENI], eninodes: Iterable[ENINode], name: st
     ]
     if not found:
         return []
-    still = f"{counted(len(found), 'ENINode')} still {'lists' if len(found) == 1 else 'list'} ENIs"
-    return [wrong("ENIs without a NodeENI", f"{still} of none that is there: `nodeeni doctor`")]
+    still = f"{counted(len(found), 'ENINode')} still {'lists' if len(found) == 1 else 'list'} some"
+    return [wrong("ENIs without a NodeENI", f"{still}: `nodeeni doctor`")]
 
 
 def _of_step(line: Line, leader: Finding, now: datetime.datetime) -> Iterator[tuple[_Key, Finding]]:
