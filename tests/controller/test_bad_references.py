@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from nodeeni.sandbox.world import OTHER_SUBNETS, SUBNET
+from nodeeni.sandbox.world import OTHER_SUBNETS, SUBNET, WorldNode
 
-from .conftest import Stage
+from .conftest import NAME, Stage
 
 SPECS = {
     "a subnet that does not exist": (
@@ -124,3 +124,27 @@ async def test_a_status_that_would_be_too_large_for_the_api_server_is_cut(stage:
     assert (status["desired"], status["attached"], status["attachmentsTruncated"]) == (500, 0, True)
     assert 200 < len(status["attachments"]) < 500
     assert stage.condition("Degraded")["reason"] == "NoSubnetInZone"
+
+
+@pytest.mark.parametrize("spec", [spec for spec, _, _ in SPECS.values()], ids=list(SPECS))
+async def test_an_edit_that_cannot_be_had_leaves_the_link_as_it_is(
+    stage: Stage, spec: dict[str, Any]
+) -> None:
+    node = await stage.node()
+    stage.apply(mtu=9001)
+    async with stage.controller():
+        await stage.until_attached(node)
+        before = _of_the_link(stage, node)
+        assert before["mtu"] == 9001
+        assert before["interfaceName"]
+        stage.kube.patch("networking.k8s.aws", "nodeenis", NAME, {"spec": spec})
+        await stage.until(lambda: stage.row(node)["status"] == "failed")
+        await stage.stays(lambda: _of_the_link(stage, node) == before)
+
+
+def _of_the_link(stage: Stage, node: WorldNode) -> dict[str, Any]:
+    """What the ENI manager is told of it."""
+    eninode = stage.world.eninode(node.name)
+    assert eninode is not None
+    (entry,) = eninode["spec"]["interfaces"]
+    return {key: entry.get(key) for key in ("eniID", "macAddress", "mtu", "interfaceName")}

@@ -27,7 +27,10 @@ CREATION_FAILED = "ENICreationFailed"  # the event
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a NodeENI cannot be had on a node as it is written. `retry_after` is seconds."""
+    """Why a NodeENI cannot be had on a node as it is written. `retry_after` is seconds.
+
+    `mtu` and `interface_name` are what it asks of the link, for an interface that stays nevertheless.
+    """
 
     nodeeni: str
     uid: str
@@ -35,6 +38,8 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     retry_after: float = 60.0
     event: str = CREATION_FAILED
+    mtu: int | None = None
+    interface_name: str = ""
 
 
 class DesiredInterface(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +123,8 @@ def desired_interfaces(
                     uid=nodeeni.metadata.uid,
                     reason=fault.reason,
                     message=fault.message,
+                    mtu=nodeeni.spec.mtu,
+                    interface_name=_interface_name(nodeeni),
                 )
             )
     return Desired(tuple(interfaces), tuple(refusals))
@@ -154,8 +161,12 @@ def _interface(
         description=spec.description or default_description(name, node.name),
         tags={**spec.tags, **_extra_keys(spec.tags), **own},
         mtu=spec.mtu,
-        interface_name=spec.interface_name or name[:127],
+        interface_name=_interface_name(nodeeni),
     )
+
+
+def _interface_name(nodeeni: NodeENI) -> str:
+    return nodeeni.spec.interface_name or nodeeni.metadata.name[:127]
 
 
 def default_description(nodeeni: str, node: str) -> str:

@@ -105,6 +105,8 @@ def _refused(draft: Draft, refusal: Refusal) -> None:
             interface=interface,
             device_index=attachment.device_index if attachment else None,
             network_card_index=attachment.network_card_index if attachment else None,
+            mtu=refusal.mtu,
+            interface_name=refusal.interface_name,
             reason=refusal.reason,
             message=refusal.message,
         )
