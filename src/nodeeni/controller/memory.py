@@ -58,15 +58,9 @@ def attachment_stage(interface: Interface | None) -> str:
 
 
 class Memory:
-    def __init__(
-        self,
-        read_lag: float,
-        clock: Callable[[], float] = time.monotonic,
-        date: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, read_lag: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._read_lag = read_lag
         self._clock = clock
-        self._date = date
         self._since: dict[str, float] = {}  # interface → when it came into its present state
         self._undone: set[str] = set()
         self._mismatches: dict[tuple[str, str], float] = {}
@@ -157,11 +151,11 @@ class Memory:
     def next_generation(self, uid: str, instance_id: str) -> None:
         """The interface that the present token made is proved gone: the next Create makes a new one.
 
-        Generations are seconds of the calendar, since those before us have used small numbers, and proof
-        that one of them is used up takes as long as EC2's reads lag.
+        One after another, so that a successor who goes through them comes by the one of a Create that was
+        under way when we were killed: leaping over used ones was found to make a second interface.
         """
         generations = self._generations.pop(instance_id, {})
-        generations[uid] = max(generations.get(uid, 0) + 1, round(self._date()))
+        generations[uid] = generations.get(uid, 0) + 1
         self._generations[instance_id] = generations
         if len(self._generations) > GENERATIONS_KEPT:
             del self._generations[next(iter(self._generations))]  # the instance that changed longest ago
