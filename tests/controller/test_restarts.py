@@ -135,6 +135,21 @@ async def test_a_node_that_had_interfaces_before_the_restart_gets_one_without_bl
     assert [event for event in stage.events() if "somebody else" in event[1]] == []
 
 
+async def test_an_interface_tells_its_remover_which_token_comes_next(stage: Stage) -> None:
+    """Each of three controllers replaces the interface of the one before, with a token that nobody used."""
+    node = await stage.node()
+    subnets = [stage.ec2.add_subnet(stage.world.vpc, "a", f"10.{20 + n}.0.0/16").id for n in range(3)]
+    stage.apply(subnetID=subnets[0])
+    for subnet in subnets:
+        async with stage.controller():
+            stage.apply(subnetID=subnet)
+            await stage.until(lambda s=subnet: [i.subnet_id for i in stage.ours()] == [s])  # type: ignore[misc]
+            await stage.until_attached(node)
+    creates = stage.ec2.calls.of("CreateNetworkInterface")
+    tokens = {call.parameters["ClientToken"] for call in creates}
+    assert (len(creates), len(tokens)) == (3, 3)
+
+
 async def test_dry_run_changes_nothing_anywhere(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     node = await stage.node()
     stage.apply()

@@ -25,6 +25,9 @@ TAG_INSTANCE = "nodeeni.networking.k8s.aws/instance"
 # Keys of the extra tags that spec.tags gave, joined by commas: by it a key that was taken out of the spec is
 # told from one that somebody else put on the interface. Present only where there are extra tags.
 TAG_EXTRA = "nodeeni.networking.k8s.aws/tags"
+# Generation of the client token that made the interface, where it is not the first one of its node: so that
+# whoever takes it away, after however many restarts, knows which token comes next.
+TAG_GENERATION = "nodeeni.networking.k8s.aws/generation"
 
 OWN_TAGS = (
     TAG_NAME,
@@ -36,6 +39,7 @@ OWN_TAGS = (
     TAG_UID,
     TAG_INSTANCE,
     TAG_EXTRA,
+    TAG_GENERATION,
 )
 
 TAG_VALUE_LIMIT = 256  # characters, EC2's limit

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from nodeeni.api.names import TAG_INSTANCE, TAG_UID
+from nodeeni.api.names import TAG_GENERATION, TAG_INSTANCE, TAG_UID
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import Action, Create
@@ -148,14 +148,15 @@ class Memory:
         """Generation of the client token by NodeENI uid, for one instance."""
         return dict(self._generations.get(instance_id, {}))
 
-    def next_generation(self, uid: str, instance_id: str) -> None:
+    def next_generation(self, uid: str, instance_id: str, used: int = 0) -> None:
         """The interface that the present token made is proved gone: the next Create makes a new one.
 
         One after another, so that a successor who goes through them comes by the one of a Create that was
-        under way when we were killed: leaping over used ones was found to make a second interface.
+        under way when we were killed: leaping over used ones was found to make a second interface. `used` is
+        the generation that the interface itself tells of.
         """
         generations = self._generations.pop(instance_id, {})
-        generations[uid] = generations.get(uid, 0) + 1
+        generations[uid] = max(generations.get(uid, 0), used) + 1
         self._generations[instance_id] = generations
         if len(self._generations) > GENERATIONS_KEPT:
             del self._generations[next(iter(self._generations))]  # the instance that changed longest ago
@@ -175,8 +176,9 @@ class Memory:
     def _forget_token(self, interface: Interface) -> None:
         """It is proved gone: the token that made it is spent."""
         uid, instance_id = interface.tags.get(TAG_UID), interface.tags.get(TAG_INSTANCE)
+        told = interface.tags.get(TAG_GENERATION, "")
         if uid and instance_id:
-            self.next_generation(uid, instance_id)
+            self.next_generation(uid, instance_id, int(told) if told.isdecimal() else 0)
 
     # -- lessons -------------------------------------------------------------------------------------
 

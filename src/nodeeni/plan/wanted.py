@@ -70,6 +70,7 @@ class Wanted:
         if isinstance(subnet, NoPlace):
             self.draft.refuse(wanted, subnet)
             return
+        generation = self.draft.observed.generations.get(wanted.uid, 0)
         action = Create(
             node=wanted.node,
             nodeeni=wanted.nodeeni,
@@ -81,12 +82,12 @@ class Wanted:
                 subnet_id=subnet.id,
                 group_ids=wanted.group_ids,
                 description=wanted.description,
-                tags=wanted.tags,
+                tags={**wanted.tags, names.TAG_GENERATION: str(generation)} if generation else wanted.tags,
                 client_token=names.client_token(
                     cluster_id=wanted.tags[names.TAG_CLUSTER],
                     uid=wanted.uid,
                     instance_id=wanted.instance_id,
-                    generation=self.draft.observed.generations.get(wanted.uid, 0),
+                    generation=generation,
                 ),
             ),
         )
