@@ -7,7 +7,7 @@ delays are shortened: EC2 settles in hundredths of a second, and its reads do no
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,16 @@ class Stage:
         await self.until(
             lambda: all(self.row(node, name).get("status") == "attached" for node in nodes), timeout
         )
+
+    async def until_one_detaches(self, nodes: Sequence[WorldNode]) -> tuple[WorldNode, list[WorldNode]]:
+        """That node, and the others."""
+
+        def detaching() -> list[WorldNode]:
+            return [node for node in nodes if self.row(node)["status"] == "detaching"]
+
+        await self.until(detaching)
+        (first,) = detaching()
+        return first, [node for node in nodes if node is not first]
 
     async def until_deleted(self, name: str = NAME) -> None:
         await self.until(lambda: self.world.nodeeni(name) is None)

@@ -127,13 +127,11 @@ async def test_one_whose_new_place_is_lost_while_it_moves_keeps_the_others_waiti
         async with stage.controller():
             await stage.until_attached(*nodes)
             stage.apply(deviceIndex=3)
-            await stage.until(lambda: "detaching" in [stage.row(node)["status"] for node in nodes])
-            (first,) = [node for node in nodes if stage.row(node)["status"] == "detaching"]
+            first, others = await stage.until_one_detaches(nodes)
             stage.ec2.vpc_cni_interface(stage.ec2.instance(first.instance_id), 3)
             await stage.until(lambda: stage.row(first).get("reason") == "DeviceIndexTaken", timeout=30)
             await stage.stays(lambda: stage.calls()["DetachNetworkInterface"] == 1, 3)
-            others = [stage.row(node)["reason"] for node in nodes if node is not first]
-            assert others == ["ToBeReplaced", "ToBeReplaced"]
+            assert [stage.row(node)["reason"] for node in others] == ["ToBeReplaced", "ToBeReplaced"]
             stage.apply()  # as it was
             await stage.until_attached(*nodes)
     assert {_index(interface) for interface in stage.ours()} == {2}

@@ -151,12 +151,10 @@ async def test_the_next_node_waits_for_the_link_of_the_one_before(
                 stage.report_link(node, "Up")
             await stage.until(lambda: stage.status().get("linksUp") == 3)
             stage.apply(deviceIndex=3)
-            await stage.until(lambda: "detaching" in [stage.row(node)["status"] for node in nodes])
-            (first,) = [node for node in nodes if stage.row(node)["status"] == "detaching"]
+            first, others = await stage.until_one_detaches(nodes)
             stage.report_link(first, "Missing")
             await stage.until(lambda: stage.row(first).get("deviceIndex") == 3)
             await stage.until(lambda: stage.row(first)["status"] == "attached")
-            others = [node for node in nodes if node is not first]
             await stage.stays(lambda: [stage.row(n)["reason"] for n in others] == ["ToBeReplaced"] * 2, 2)
             stage.report_link(first, "Up")
             await stage.until(lambda: {stage.row(node)["deviceIndex"] for node in nodes} == {3})

@@ -8,7 +8,7 @@ import msgspec
 from nodeeni.api.v1alpha1 import ENINode, ENINodeInterface
 from nodeeni.controller.reconciler import Plan
 from nodeeni.plan.actions import Action, Create
-from nodeeni.plan.report import eninode_spec, with_waiting
+from nodeeni.plan.report import eninode_spec
 from nodeeni.plan.rows import Row, State
 
 SET_LINK = "SetLink"  # beside the names of EC2's actions: what the node's ENI manager does
@@ -99,10 +99,9 @@ def _in_progress(plan: Plan) -> Iterator[Progress]:
 
 def _links(plan: Plan, eninode: ENINode) -> Iterator[Step]:
     """What the ENINode is to say otherwise of the links that stay, to be done by the node's ENI manager."""
-    rows = with_waiting(plan.diff.rows, plan.decision.refused)
-    stay = {row.interface.id for row in rows if row.interface is not None and _stays(row)}
+    stay = {row.interface.id for row in plan.rows if row.interface is not None and _stays(row)}
     known = {entry.eni_id: entry for entry in eninode.spec.interfaces}
-    for entry in eninode_spec(eninode.spec.instance_id, rows).interfaces:
+    for entry in eninode_spec(eninode.spec.instance_id, plan.rows).interfaces:
         before = known.get(entry.eni_id)
         changes = _changes(before, entry) if before is not None and entry.eni_id in stay else ""
         if changes:

@@ -248,7 +248,7 @@ class _Controller:
             turns=self._turns,
         )
         finalizers = Finalizers(
-            self._writer, self._cluster, inventory, executor, adoption, lambda: self._leadership.settled_at
+            self._writer, self._cluster, inventory, executor, adoption, self._leadership.settled_at
         )
         departures = Departures(
             announcer=self._announcer,
@@ -260,8 +260,9 @@ class _Controller:
             settled_at=math.inf if settings.dry_run else self._leadership.settled_at,
             grace=settings.node_grace_period,
         )
-        waiter = Waiter(inventory)
-        return _Works(inventory, waiter, lookups, executor, sweeper, reconciler, finalizers, departures)
+        return _Works(
+            inventory, Waiter(inventory), lookups, executor, sweeper, reconciler, finalizers, departures
+        )
 
     def _listen(self, works: _Works) -> None:
         """From here on every change in Kubernetes and in the inventory is followed."""

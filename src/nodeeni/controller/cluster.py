@@ -5,7 +5,7 @@ from sys import intern
 
 from nodeeni.api.core import REGION_LABEL, Node
 from nodeeni.api.meta import ObjectMeta
-from nodeeni.api.v1alpha1 import ENINode, NodeENI
+from nodeeni.api.v1alpha1 import ENINode, LinkStatus, NodeENI
 from nodeeni.ec2.region import resolve_region
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.informer import Informer
@@ -48,12 +48,19 @@ class Cluster:
             out_of_service=node.out_of_service,
         )
 
+    def link(self, node: str, mac: str) -> LinkStatus | None:
+        """As the node's ENI manager reports it."""
+        eninode = self.eninodes.store.get(node)
+        links = eninode.status.interfaces if eninode is not None else ()
+        return next((link for link in links if link.mac_address == mac), None)
+
     def link_up(self, node: str, mac: str) -> bool | None:
         """What the node's ENI manager says of this link; None where none reports."""
         eninode = self.eninodes.store.get(node)
         if eninode is None or not eninode.status.interfaces:
             return None
-        return any(link.mac_address == mac and link.state == "Up" for link in eninode.status.interfaces)
+        link = self.link(node, mac)
+        return link is not None and link.state == "Up"
 
     def owners(self) -> dict[str, Owner]:
         """By uid, the NodeENIs that exist."""

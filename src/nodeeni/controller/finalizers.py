@@ -40,7 +40,7 @@ class Finalizers:
         inventory: Inventory,
         executor: Executor,
         adoption: Adoption,
-        settled_at: Callable[[], float],
+        settled_at: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
@@ -105,7 +105,7 @@ class Finalizers:
         if self._holds(nodeeni):
             self._empty_since.pop(uid, None)
             return
-        since = max(self._empty_since.setdefault(uid, self._clock()), self._settled_at())
+        since = max(self._empty_since.setdefault(uid, self._clock()), self._settled_at)
         if self._clock() < since:
             return
         if self._inventory.confirmed_empty(uid, since) < PROOFS:

@@ -43,12 +43,13 @@ LINK_WAIT = 30.0  # seconds for the link of a replaced interface, before the nex
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """One decision about one node, printable as it is."""
+    """One decision about one node, printable as it is. `rows` are those of `diff`, with what has to wait."""
 
     observed: Observed
     desired: Desired
     diff: Diff
     decision: Decision
+    rows: list[Row]
 
 
 class Reconciler:
@@ -211,7 +212,8 @@ class Reconciler:
 
     def _decide(self, desired: Desired, observed: Observed) -> Plan:
         plan = diff(desired, observed)
-        return Plan(observed, desired, plan, decide(plan.actions, self._circumstances(observed)))
+        decision = decide(plan.actions, self._circumstances(observed))
+        return Plan(observed, desired, plan, decision, report.with_waiting(plan.rows, decision.refused))
 
     def _circumstances(self, observed: Observed) -> Circumstances:
         now = self._clock()
@@ -273,7 +275,7 @@ class Reconciler:
         put_off = {refused.action.uid for refused in plan.decision.refused if _replaces(refused.action)}
         unsettled = {
             row.uid
-            for row in report.with_waiting(plan.diff.rows, plan.decision.refused)
+            for row in plan.rows
             if row.wanted and (row.uid in taken or self._lacks(row) or self._link_lags(row))
         }
         self._turns.note(plan.observed.name, unsettled, put_off)
@@ -309,8 +311,7 @@ class Reconciler:
         if self._settings.dry_run:
             return
         observed = plan.observed
-        rows = report.with_waiting(plan.diff.rows, plan.decision.refused)
-        rows = report.with_failures(rows, self._memory.holds(observed.name).values())
+        rows = report.with_failures(plan.rows, self._memory.holds(observed.name).values())
         self._reporter.report(observed.name, rows)
         self._announcer.refusals(observed.name, plan.diff.refusals)
         self._time_attachments(observed.name, rows)

@@ -155,15 +155,15 @@ class Reporter:
         """
         up, reported, faults = 0, False, {}
         for node, row in rows.items():
-            eninode = self._cluster.eninodes.store.get(node)
-            if eninode is None or row.interface is None or not row.wanted:
+            if row.interface is None or not row.wanted:
                 continue
-            for link in eninode.status.interfaces:
-                if link.mac_address == row.interface.mac:
-                    reported = True
-                    up += link.state == "Up" and not link.message
-                    if link.message and link.state != "Missing" and row.state is State.ATTACHED:
-                        faults[node] = link.message
+            link = self._cluster.link(node, row.interface.mac)
+            if link is None:
+                continue
+            reported = True
+            up += link.state == "Up" and not link.message
+            if link.message and link.state != "Missing" and row.state is State.ATTACHED:
+                faults[node] = link.message
         return up if reported else None, faults
 
 

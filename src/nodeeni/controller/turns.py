@@ -30,18 +30,14 @@ class Turns:
 
     def before(self, node: str) -> dict[str, str]:
         """By NodeENI uid, the node that this one has to wait for."""
-        first = {
-            uid: next((other for other in nodes if other != node), "")
-            for uid, nodes in self._unsettled.items()
-        }
+        first = {uid: self._other(uid, node) for uid in self._unsettled}
         return {uid: other for uid, other in first.items() if other}
 
     def note(self, node: str, unsettled: AbstractSet[str], put_off: AbstractSet[str]) -> None:
         """How things stand on a node, by NodeENI uids: where others have to wait for it, and where a
         replacement of what it has was put off.
         """
-        before = self.before(node)
-        waiting = {uid for uid in put_off if uid in before or not self.begun}
+        waiting = {uid for uid in put_off if not self.begun or self._other(uid, node)}
         concerned = self._of.pop(node, set()) | unsettled | waiting
         if unsettled or waiting:
             self._of[node] = unsettled | waiting
@@ -49,6 +45,9 @@ class Turns:
             _enter(self._unsettled, uid, node, uid in unsettled)
             _enter(self._waiting, uid, node, uid in waiting)
             self._pass_on(uid)
+
+    def _other(self, uid: str, node: str) -> str:
+        return next((other for other in self._unsettled.get(uid, ()) if other != node), "")
 
     def _pass_on(self, uid: str) -> None:
         if self.begun and uid not in self._unsettled and uid in self._waiting:
