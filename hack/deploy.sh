@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Deploy to the cluster of the current kubeconfig context, as v1.1.0's script of this name did.
-# USE_GHCR=true takes the released image; otherwise the image is built here and pushed.
+# USE_GHCR=true takes IMAGE as it is; otherwise the image is built here and pushed.
 # Usage: [USE_GHCR=true] [DRY_RUN=server|client] hack/deploy.sh [IMAGE]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 version=$(sed -n 's/^appVersion: //p' charts/nodeeni/Chart.yaml)
 if [ "${USE_GHCR:-false}" = true ]; then
-  image=${1:-ghcr.io/nodeeni/nodeeni:$version}
+  image=${1:?no image of nodeeni is published yet: name yours, or leave USE_GHCR out to build one}
   echo "using $image"
 else
   image=${1:-nodeeni:$version-$(date +%Y%m%d%H%M%S)}

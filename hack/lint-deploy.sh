@@ -9,7 +9,7 @@ have() {
 }
 
 if have helm; then
-  helm lint --strict --quiet charts/nodeeni
+  helm lint --strict --quiet charts/nodeeni --set image.repository=registry.example/nodeeni
   helm lint --strict --quiet charts/nodeeni --values tests/deploy/fullest-values.yaml
 fi
 if have shellcheck; then

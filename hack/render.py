@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "charts" / "nodeeni"
 CRDS = ROOT / "deploy" / "crds"
 HEADER = "# Rendered from charts/nodeeni by `make render`. Edit there.\n"
+EXAMPLE = "registry.example/nodeeni"  # a name that kustomize's `images:` finds, and that leads nowhere
 PLACEHOLDER = "${UNIFIED_IMAGE}"  # v1.1.0's users replace it with sed
 
 Object = dict[str, Any]
@@ -162,7 +163,7 @@ def manifests() -> dict[Path, str]:
     return {
         ROOT / "deploy" / "deployment.yaml": _dump(controller),
         ROOT / "deploy" / "eni-manager-daemonset.yaml": _dump(manager),
-        ROOT / "deploy" / "install.yaml": _dump([namespace, *rendered()]),
+        ROOT / "deploy" / "install.yaml": _dump([namespace, *rendered(f"image.repository={EXAMPLE}")]),
     }
 
 

@@ -11,6 +11,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CHART = ROOT / "charts" / "nodeeni"
+IMAGE = "registry.example/nodeeni"  # the docs' and the manifests'; nothing is published yet
 
 Object = dict[str, Any]
 Template = Callable[..., dict[tuple[str, str], Object]]
@@ -26,7 +27,7 @@ def helm() -> str:
 
 @pytest.fixture
 def template(helm: str) -> Template:
-    """Renders the chart with `--set` values and arguments: objects by kind and name."""
+    """Renders the chart with `--set` values and arguments: objects by kind and name. An image is named."""
 
     def render(*values: str, arguments: tuple[str, ...] = ()) -> dict[tuple[str, str], Object]:
         command = [
@@ -38,6 +39,8 @@ def template(helm: str) -> Template:
             "eni-controller-system",
             *arguments,
         ]
+        named = any(value.startswith("image.repository=") for value in values) or arguments
+        command += [] if named else ["--set", f"image.repository={IMAGE}"]
         command += [part for value in values for part in ("--set", value)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         if done.returncode != 0:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client import Counter, Gauge, Histogram
-from tests.deploy.conftest import CHART, ROOT, Template, container
+from tests.deploy.conftest import CHART, IMAGE, ROOT, Template, container
 
 from nodeeni import metrics
 from nodeeni.agent import counters
@@ -19,11 +19,12 @@ from nodeeni.agent.settings import agent_settings
 from nodeeni.controller.permissions import KUBERNETES
 from nodeeni.settings import controller_settings
 
+IMAGE_NAMED = ("--set", f"image.repository={IMAGE}")
 FULLEST = ("--values", str(Path(__file__).parent / "fullest-values.yaml"))
 DEPLOYMENT, DAEMON_SET = ("Deployment", "eni-controller"), ("DaemonSet", "eni-manager")
 
 
-@pytest.mark.parametrize("arguments", [(), FULLEST], ids=["least", "fullest"])
+@pytest.mark.parametrize("arguments", [IMAGE_NAMED, FULLEST], ids=["least", "fullest"])
 def test_helm_finds_nothing_to_complain_of(helm: str, arguments: tuple[str, ...]) -> None:
     done = subprocess.run(
         [helm, "lint", "--strict", str(CHART), *arguments], capture_output=True, text=True, timeout=60
@@ -81,6 +82,25 @@ def test_the_programs_take_the_arguments_that_it_renders(
 def test_a_wrong_value_is_refused_by_name(template: Template, value: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         template(value)
+
+
+def test_without_an_image_nothing_is_rendered_and_the_value_is_named(helm: str) -> None:
+    done = subprocess.run(
+        [helm, "template", "nodeeni", str(CHART)], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "image.repository names no image, and none of nodeeni is published yet" in done.stderr
+    assert f"--set image.repository={IMAGE}" in done.stderr
+
+
+def test_a_release_puts_its_image_where_none_stands() -> None:
+    """The two edits of the release workflow meet the lines that they are for."""
+    workflow = (ROOT / ".github" / "workflows" / "release.yml").read_text()
+    edits = re.findall(r"sed -i \"s\|(.*?)\|.*?\|\" (\S+)", workflow)
+    assert {Path(file).name for _, file in edits} == {"values.yaml", "install.yaml"}
+    for pattern, file in edits:
+        found = re.findall(pattern, (ROOT / file).read_text(), re.MULTILINE)
+        assert len(found) == (1 if file.endswith("values.yaml") else 2), (pattern, file)
 
 
 def test_names_and_selectors_are_those_of_v1_1_0(template: Template) -> None:
@@ -156,7 +176,7 @@ def test_the_one_folder_of_the_node_is_for_the_last_spec_and_asked_for(template:
 def test_the_notes_tell_how_to_look_and_which_label_is_meant(
     helm: str, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    notes = _notes(helm, tmp_path, arguments)
+    notes = _notes(helm, tmp_path, arguments or IMAGE_NAMED)
     assert "exec deploy/eni-controller -- nodeeni doctor" in notes
     labels = re.findall(r"kubectl label node NODE (\S+)$", notes, re.MULTILINE)
     assert labels == (["pool=data"] if arguments else ["ng=multi-eni"])

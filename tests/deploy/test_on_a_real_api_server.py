@@ -16,7 +16,7 @@ from hack.apiserver import accounts
 from tests.contract.processes import real_is_wanted
 from tests.contract.real import RealKube
 from tests.controller.conftest import Stage
-from tests.deploy.conftest import CHART, ROOT, Template, container
+from tests.deploy.conftest import CHART, IMAGE, ROOT, Template, container
 
 from nodeeni.sandbox.ec2 import quick_settings
 from nodeeni.sandbox.kube import KubeServer
@@ -25,6 +25,7 @@ from nodeeni.sandbox.world import World
 pytestmark = pytest.mark.skipif(not real_is_wanted(), reason="for a real API server: make apitest")
 
 NAMESPACE = "eni-controller-system"
+IMAGE_NAMED = ("--set", f"image.repository={IMAGE}")
 FULLEST = str(Path(__file__).parent / "fullest-values.yaml")
 Object = dict[str, Any]
 
@@ -82,7 +83,7 @@ async def kubectl(kube: RealKube, tmp_path: Path) -> AsyncIterator[Kubectl]:
 
 
 def rendered(helm: str, *arguments: str) -> str:
-    command = [helm, "template", "nodeeni", str(CHART), "--namespace", NAMESPACE, *arguments]
+    command = [helm, "template", "nodeeni", str(CHART), "--namespace", NAMESPACE, *IMAGE_NAMED, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
@@ -174,7 +175,7 @@ async def test_helm_takes_over_upgrades_and_leaves_without_losing_a_nodeeni(
     nodeeni = await kubectl.json("get", "nodeeni", "multus-eni-config")
 
     run = Program(helm, kubectl.environment)
-    chart = ("nodeeni", str(CHART), "--namespace", NAMESPACE)
+    chart = ("nodeeni", str(CHART), "--namespace", NAMESPACE, *IMAGE_NAMED)
     notes = await run("upgrade", "--install", *chart, "--take-ownership")
     assert "kubectl label node NODE ng=multi-eni" in notes
     after = [await kubectl.json("get", kind, name, "-n", NAMESPACE) for kind, name in _WORKLOADS]

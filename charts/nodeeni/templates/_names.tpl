@@ -11,7 +11,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 
 {{- define "nodeeni.image" -}}
 {{- with .Values.image -}}
-{{- if .digest -}}
+{{- if not .repository -}}
+{{ fail "image.repository names no image, and none of nodeeni is published yet: build yours (docs/install.md) and name it, --set image.repository=registry.example/nodeeni" }}
+{{- else if .digest -}}
 {{ .repository }}@{{ .digest }}
 {{- else if contains "$" .repository -}}
 {{ .repository }}

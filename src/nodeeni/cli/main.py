@@ -19,6 +19,7 @@ COMMANDS = {
     "status": ("nodeeni.cli.status", "show what each node has and what is wrong"),
     "plan": ("nodeeni.cli.plan", "show what the controller would do, without doing it"),
     "doctor": ("nodeeni.cli.doctor", "check credentials, permissions and leftovers"),
+    "adopt": ("nodeeni.cli.adopt", "take over an ENI of v1.x that no status names"),
     "cleanup": ("nodeeni.cli.cleanup", "remove the ENIs of a cluster that is gone"),
 }
 

@@ -18,6 +18,10 @@ class NotThere(Exception):
     """What was asked for by name does not exist. One line, exit status 1."""
 
 
+class Refused(Exception):
+    """What was asked for is not done, and why, with the way out. One line, exit status 1."""
+
+
 def looking_flags(command: str, description: str) -> Flags:
     """The flags that all of these commands have."""
     flags = Flags(command, description)
@@ -38,7 +42,7 @@ def run(command: str, work: Coroutine[None, None, int]) -> int:
         return 2
     except NotFound as error:
         print(f"nodeeni {command}: {error}; {INSTALL_CRDS}", file=sys.stderr)
-    except (KubeError, NotThere) as error:
+    except (KubeError, NotThere, Refused) as error:
         print(f"nodeeni {command}: {error}", file=sys.stderr)
     except EC2Error as error:
         print(f"nodeeni {command}: {error}; `nodeeni doctor` tells what is missing", file=sys.stderr)

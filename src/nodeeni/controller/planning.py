@@ -7,7 +7,7 @@ built but never started.
 import asyncio
 
 from nodeeni.api import names
-from nodeeni.api.v1alpha1 import NodeENI
+from nodeeni.api.v1alpha1 import AttachmentStatus, NodeENI
 from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.announcer import Announcer
 from nodeeni.controller.cluster import Cluster
@@ -23,8 +23,10 @@ from nodeeni.ec2.buckets import Buckets
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
+from nodeeni.ec2.types import Interface
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.events import EventRecorder
+from nodeeni.plan.rows import State
 from nodeeni.settings import Settings
 
 
@@ -112,6 +114,16 @@ class Planning:
         if known is not None:
             nodeeni.metadata = known.metadata
         self._cluster.nodeenis.store[nodeeni.metadata.name] = nodeeni
+
+    def suppose_named(self, nodeeni: NodeENI, node: str, interface: Interface) -> None:
+        """Plan as if this NodeENI's status named the interface: of v1.x, it can then be adopted."""
+        entry = AttachmentStatus(
+            node_id=node,
+            instance_id=interface.attachment.instance_id if interface.attachment else "",
+            eni_id=interface.id,
+            status=State.ATTACHED,
+        )
+        nodeeni.status.attachments = [entry, *nodeeni.status.attachments]
 
     def nodes(self) -> list[str]:
         """Every node that exists, or whose name is on an interface of ours."""

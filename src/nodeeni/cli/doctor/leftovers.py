@@ -90,7 +90,8 @@ def _of_no_cluster(untagged: Sequence[Interface], cluster: Cluster) -> Iterator[
         yield note(
             "ENIs of v1.x",
             f"{_listed(unknown)}: without a cluster tag and in no NodeENI's status; another cluster may use "
-            "them, so they are left alone: if none does, delete them by hand",
+            "them, so they are left alone: if none does, `nodeeni adopt ENI NODEENI` takes one over, or "
+            "delete them by hand",
         )
 
 
