@@ -52,6 +52,25 @@ async def test_a_start_while_ec2_is_away(stage: Stage) -> None:
         await probe.until(200)
 
 
+async def test_a_proxy_answers_reads_with_a_page_of_its_own_and_nothing_is_taken_for_gone(
+    stage: Stage,
+) -> None:
+    node, probe = await stage.node(), Probe()
+    stage.apply()
+    async with stage.controller(probe.flag, "--resync-period=200ms"):
+        await stage.until_attached(node)
+        (kept,) = stage.ours()
+        page = "<html xmlns='http://www.w3.org/1999/xhtml'><body>Sign in</body></html>"
+        stage.ec2.faults.answer("DescribeNetworkInterfaces", 200, page, times=None)
+        assert "MalformedAnswer" in await probe.until(503, "[-]ec2")
+        await stage.stays(lambda: stage.row(node)["eniID"] == kept.id, seconds=2)  # ten readings
+        stage.ec2.faults.clear()
+        await probe.until(200)
+    assert [interface.id for interface in stage.ours()] == [kept.id]
+    assert stage.calls()["CreateNetworkInterface"] == 1
+    assert stage.calls()["DetachNetworkInterface"] == 0
+
+
 async def test_the_api_server_is_away_and_readyz_says_so(stage: Stage) -> None:
     node, late, probe = await stage.node(), await stage.node(matching=False), Probe()
     stage.apply()

@@ -1,5 +1,7 @@
 """Each call of the client against the sandbox's EC2, and what comes back when it goes wrong."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from nodeeni.ec2.client import EC2Client
@@ -225,6 +227,36 @@ async def test_an_answer_that_is_none_is_an_unknown_outcome(site: Site, status: 
     with pytest.raises(EC2Error) as garbled:
         await site.client.create_interface(site.request("token-1"))
     assert garbled.value.error_class is ErrorClass.UNKNOWN_OUTCOME
+
+
+# Well-formed XML, as a proxy that wants a sign-in sends it in place of EC2's answer.
+SIGN_IN = (
+    '<html xmlns="http://www.w3.org/1999/xhtml"><head><title>Proxy</title></head><body>Sign in</body></html>'
+)
+
+
+async def test_a_page_in_place_of_an_answer_is_no_empty_list_and_no_success(site: Site) -> None:
+    """botocore does not look at an answer's root: to it, such a page is an answer with nothing in it."""
+    made = await site.client.create_interface(site.request("token-1"))
+    site.ec2.faults.answer("*", 200, SIGN_IN, times=None)
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "list interfaces": lambda: _all_pages(site, {"network-interface-id": [made.id]}),
+        "list instances": lambda: site.client.describe_instances(["i-0123456789abcdef0"]),
+        "list subnets": lambda: site.client.describe_subnets({"subnet-id": [site.subnet.id]}),
+        "delete": lambda: site.client.delete(made.id),
+        "tag": lambda: site.client.create_tags([made.id], {"team": "ran"}),
+    }
+    told = {}
+    for name, call in calls.items():
+        with pytest.raises(EC2Error) as page:
+            await call()
+        told[name] = (page.value.code, page.value.error_class)
+    assert told == dict.fromkeys(calls, ("MalformedAnswer", ErrorClass.UNKNOWN_OUTCOME))
+    assert [interface.id for interface in site.ec2.secondary_interfaces()] == [made.id]
+
+
+async def _all_pages(site: Site, filters: dict[str, list[str]]) -> list[object]:
+    return [page async for page in site.client.describe_interfaces(filters)]
 
 
 async def test_an_endpoint_that_nobody_serves_is_an_unknown_outcome() -> None:

@@ -265,7 +265,10 @@ class EC2Client:
             failure = _translated(action, error)
             self._on_call(action, time.monotonic() - started, failure)
             raise failure from error
-        self._on_call(action, time.monotonic() - started, None)
+        foreign = _foreign(action, answer)
+        self._on_call(action, time.monotonic() - started, foreign)
+        if foreign is not None:
+            raise foreign
         return answer
 
     def _read_interface(self, answer: Mapping[str, Any]) -> Interface:
@@ -332,7 +335,8 @@ ACTIONS = tuple(_METHODS)
 async def caller_identity(region: str) -> str:
     """The ARN behind the credentials in use, by STS. Raises EC2Error."""
     async with _opened("sts", "GetCallerIdentity", region) as sts:
-        return str((await sts.get_caller_identity())["Arn"])
+        answer = await sts.get_caller_identity()
+        return _decoded("GetCallerIdentity", lambda told: str(told["Arn"]), answer)
 
 
 async def rate_quotas(region: str) -> list[RateQuota]:
@@ -372,6 +376,17 @@ def _translated(action: str, error: Exception) -> EC2Error:
         return EC2Error(action, type(error).__name__, str(error))
     told = error.response.get("Error", {})
     return EC2Error(action, str(told.get("Code", "Unknown")), str(told.get("Message", "")))
+
+
+def _foreign(action: str, answer: Mapping[str, Any]) -> EC2Error | None:
+    """An answer that is not EC2's: a page of a proxy, say. botocore does not look at an answer's root, so any
+    well-formed page would be an answer with nothing in it: no interfaces, or a success. EC2's have an id.
+    """
+    if answer["ResponseMetadata"].get("RequestId"):
+        return None
+    return EC2Error(
+        action, "MalformedAnswer", "no request id: not an answer of EC2, but of something between"
+    )
 
 
 def _decoded(action: str, decode: Callable[[Mapping[str, Any]], _T], item: Mapping[str, Any]) -> _T:
