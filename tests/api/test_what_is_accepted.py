@@ -7,13 +7,25 @@ from typing import Any
 import msgspec
 import pytest
 
+from nodeeni.api.crd import nodeeni_crd
 from nodeeni.api.names import API_VERSION
 from nodeeni.api.v1alpha1 import NodeENI, NodeENISpec
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.resources import NODEENIS
 
 DATA = Path(__file__).parent / "data"
+
+
+def defaults_of_the_crd() -> dict[str, Any]:
+    """By field of the spec, as today's CRD states them."""
+    (version,) = nodeeni_crd()["spec"]["versions"]
+    fields = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    return {name: field["default"] for name, field in fields.items() if "default" in field}
+
+
+# Those of fields that came later are for their own tests to name.
 DEFAULTS = {
+    **defaults_of_the_crd(),
     "deviceIndex": 1,
     "deviceIndexPolicy": "Exact",
     "networkCardIndex": 0,
@@ -72,7 +84,7 @@ async def test_every_field_at_its_limit(cluster: KubeClient) -> None:
         "dpdkResourceName": "intel.com/sriov",
         "dpdkPCIAddress": "0000:00:05.0",
     }
-    assert await stored_spec(cluster, spec) == spec
+    assert await stored_spec(cluster, spec) == {**DEFAULTS, **spec}
 
 
 async def test_an_explicit_false_survives_writes_of_others(cluster: KubeClient) -> None:

@@ -8,19 +8,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from tests.contract.custom_scenes import CUSTOM_SCENES
-from tests.contract.recorded import compared
+from tests.contract.recorded import compared, definitions
 from tests.contract.scenes import SCENES
 from tests.contract.servers import new_server, session
 from tests.contract.transcript import Transcript
 from tests.sandbox.kube.clients import Client
 
-from nodeeni.api.crd import manifests
-
 
 @pytest.fixture
 async def transcript() -> AsyncIterator[Transcript]:
     server = new_server()
-    for manifest in manifests().values():
+    for manifest in definitions().values():
         server.create(manifest)
     await server.start()
     async with session(server) as http:

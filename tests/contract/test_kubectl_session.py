@@ -10,12 +10,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.contract.recorded import compared
+from tests.contract.recorded import compared, definitions
 from tests.contract.scenes import eninode, interface, node, nodeeni
 from tests.contract.servers import new_server
 from tests.sandbox.kube.clients import Kubectl
-
-from nodeeni.api.crd import manifests
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 OLDER = Path(__file__).parents[1] / "api" / "data"
@@ -130,7 +128,7 @@ async def test_kubectl_prints_what_it_prints_with_a_real_api_server(tmp_path: Pa
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed")
     server = new_server()
-    for manifest in manifests().values():
+    for manifest in definitions().values():
         server.create(manifest)
     await server.start()
     session = Session(Kubectl(tmp_path, server.kubeconfig()))
