@@ -1,7 +1,8 @@
-"""Write the generated files, or with --check fail when a committed one is stale."""
+"""Write the generated files and tables, or with --check fail when a committed one is stale."""
 
+import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import yaml
@@ -12,6 +13,8 @@ from nodeeni import metrics
 from nodeeni.agent.counters import Counters
 from nodeeni.agent.settings import AGENT_SETTINGS
 from nodeeni.api.crd import manifests
+from nodeeni.api.reasons import ConditionReason, ConditionType, EventReason, Mender, RowReason
+from nodeeni.ec2.errors import AT_ONCE, ErrorClass, RetryRule
 from nodeeni.settings import CONTROLLER_SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,14 +41,24 @@ its name. [How to have them scraped](how-to.md#watch-it), with alerts and a dash
 """
 
 
+# A table within a page stands between these two; in between is what `TABLES` makes of that name.
+_TABLE = re.compile(r"(<!-- generated: (?P<name>[^>]+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
 def generated() -> dict[Path, str]:
-    """Every generated file with what it has to hold."""
+    """Every generated file, and every page with generated tables, with what it has to hold."""
     files = {
         ROOT / "deploy" / "crds" / name: HEADER + yaml.safe_dump(manifest, sort_keys=False, width=110)
         for name, manifest in manifests().items()
     }
     files[ROOT / "docs" / "settings.md"] = settings_reference()
     files[ROOT / "docs" / "metrics.md"] = metrics_reference()
+    tables = {name: "\n".join(table()) for name, table in TABLES.items()}
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        text = page.read_text()
+        if page not in files and _TABLE.search(text):
+            files[page] = _TABLE.sub(lambda found: f"{found[1]}{tables.pop(found['name'])}\n{found[4]}", text)
+    assert not tables, f"no page has a place for {', '.join(tables)}"
     return files
 
 
@@ -104,6 +117,66 @@ def _metrics_table(title: str, rows: Iterable[tuple[str, str, Sequence[str], str
         whole = f"{name}_total" if kind == "counter" else name
         lines.append(f"| `{whole}` | {kind} | {', '.join(f'`{label}`' for label in labels)} | {meaning} |")
     return lines
+
+
+def condition_reasons() -> list[str]:
+    """The reasons of each condition; of Degraded those of rows come first."""
+    lines = ["| condition | is | reason | when |", "|---|---|---|---|"]
+    for kind in ConditionType:
+        shown = f"`{kind}`"
+        for reason in (reason for reason in ConditionReason if reason.condition is kind):
+            lines.append(f"| {shown} | {reason.holds} | `{reason}` | {reason.meaning} |")
+            shown = ""
+    return lines
+
+
+def row_reasons() -> list[str]:
+    """The reasons of failures, and who mends them."""
+    lines = ["| reason | passes by itself | then |", "|---|---|---|"]
+    for reason in (reason for reason in RowReason if reason.of_failure):
+        passes = "it may" if reason.mender is Mender.TIME else "no"
+        lines.append(f"| `{reason}` | {passes} | {reason.meaning} |")
+    return lines
+
+
+def event_reasons() -> list[str]:
+    lines = ["| event | type | when |", "|---|---|---|"]
+    return [*lines, *(f"| `{e}` | {', '.join(e.types)} | {e.meaning} |" for e in EventReason)]
+
+
+def error_classes() -> list[str]:
+    """EC2's codes by class, and how each is handled."""
+    lines = ["| reason | tried again after | told | EC2's codes |", "|---|---|---|---|"]
+    for each in ErrorClass:
+        codes = ", ".join(f"`{code}`" for code in _codes(each))
+        told = "at once" if each.reported_after == AT_ONCE else f"after {each.reported_after} times"
+        lines.append(f"| `{each.reason}` | {_retry(each.retry)} | {told} | {codes} |")
+    return lines
+
+
+def _codes(of: ErrorClass) -> list[str]:
+    """The families as people write them: `*LimitExceeded`."""
+    families = of.family.pattern.split("|") if of.family.pattern != "(?!)" else []
+    said = [f"{code.pattern} ({message.pattern})" for code, message in of.said if code.pattern != r"\w+"]
+    shown = [re.sub(r"\\w[*+]", "*", family).replace(r"\d", "?").replace("\\", "") for family in families]
+    return [*sorted(of.codes), *shown, *said]
+
+
+def _retry(rule: RetryRule) -> str:
+    first, most = _duration(rule.first), _duration(rule.most)
+    return first if first == most else f"{first}, growing to {most}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:g} min"
+
+
+TABLES: dict[str, Callable[[], list[str]]] = {
+    "reasons of conditions": condition_reasons,
+    "reasons of failures": row_reasons,
+    "events": event_reasons,
+    "what EC2 refuses": error_classes,
+}
 
 
 def main() -> int:

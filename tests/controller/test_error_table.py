@@ -5,8 +5,7 @@ class, and in the end the interface is attached, the only one there is.
 import pytest
 
 from nodeeni.controller import memory
-from nodeeni.ec2 import errors
-from nodeeni.ec2.errors import RetryRule, classify
+from nodeeni.ec2.errors import ErrorClass, RetryRule, classify
 from nodeeni.plan import desired, places
 
 from .conftest import Stage
@@ -65,8 +64,8 @@ GOING = [
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the rules wait for in seconds and minutes is tenths of a second here."""
-    for error_class in errors.RETRY:
-        monkeypatch.setitem(errors.RETRY, error_class, RetryRule(first=0.1, factor=1.5, most=0.4))
+    for error_class in ErrorClass:
+        monkeypatch.setattr(error_class, "retry", RetryRule(first=0.1, factor=1.5, most=0.4))
     for name in ("SUBNET_AVOIDED", "INDEX_TAKEN", "INSTANCE_FULL", "QUOTA_PROBE"):
         monkeypatch.setattr(memory, name, 0.3)
     for name in ("FULL_RETRY", "INDEX_RETRY", "SUBNET_RETRY"):

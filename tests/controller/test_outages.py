@@ -5,7 +5,6 @@ import time
 import pytest
 
 from nodeeni.controller import health
-from nodeeni.ec2 import errors
 from nodeeni.ec2.errors import ErrorClass, RetryRule
 
 from .conftest import Stage
@@ -18,8 +17,8 @@ LEASED = ("--enable-leader-election", "--lease-duration=2s")
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited for in minutes is waited for in tenths of a second."""
     monkeypatch.setattr(health, "PATIENCE", 0.3)
-    monkeypatch.setitem(errors.RETRY, ErrorClass.DENIED, RetryRule(first=0.3, factor=1, most=0.3))
-    monkeypatch.setitem(errors.RETRY, ErrorClass.UNKNOWN_OUTCOME, RetryRule(first=0.1, factor=2, most=0.5))
+    monkeypatch.setattr(ErrorClass.DENIED, "retry", RetryRule(first=0.3, factor=1, most=0.3))
+    monkeypatch.setattr(ErrorClass.UNKNOWN_OUTCOME, "retry", RetryRule(first=0.1, factor=2, most=0.5))
 
 
 @pytest.mark.parametrize("code", ["Unavailable", "RequestExpired"], ids=["away", "credentials expired"])

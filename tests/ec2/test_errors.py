@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodeeni.ec2.errors import RETRY, EC2Error, ErrorClass, classify
+from nodeeni.ec2.errors import EC2Error, ErrorClass, classify
 
 TABLE = [
     ("RequestLimitExceeded", "Request limit exceeded.", "throttled"),
@@ -84,15 +84,11 @@ def test_a_denied_call_names_the_iam_action_to_grant(code: str, message: str, pe
     assert EC2Error("CreateNetworkInterface", code, message).permission == permission
 
 
-def test_every_class_has_a_retry_rule() -> None:
-    assert set(RETRY) == set(ErrorClass)
-
-
 @given(st.sampled_from(ErrorClass), st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
 def test_delays_grow_to_their_most_and_never_leave_their_bounds(
     error_class: ErrorClass, attempt: int, rand: float
 ) -> None:
-    rule = RETRY[error_class]
+    rule = error_class.retry
     delay = rule.delay(attempt, rand)
     assert rule.first * (1 - rule.jitter) <= delay <= rule.most * (1 + rule.jitter)
     assert rule.delay(attempt, 0.5) <= rule.delay(attempt + 1, 0.5)

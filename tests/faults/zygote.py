@@ -18,7 +18,7 @@ from tests.faults.mutants import MUTANTS
 
 from nodeeni.cli import controller
 from nodeeni.controller import memory
-from nodeeni.ec2 import client, errors, lookups
+from nodeeni.ec2 import client, lookups
 from nodeeni.ec2.errors import ErrorClass, RetryRule
 from nodeeni.plan import desired, places, wanted
 
@@ -39,9 +39,9 @@ def _scale_down() -> None:
     wanted.STOPPED_RETRY = places.INDEX_RETRY = memory.INDEX_TAKEN = 2.0
     desired.Refusal = partial(desired.Refusal, retry_after=2.0)  # type: ignore[assignment,misc]
     lookups.Ages = partial(lookups.Ages, instances=5.0, negative=1.0)  # type: ignore[assignment,misc]
-    errors.RETRY[ErrorClass.UNKNOWN_OUTCOME] = RetryRule(first=0.5, factor=2, most=3, jitter=0.5)
-    errors.RETRY[ErrorClass.NOT_READY] = RetryRule(first=1, factor=1.5, most=3)
-    errors.RETRY[ErrorClass.INDEX_TAKEN] = RetryRule(first=1, factor=2, most=5)
+    ErrorClass.UNKNOWN_OUTCOME.retry = RetryRule(first=0.5, factor=2, most=3, jitter=0.5)
+    ErrorClass.NOT_READY.retry = RetryRule(first=1, factor=1.5, most=3)
+    ErrorClass.INDEX_TAKEN.retry = RetryRule(first=1, factor=2, most=5)
 
 
 def _start(request: dict[str, Any]) -> int:

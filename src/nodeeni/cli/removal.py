@@ -5,14 +5,11 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
+from nodeeni.api.reasons import Mender
 from nodeeni.ec2.buckets import Buckets
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.types import Action, Interface
-
-_PASSING = frozenset(
-    {ErrorClass.THROTTLED, ErrorClass.UNKNOWN_OUTCOME, ErrorClass.IN_USE, ErrorClass.NOT_READY}
-)
 
 
 class Removal:
@@ -73,7 +70,9 @@ class Removal:
         except EC2Error as error:
             if error.error_class is ErrorClass.THROTTLED:
                 self._buckets.throttled(action)
-            if error.error_class in _PASSING:
+            if error.error_class is ErrorClass.GONE:
+                return
+            if error.error_class.mender is Mender.TIME:
                 await asyncio.sleep(error.delay(0, random.random()))
-            elif error.error_class is not ErrorClass.GONE:
+            else:
                 self._reasons[interface.id] = str(error)

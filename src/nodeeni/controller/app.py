@@ -28,7 +28,7 @@ from nodeeni.controller.eninodes import ENINodeWriter
 from nodeeni.controller.executor import Executor, observe_call
 from nodeeni.controller.finalizers import Finalizers
 from nodeeni.controller.leadership import Leadership
-from nodeeni.controller.memory import Memory, explain
+from nodeeni.controller.memory import Memory
 from nodeeni.controller.rates import AccountRates
 from nodeeni.controller.reconciler import Reconciler
 from nodeeni.controller.reporter import Reporter, paused_note
@@ -286,7 +286,7 @@ class _Controller:
                 await sweeper.resync()
                 return
             except EC2Error as error:
-                log.warning("cannot read EC2: %s", explain(error))
+                log.warning("cannot read EC2: %s", error.explanation)
                 await asyncio.sleep(min(FIRST_READ_RETRY, error.delay(attempt, random.random())))
                 attempt += 1
 

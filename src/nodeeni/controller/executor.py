@@ -233,7 +233,7 @@ class Executor:
         self._on_failure(action, error, hold)
         if error.error_class is ErrorClass.TOKEN_MISMATCH and isinstance(action, Create):
             await self._find_by_tag(action)
-        elif error.error_class in _LOOK_AGAIN and not isinstance(action, Create):
+        elif error.error_class.look_again and not isinstance(action, Create):
             await self._look_at(action.target)
 
     async def _is_success(self, action: Action, error: EC2Error) -> bool:
@@ -320,11 +320,6 @@ class Executor:
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
-
-
-_LOOK_AGAIN = frozenset(
-    {ErrorClass.GONE, ErrorClass.IN_USE, ErrorClass.UNKNOWN_OUTCOME, ErrorClass.NOT_READY}
-)
 
 
 def _priority(action: Action, missing: int) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from nodeeni.api.names import TAG_GENERATION, TAG_INSTANCE, TAG_UID
-from nodeeni.ec2.errors import EC2Error, ErrorClass
+from nodeeni.ec2.errors import EC2Error
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import Action, Create
 from nodeeni.plan.policy import Hold
@@ -20,32 +20,6 @@ INDEX_TAKEN = 60.0  # seconds: longer than EC2's listing of the instance lags
 INSTANCE_FULL = 300.0  # seconds
 GENERATIONS_KEPT = 10_000  # instances
 QUOTA_PROBE = 60.0  # seconds between the single creates that probe a used-up quota
-
-# Failures that people can do something about. The others pass by themselves, and are shown when they do
-# not: after so many attempts.
-_REPORTED = frozenset(
-    {
-        ErrorClass.DENIED,
-        ErrorClass.QUOTA,
-        ErrorClass.BAD_REFERENCE,
-        ErrorClass.REFUSED,
-        ErrorClass.FULL,
-        ErrorClass.NO_ADDRESSES,
-        ErrorClass.INDEX_TAKEN,
-    }
-)
-_REPORTED_AFTER = 4
-
-_REASONS = {
-    ErrorClass.DENIED: "NotAuthorized",
-    ErrorClass.QUOTA: "QuotaExceeded",
-    ErrorClass.BAD_REFERENCE: "InvalidReference",
-    ErrorClass.REFUSED: "NotPermitted",
-    ErrorClass.FULL: "InstanceFull",
-    ErrorClass.NO_ADDRESSES: "SubnetFull",
-    ErrorClass.INDEX_TAKEN: "DeviceIndexTaken",
-    ErrorClass.THROTTLED: "Throttled",
-}
 
 _Key = TypeVar("_Key")
 
@@ -85,9 +59,9 @@ class Memory:
             action=action,
             until=self._clock() + delay,
             attempts=attempts,
-            reason=_REASONS.get(error.error_class, "EC2Error"),
-            message=explain(error),
-            reported=error.error_class in _REPORTED or attempts >= _REPORTED_AFTER,
+            reason=error.error_class.reason,
+            message=error.explanation,
+            reported=attempts >= error.error_class.reported_after,
         )
         self._holds.setdefault(action.node, {})[action.key] = hold
         return hold
@@ -218,21 +192,3 @@ class Memory:
     def _current(self, lessons: dict[_Key, float]) -> dict[_Key, float]:
         now = self._clock()
         return {key: until for key, until in lessons.items() if until > now}
-
-
-def explain(error: EC2Error) -> str:
-    """What went wrong with one call, in plain words with the way out."""
-    if error.permission is not None:
-        return f"IAM refuses: grant {error.permission} to the controller's role"
-    ways_out = {
-        ErrorClass.DENIED: "check the controller's AWS credentials and --aws-region; `nodeeni doctor` tells "
-        "more",
-        ErrorClass.INDEX_TAKEN: "another program took it: set spec.deviceIndex to a free one, or "
-        "spec.deviceIndexPolicy to NextFree",
-        ErrorClass.QUOTA: "ask AWS for a higher quota of network interfaces in this region",
-        ErrorClass.BAD_REFERENCE: "correct what the NodeENI names",
-        ErrorClass.REFUSED: "EC2 does not permit it on this instance (a primary interface, or EKS Auto Mode)",
-    }
-    what = f"{error.action} failed with {error.code}: {error.message}".rstrip(": ")
-    way_out = ways_out.get(error.error_class)
-    return f"{what}; {way_out}" if way_out else what

@@ -17,7 +17,6 @@ from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.announcer import Announcer
 from nodeeni.controller.cluster import Cluster
-from nodeeni.controller.memory import explain
 from nodeeni.ec2.errors import EC2Error
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.types import Interface
@@ -89,7 +88,7 @@ class Sweeper:
                 await self.resync()
                 failures = 0
             except EC2Error as error:
-                log.warning("the inventory is not refreshed: %s", explain(error))
+                log.warning("the inventory is not refreshed: %s", error.explanation)
                 await asyncio.sleep(error.delay(failures, random.random()))
                 failures += 1
 

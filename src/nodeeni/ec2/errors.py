@@ -1,4 +1,4 @@
-"""What EC2 refuses, as types: one table from error code to class, one retry rule for each class.
+"""What EC2 refuses, as types: one row for each class of error says all that is known of it.
 
 `client` raises nothing but `EC2Error`; everything above it branches on `error_class`. Message text is
 read in this file alone, where EC2 shares one code between different refusals.
@@ -7,27 +7,11 @@ Source of the codes: "Error codes for the Amazon EC2 API" and the service's own 
 
 import re
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Self
 
 import msgspec
 
-
-class ErrorClass(StrEnum):
-    """How a refusal is to be handled."""
-
-    THROTTLED = "throttled"  # our bucket, or another program's share of it, is empty
-    GONE = "gone"  # what the call names does not exist, or is not visible yet
-    IN_USE = "in-use"  # the interface is attached
-    INDEX_TAKEN = "index-taken"  # the device index of that instance is occupied
-    FULL = "full"  # the instance type allows no further interface
-    NO_ADDRESSES = "no-addresses"  # the subnet has no free address
-    QUOTA = "quota"  # a limit of the region or the account
-    BAD_REFERENCE = "bad-reference"  # the call names a subnet, group or value that cannot be right
-    NOT_READY = "not-ready"  # the instance is not running
-    DENIED = "denied"  # credentials or IAM
-    UNKNOWN_OUTCOME = "unknown-outcome"  # the work may have been done
-    TOKEN_MISMATCH = "token-mismatch"  # client token used before with other parameters
-    REFUSED = "refused"  # EC2 will never do this: primary interface, managed instance
+from nodeeni.api.reasons import Mender, RowReason
 
 
 class RetryRule(msgspec.Struct, frozen=True):
@@ -51,88 +35,177 @@ class RetryRule(msgspec.Struct, frozen=True):
         return min(grown, self.most) * (1 + self.jitter * (2 * rand - 1))
 
 
-RETRY: dict[ErrorClass, RetryRule] = {
-    ErrorClass.THROTTLED: RetryRule(first=0.5, factor=2, most=15, jitter=0.5),
-    ErrorClass.GONE: RetryRule(first=1, factor=2, most=10),
-    ErrorClass.IN_USE: RetryRule(first=1.5, factor=1.5, most=15, jitter=0.33),
-    ErrorClass.INDEX_TAKEN: RetryRule(first=5, factor=2, most=300),
-    ErrorClass.FULL: RetryRule(first=300, factor=1, most=300),
-    ErrorClass.NO_ADDRESSES: RetryRule(first=5, factor=2, most=300),
-    ErrorClass.QUOTA: RetryRule(first=60, factor=1, most=60, jitter=0.1),
-    ErrorClass.BAD_REFERENCE: RetryRule(first=60, factor=1.7, most=300),
-    ErrorClass.NOT_READY: RetryRule(first=5, factor=1.5, most=30),
-    ErrorClass.DENIED: RetryRule(first=300, factor=1, most=300),
-    ErrorClass.UNKNOWN_OUTCOME: RetryRule(first=0.5, factor=2, most=30, jitter=0.5),
-    ErrorClass.TOKEN_MISMATCH: RetryRule(first=1, factor=2, most=60),
-    ErrorClass.REFUSED: RetryRule(first=600, factor=2, most=3600),
-}
+AT_ONCE, AFTER_SOME = 1, 4  # failed attempts: what passes by itself is told when it does not
 
 
-class _Row(NamedTuple):
-    """`code` matches the whole code, `message` any part of the message."""
+class _Row(msgspec.Struct, frozen=True, kw_only=True):
+    """`codes` are EC2's, with blanks between; `family` is an expression for those of no other class;
+    `said` are codes that mean this class where the message has this in it: an expression each.
+    """
 
-    error_class: ErrorClass
-    code: re.Pattern[str]
-    message: re.Pattern[str] | None = None
+    word: str
+    codes: str = ""
+    family: str = ""
+    said: tuple[tuple[str, str], ...] = ()
+    retry: RetryRule
+    reason: RowReason = RowReason.EC2_ERROR
+    way_out: str = ""
+    reported_after: int = AFTER_SOME
+    look_again: bool = False
 
 
-def _row(error_class: ErrorClass, code: str, message: str | None = None) -> _Row:
-    return _Row(error_class, re.compile(code), re.compile(message) if message else None)
+class ErrorClass(StrEnum):
+    """How a refusal is handled: a row each.
+
+    `retry`: when the same call is made again. `reason`: what people read of it, and who can mend it;
+    `way_out` ends the message. `reported_after`: so many failed attempts until people are told.
+    `look_again`: it was not known how things stand, so EC2 is asked for the interface before the next try.
+    """
+
+    codes: frozenset[str]
+    family: re.Pattern[str]
+    said: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
+    retry: RetryRule
+    reason: RowReason
+    way_out: str
+    reported_after: int
+    look_again: bool
+
+    def __new__(cls, row: _Row) -> Self:
+        member = str.__new__(cls, row.word)
+        member._value_ = row.word
+        member.codes = frozenset(row.codes.split())
+        member.family = re.compile(row.family or r"(?!)")
+        member.said = tuple((re.compile(code), re.compile(message)) for code, message in row.said)
+        member.retry, member.reason, member.way_out = row.retry, row.reason, row.way_out
+        member.reported_after, member.look_again = row.reported_after, row.look_again
+        return member
+
+    @property
+    def mender(self) -> Mender:
+        return self.reason.mender
+
+    # Our bucket, or another program's share of it, is empty.
+    THROTTLED = _Row(
+        word="throttled",
+        codes="RequestLimitExceeded TooManyRequestsException SlowDown",
+        family=r"Throttling\w*",
+        retry=RetryRule(first=0.5, factor=2, most=15, jitter=0.5),
+        reason=RowReason.THROTTLED,
+    )
+    # What the call names does not exist, or is not visible yet.
+    GONE = _Row(
+        word="gone",
+        codes="InvalidNetworkInterfaceID.NotFound InvalidInstanceID.NotFound InvalidAttachmentID.NotFound",
+        retry=RetryRule(first=1, factor=2, most=10),
+        look_again=True,
+    )
+    # The interface is attached.
+    IN_USE = _Row(
+        word="in-use",
+        codes="InvalidNetworkInterface.InUse",
+        said=((r"InvalidParameterValue", r"currently in use"),),
+        retry=RetryRule(first=1.5, factor=1.5, most=15, jitter=0.33),
+        look_again=True,
+    )
+    # The device index of that instance is occupied.
+    INDEX_TAKEN = _Row(
+        word="index-taken",
+        said=((r"InvalidParameterValue", r"already has an interface attached at device"),),
+        retry=RetryRule(first=5, factor=2, most=300),
+        reason=RowReason.DEVICE_INDEX_TAKEN,
+        way_out="another program took it: set spec.deviceIndex to a free one, or spec.deviceIndexPolicy to "
+        "NextFree",
+        reported_after=AT_ONCE,
+    )
+    # The instance type allows no further interface.
+    FULL = _Row(
+        word="full",
+        codes="AttachmentLimitExceeded",
+        retry=RetryRule(first=300, factor=1, most=300),
+        reason=RowReason.INSTANCE_FULL,
+        reported_after=AT_ONCE,
+    )
+    # The subnet has no free address.
+    NO_ADDRESSES = _Row(
+        word="no-addresses",
+        codes="InsufficientFreeAddressesInSubnet",
+        retry=RetryRule(first=5, factor=2, most=300),
+        reason=RowReason.SUBNET_FULL,
+        reported_after=AT_ONCE,
+    )
+    # A limit of the region or the account.
+    QUOTA = _Row(
+        word="quota",
+        codes="InsufficientCapacity ResourceCountExceeded",
+        family=r"\w*LimitExceeded",
+        retry=RetryRule(first=60, factor=1, most=60, jitter=0.1),
+        reason=RowReason.QUOTA_EXCEEDED,
+        way_out="ask AWS for a higher quota of network interfaces in this region",
+        reported_after=AT_ONCE,
+    )
+    # The call names a subnet, group or value that cannot be right, or asks too much of one object.
+    BAD_REFERENCE = _Row(
+        word="bad-reference",
+        codes="InvalidSubnetID.NotFound InvalidGroup.NotFound InvalidSecurityGroupID.NotFound "
+        "SecurityGroupsPerInterfaceLimitExceeded SecurityGroupsPerInstanceLimitExceeded TagLimitExceeded "
+        "PrivateIpAddressLimitExceeded InvalidParameter InvalidParameterValue InvalidParameterCombination "
+        "MissingParameter UnknownParameter ParamValidationError",
+        family=r"\w+\.Malformed",
+        retry=RetryRule(first=60, factor=1.7, most=300),
+        reason=RowReason.INVALID_REFERENCE,
+        way_out="correct what the NodeENI names",
+        reported_after=AT_ONCE,
+    )
+    # The instance is not running. LeaseLost is our own, for a call that was not sent.
+    NOT_READY = _Row(
+        word="not-ready",
+        codes="IncorrectState IncorrectInstanceState LeaseLost",
+        said=((r"\w+", r"is not 'running'"),),
+        retry=RetryRule(first=5, factor=1.5, most=30),
+        look_again=True,
+    )
+    # Credentials or IAM. Codes that end in `Error` are botocore's own exceptions, as of UNKNOWN_OUTCOME.
+    DENIED = _Row(
+        word="denied",
+        codes="UnauthorizedOperation AuthFailure RequestExpired OptInRequired InvalidClientTokenId "
+        "UnrecognizedClientException MissingAuthenticationToken SignatureDoesNotMatch Blocked "
+        "PendingVerification NoCredentialsError PartialCredentialsError CredentialRetrievalError "
+        "NoAuthTokenError TokenRetrievalError ProfileNotFound UnauthorizedSSOTokenError",
+        family=r"AccessDenied\w*|ExpiredToken\w*|SSO\w*Error",
+        retry=RetryRule(first=300, factor=1, most=300),
+        reason=RowReason.NOT_AUTHORIZED,
+        way_out="check the controller's AWS credentials and --aws-region; `nodeeni doctor` tells more",
+        reported_after=AT_ONCE,
+    )
+    # The work may have been done. InvalidNextToken is of a list that took too long: begun anew soon.
+    UNKNOWN_OUTCOME = _Row(
+        word="unknown-outcome",
+        codes="InternalError InternalFailure Unavailable ServiceUnavailable InvalidNextToken "
+        "ConnectionClosedError HTTPClientError SSLError ResponseStreamingError ResponseParserError "
+        "IncompleteReadError MalformedAnswer ClientPayloadError",
+        family=r"5\d\d|\w*ConnectionError|\w*TimeoutError|Client\w*Error|Server\w*Error",
+        retry=RetryRule(first=0.5, factor=2, most=30, jitter=0.5),
+        look_again=True,
+    )
+    # The client token was used before with other parameters.
+    TOKEN_MISMATCH = _Row(
+        word="token-mismatch",
+        codes="IdempotentParameterMismatch",
+        retry=RetryRule(first=1, factor=2, most=60),
+    )
+    # EC2 will never do this: primary interface, managed instance.
+    REFUSED = _Row(
+        word="refused",
+        codes="OperationNotPermitted UnsupportedOperation",
+        retry=RetryRule(first=600, factor=2, most=3600),
+        reason=RowReason.NOT_PERMITTED,
+        way_out="EC2 does not permit it on this instance (a primary interface, or EKS Auto Mode)",
+        reported_after=AT_ONCE,
+    )
 
 
-# The first row that matches decides: rows that read the message stand before those of the bare code,
-# and the wildcard of quotas stands last. The last rows of `denied` and `unknown-outcome` name botocore's
-# own exceptions, which carry no code of EC2.
-_TABLE: tuple[_Row, ...] = (
-    _row(ErrorClass.THROTTLED, r"RequestLimitExceeded|Throttling\w*|TooManyRequestsException|SlowDown"),
-    _row(ErrorClass.INDEX_TAKEN, r"InvalidParameterValue", r"already has an interface attached at device"),
-    _row(ErrorClass.IN_USE, r"InvalidParameterValue", r"currently in use"),
-    _row(ErrorClass.IN_USE, r"InvalidNetworkInterface\.InUse"),
-    _row(ErrorClass.FULL, r"AttachmentLimitExceeded"),
-    _row(ErrorClass.NO_ADDRESSES, r"InsufficientFreeAddressesInSubnet"),
-    _row(
-        ErrorClass.GONE,
-        r"InvalidNetworkInterfaceID\.NotFound|InvalidInstanceID\.NotFound|InvalidAttachmentID\.NotFound",
-    ),
-    _row(
-        ErrorClass.BAD_REFERENCE,
-        r"InvalidSubnetID\.NotFound|InvalidGroup\.NotFound|InvalidSecurityGroupID\.NotFound|\w+\.Malformed",
-    ),
-    # Limits of one object, not of the region: what the NodeENI asks for cannot be.
-    _row(
-        ErrorClass.BAD_REFERENCE,
-        r"(SecurityGroupsPer(Interface|Instance)|Tag|PrivateIpAddress)LimitExceeded",
-    ),
-    _row(ErrorClass.NOT_READY, r"\w+", r"is not 'running'"),
-    _row(ErrorClass.NOT_READY, r"IncorrectState|IncorrectInstanceState"),
-    _row(ErrorClass.NOT_READY, r"LeaseLost"),  # our own, for a call that was not sent
-    _row(ErrorClass.REFUSED, r"OperationNotPermitted|UnsupportedOperation"),
-    _row(ErrorClass.TOKEN_MISMATCH, r"IdempotentParameterMismatch"),
-    _row(
-        ErrorClass.BAD_REFERENCE,
-        r"InvalidParameter(Value|Combination)?|MissingParameter|UnknownParameter|ParamValidationError",
-    ),
-    _row(
-        ErrorClass.DENIED,
-        r"UnauthorizedOperation|AuthFailure|AccessDenied\w*|ExpiredToken\w*|RequestExpired|OptInRequired"
-        r"|InvalidClientTokenId|UnrecognizedClientException|MissingAuthenticationToken|SignatureDoesNotMatch"
-        r"|Blocked|PendingVerification",
-    ),
-    _row(
-        ErrorClass.DENIED,
-        r"NoCredentialsError|PartialCredentialsError|CredentialRetrievalError|NoAuthTokenError"
-        r"|TokenRetrievalError|ProfileNotFound|SSO\w*Error|UnauthorizedSSOTokenError",
-    ),
-    _row(ErrorClass.QUOTA, r"\w*LimitExceeded|InsufficientCapacity|ResourceCountExceeded"),
-    _row(ErrorClass.UNKNOWN_OUTCOME, r"InvalidNextToken"),  # of a list that took too long: begun anew soon
-    _row(ErrorClass.UNKNOWN_OUTCOME, r"InternalError|InternalFailure|Unavailable|ServiceUnavailable|5\d\d"),
-    _row(
-        ErrorClass.UNKNOWN_OUTCOME,
-        r"\w*ConnectionError|\w*TimeoutError|ConnectionClosedError|HTTPClientError|SSLError"
-        r"|ResponseStreamingError|ResponseParserError|IncompleteReadError|MalformedAnswer"
-        r"|ClientPayloadError|Client\w*Error|Server\w*Error",
-    ),
-)
+_BY_CODE = {code: error_class for error_class in ErrorClass for code in error_class.codes}
 
 _PERMISSION = re.compile(r"not authorized to perform: (\w+:\w+)")
 # Refused by IAM, as against credentials that are missing, expired, malformed or of another region (which is
@@ -141,11 +214,16 @@ _IAM_CODES = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedEx
 
 
 def classify(code: str, message: str = "") -> ErrorClass | None:
-    """The class of an EC2 error, None for a code that the table does not know."""
-    for row in _TABLE:
-        if row.code.fullmatch(code) and (row.message is None or row.message.search(message)):
-            return row.error_class
-    return None
+    """The class of an EC2 error, None for a code that no class has.
+
+    What the message says counts more than the code alone, and a code that is listed more than a family.
+    """
+    for error_class in ErrorClass:
+        if any(of.fullmatch(code) and text.search(message) for of, text in error_class.said):
+            return error_class
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    return next((error_class for error_class in ErrorClass if error_class.family.fullmatch(code)), None)
 
 
 class EC2Error(Exception):
@@ -153,7 +231,7 @@ class EC2Error(Exception):
 
     `action` is the API name (`AttachNetworkInterface`), `code` EC2's code, or the name of botocore's
     exception where no answer came; that exception is chained as the cause. `known` is false for a code
-    that the table does not know, which is handled as an unknown outcome and counted.
+    that no class has, which is handled as an unknown outcome and counted.
     """
 
     def __init__(self, action: str, code: str, message: str = "") -> None:
@@ -176,6 +254,15 @@ class EC2Error(Exception):
         named = _PERMISSION.search(self.message)
         return named.group(1) if named else f"ec2:{self.action}"
 
+    @property
+    def explanation(self) -> str:
+        """What went wrong with the call, in plain words with the way out."""
+        if self.permission is not None:
+            return f"IAM refuses: grant {self.permission} to the controller's role"
+        what = f"{self.action} failed with {self.code}: {self.message}".rstrip(": ")
+        way_out = self.error_class.way_out
+        return f"{what}; {way_out}" if way_out else what
+
     def delay(self, attempt: int, rand: float) -> float:
         """Seconds before the next try, by the rule of this error's class."""
-        return RETRY[self.error_class].delay(attempt, rand)
+        return self.error_class.retry.delay(attempt, rand)

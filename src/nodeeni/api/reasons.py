@@ -1,0 +1,242 @@
+"""Every reason that people and machines read of us: of conditions, of rows in a status, of events.
+
+The one page of them: code names a reason by its member, and `make generate` makes the tables of
+docs/concepts.md and docs/troubleshooting.md from here. Alerts, scripts and `kubectl wait` stand on the words:
+one that was released stays as it is. Meanings are Markdown, one line each.
+"""
+
+from enum import StrEnum
+from typing import Self
+
+
+class ConditionType(StrEnum):
+    """The conditions of a NodeENI, in the order in which its status has them."""
+
+    READY = "Ready"
+    PROGRESSING = "Progressing"
+    DEGRADED = "Degraded"
+
+
+READY, PROGRESSING, DEGRADED = ConditionType
+
+
+class ConditionReason(StrEnum):
+    """Reasons of conditions: each belongs to one condition, and is given while that is True, or while False.
+
+    Degraded has the reason of the first row that failed before those of its own.
+    """
+
+    condition: ConditionType
+    holds: bool
+    meaning: str
+
+    def __new__(cls, word: str, condition: ConditionType, holds: bool, meaning: str) -> Self:
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.condition = condition
+        member.holds = holds
+        member.meaning = meaning
+        return member
+
+    ALL_ATTACHED = "AllAttached", READY, True, "every matching node has its ENI as `spec` asks"
+    NO_MATCHING_NODES = "NoMatchingNodes", READY, True, "no node matches the selector"
+    ATTACHING = (
+        "Attaching",
+        READY,
+        False,
+        "some are on their way, or a replacement has come to the last node",
+    )
+    REPLACING = ("Replacing", READY, False, "an edit goes from node to node: some are still as before it")
+    FAILING = (
+        "Failing",
+        READY,
+        False,
+        "some node cannot have it as `spec` asks; also while an edit goes from node to node",
+    )
+    DELETING = "Deleting", READY, False, "the NodeENI is being deleted"
+    WORKING = ("Working", PROGRESSING, True, "some nodes are on their way, others may have to follow")
+    WAITING = ("Waiting", PROGRESSING, True, "nodes that are to follow wait for one that has failed")
+    SETTLED = "Settled", PROGRESSING, False, "nothing is in progress"
+    AS_DESIRED = "AsDesired", DEGRADED, False, "nothing is wrong"
+    QUOTA_EXCEEDED = "QuotaExceeded", DEGRADED, True, "creating pauses in the whole cluster"
+    LINK_NOT_AS_ASKED = (
+        "LinkNotAsAsked",
+        DEGRADED,
+        True,
+        "an attached link is down, or up without its MTU or name, and the ENI manager says why",
+    )
+    FIELDS_NOT_APPLIED = (
+        "FieldsNotApplied",
+        DEGRADED,
+        True,
+        "`spec` has fields that are accepted and not acted on: the DPDK fields of v1.3.8",
+    )
+
+
+class Mender(StrEnum):
+    """Who can mend what is wrong."""
+
+    TIME = "time"  # it may pass by itself, whether or not a person can do something too
+    PERSON = "person"  # it stays until somebody changes something
+
+
+class RowReason(StrEnum):
+    """Reasons of `status.attachments[]`: why one NodeENI is not, or not for long, as asked on one node."""
+
+    mender: Mender
+    meaning: str
+
+    def __new__(cls, word: str, mender: Mender, meaning: str) -> Self:
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.mender = mender
+        member.meaning = meaning
+        return member
+
+    # Of rows that failed, and of refusals in events and `nodeeni plan`.
+    NO_INSTANCE = (
+        "NoInstance",
+        Mender.TIME,
+        "the node has no `spec.providerID` yet; the cloud controller sets it",
+    )
+    INSTANCE_NOT_FOUND = (
+        "InstanceNotFound",
+        Mender.TIME,
+        "EC2 knows no such instance in this account and region: `--aws-region`, or a Node that is left over",
+    )
+    INSTANCE_NOT_RUNNING = (
+        "InstanceNotRunning",
+        Mender.TIME,
+        "the instance is stopped, starts or stops: the ENI comes when it runs",
+    )
+    SUBNET_NOT_FOUND = (
+        "SubnetNotFound",
+        Mender.PERSON,
+        "in this region by id, in the node's VPC by tag `Name`; looked at again within 5 minutes",
+    )
+    SECURITY_GROUP_NOT_FOUND = (
+        "SecurityGroupNotFound",
+        Mender.PERSON,
+        "in the node's VPC by id, group name or tag `Name`; looked at again within 5 minutes",
+    )
+    INVALID_REFERENCE = (
+        "InvalidReference",
+        Mender.PERSON,
+        "EC2 refuses what the spec names, in the words of the message; tried again within 5 minutes",
+    )
+    NO_SUBNET_IN_ZONE = (
+        "NoSubnetInZone",
+        Mender.PERSON,
+        "none of the candidates is in the node's zone: add one to `subnetIDs` or `subnetNames`",
+    )
+    SUBNET_FULL = "SubnetFull", Mender.TIME, "the next candidate is taken; with none left it is tried again"
+    DEVICE_INDEX_TAKEN = (
+        "DeviceIndexTaken",
+        Mender.TIME,
+        "the message says by what: another `deviceIndex`, or `deviceIndexPolicy: NextFree`",
+    )
+    INSTANCE_FULL = (
+        "InstanceFull",
+        Mender.TIME,
+        "the instance type takes no more (below generation 7 EBS volumes count): lower the CNI's `MAX_ENI`",
+    )
+    NO_SUCH_NETWORK_CARD = (
+        "NoSuchNetworkCard",
+        Mender.PERSON,
+        "`networkCardIndex` is not on this instance type",
+    )
+    NOT_AUTHORIZED = (
+        "NotAuthorized",
+        Mender.PERSON,
+        "the message names the IAM action: [deploy/iam/](../deploy/iam/README.md)",
+    )
+    NOT_PERMITTED = (
+        "NotPermitted",
+        Mender.PERSON,
+        "EC2 refuses for good, as for [Auto Mode nodes](limits.md)",
+    )
+    QUOTA_EXCEEDED = (
+        "QuotaExceeded",
+        Mender.TIME,
+        'creating pauses in the whole cluster: raise "Network interfaces per Region"',
+    )
+    NOT_ADOPTED = "NotAdopted", Mender.PERSON, "an ENI of v1.x in another place: [upgrade.md](upgrade.md)"
+    ATTACHED_ELSEWHERE = "AttachedElsewhere", Mender.PERSON, "somebody moved it by hand: detach it there"
+    ATTACH_HANGS = (
+        "AttachHangs",
+        Mender.PERSON,
+        "it was undone and tried again: restart or replace the instance",
+    )
+    THROTTLED = (
+        "Throttled",
+        Mender.TIME,
+        "again and again: something else in the account spends EC2's rate, or `--ec2-rate` is too high",
+    )
+    EC2_ERROR = "EC2Error", Mender.TIME, "the message has EC2's own words and code; it is tried again"
+    # Of rows that are `attached` and will not stay so.
+    TO_BE_REPLACED = "ToBeReplaced", Mender.TIME, "its turn in an edit that replaces ENIs has not come"
+    NODE_GONE = (
+        "NodeGone",
+        Mender.TIME,
+        "its Node is gone or goes: removed after `--node-grace-period`, unless the Node comes back",
+    )
+
+    @property
+    def of_failure(self) -> bool:
+        """Whether what has it is not as it should be, as against attached and about to go."""
+        return self not in (RowReason.TO_BE_REPLACED, RowReason.NODE_GONE)
+
+
+_NORMAL, _WARNING = ("Normal",), ("Warning",)
+_EITHER = ("Normal", "Warning")
+
+
+class EventReason(StrEnum):
+    """Reasons of events. A Normal one can have a Warning beside it, for the same done by somebody else."""
+
+    types: tuple[str, ...]
+    meaning: str
+
+    def __new__(cls, word: str, types: tuple[str, ...], meaning: str) -> Self:
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.types = types
+        member.meaning = meaning
+        return member
+
+    ENI_ATTACHED = "ENIAttached", _NORMAL, "EC2 shows the ENI attached"
+    ENI_DETACHED = (
+        "ENIDetached",
+        _EITHER,
+        "it left its node: by us or with its instance; a Warning where somebody else did it",
+    )
+    ENI_DELETED = (
+        "ENIDeleted",
+        _EITHER,
+        "it is gone from EC2; a Warning where somebody else did it, or took our tag off",
+    )
+    ENI_ORPHAN_SWEPT = (
+        "ENIOrphanSwept",
+        _NORMAL,
+        "an ENI is removed whose NodeENI is gone; told of the Namespace `eni-controller-system`",
+    )
+    ENI_NOT_ADOPTED = "ENINotAdopted", _WARNING, "an ENI of v1.x is left alone"
+    ENI_CREATION_FAILED = (
+        "ENICreationFailed",
+        _WARNING,
+        "a node cannot have its ENI: the event names node, reason and way out, like the four that follow",
+    )
+    ENI_ATTACHMENT_FAILED = "ENIAttachmentFailed", _WARNING, "it cannot be attached"
+    ENI_UPDATE_FAILED = ("ENIUpdateFailed", _WARNING, "it is attached, and an edit cannot be had on it")
+    ENI_DETACHMENT_FAILED = "ENIDetachmentFailed", _WARNING, "it cannot be detached"
+    ENI_DELETION_FAILED = "ENIDeletionFailed", _WARNING, "it cannot be deleted"
+    ENI_ATTACHMENT_UNDONE = (
+        "ENIAttachmentUndone",
+        _WARNING,
+        "an attach hangs, and is undone after `--undo-attach-after`",
+    )
+    ENI_DETACHMENT_FORCED = (
+        "ENIDetachmentForced",
+        _WARNING,
+        "a detach hangs, and is forced after `--force-detach-after`",
+    )
