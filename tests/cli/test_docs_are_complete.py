@@ -2,25 +2,23 @@
 
 import ast
 import re
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 import pytest
 from tests.cli.looking import Site
 
+from nodeeni.api.reasons import ConditionReason, EventReason, RowReason
 from nodeeni.cli.findings import Finding, Mark
 from nodeeni.cli.planned import NodePlan, Progress, Refused, Step
 from nodeeni.cli.status.lines import Line, NodeState
-from nodeeni.controller.reporter import paused_note
-from nodeeni.plan import report
-from nodeeni.plan.rows import NODE_GONE, TO_BE_REPLACED, State
+from nodeeni.plan.rows import State
 from nodeeni.sandbox.ec2.actions import ACTIONS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "nodeeni"
-DECIDING = ("adopting", "desired", "draft", "places", "wanted")  # the files of plan/ that refuse
-# Words of theirs that are no reasons: of the API, and an action's.
-OTHER_WORDS = {"In", "NotIn", "Exists", "DoesNotExist", "NextFree", "Attach"}
+REASONS: tuple[type[StrEnum], ...] = (ConditionReason, RowReason, EventReason)
 
 
 def section(page: str, title: str) -> str:
@@ -39,40 +37,46 @@ def words(text: str) -> set[str]:
     return set(re.findall(r"`([^`]+)`", text))
 
 
-def constants(path: Path, *functions: str) -> set[str]:
-    """The words in CamelCase of a source file, or of these of its functions."""
-    tree = ast.parse(path.read_text())
-    found: list[ast.AST] = [tree]
-    if functions:
-        found = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name in functions]
-    nodes = [node for part in found for node in ast.walk(part)]
-    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    return {word for word in texts if re.fullmatch(r"[A-Z][a-z]+([A-Z][a-z0-9]+)*|EC2Error", word)}
-
-
 def test_the_reasons_of_conditions() -> None:
     listed = words("".join(cells(section("docs/concepts.md", "What the status says"), 3)))
-    given = constants(SOURCES / "plan" / "report.py", "_conditions", "_degraded")
-    assert listed == given | {report.LINK_NOT_AS_ASKED, paused_note("").reason}
+    assert listed == set(ConditionReason)
 
 
 def test_the_reasons_of_rows_that_stay() -> None:
     told = section("docs/concepts.md", "What the status says").partition("In `status.attachments`")[2]
-    assert words(told) >= {TO_BE_REPLACED, NODE_GONE}
+    assert words(told) >= {reason for reason in RowReason if not reason.of_failure}
 
 
 def test_the_reasons_of_failures() -> None:
     listed = words("".join(cells(section("docs/troubleshooting.md", "An ENI is not created"), 1)))
-    files = [SOURCES / "plan" / f"{name}.py" for name in DECIDING]
-    given = set[str]().union(*map(constants, files)) | constants(SOURCES / "controller" / "memory.py")
-    assert given - OTHER_WORDS - listed == set()
+    assert {reason for reason in RowReason if reason.of_failure} - listed == set()
 
 
 def test_the_events() -> None:
     listed = words("".join(cells(section("docs/concepts.md", "Events"), 1)))
-    files = [*(SOURCES / "controller").glob("*.py"), *(SOURCES / "plan").glob("*.py")]
-    given = {word for path in files for word in re.findall(r'"(ENI[A-Z][a-z]+\w*)"', path.read_text())}
-    assert listed == given - {"ENINode"}
+    assert listed == set(EventReason)
+
+
+def source() -> dict[Path, str]:
+    """Our own, without the sandbox, which is not to know, and the page of reasons itself."""
+    files = [path for path in SOURCES.rglob("*.py") if path.parts[-2:] != ("api", "reasons.py")]
+    return {path: path.read_text() for path in files if SOURCES / "sandbox" not in path.parents}
+
+
+def test_no_reason_is_written_out_beside_its_page() -> None:
+    reasons = {str(reason) for kind in REASONS for reason in kind}
+    for path, text in source().items():
+        nodes = ast.walk(ast.parse(text))
+        texts = {
+            node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        assert texts & reasons == set(), path
+
+
+def test_every_reason_of_the_page_is_given_by_somebody() -> None:
+    whole = "".join(source().values())
+    names = {f"{kind.__name__}.{reason.name}" for kind in REASONS for reason in kind}
+    assert {name for name in names if not re.search(rf"\b{re.escape(name)}\b", whole)} == set()
 
 
 @pytest.mark.parametrize("shape", [Line, NodePlan, Step, Progress, Refused, Finding])

@@ -70,7 +70,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(memory, name, 0.3)
     for name in ("FULL_RETRY", "INDEX_RETRY", "SUBNET_RETRY"):
         monkeypatch.setattr(places, name, 0.3)
-    monkeypatch.setattr(desired.Refusal, "retry_after", 0.3, raising=False)
+    monkeypatch.setattr(desired, "UNRESOLVED_RETRY", 0.3)
 
 
 def _name(case: tuple[str, str, str]) -> str:

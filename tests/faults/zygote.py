@@ -36,8 +36,7 @@ def main() -> None:
 
 def _scale_down() -> None:
     """What the controller waits for in minutes, it waits for in seconds here, like its --read-lag."""
-    wanted.STOPPED_RETRY = places.INDEX_RETRY = memory.INDEX_TAKEN = 2.0
-    desired.Refusal = partial(desired.Refusal, retry_after=2.0)  # type: ignore[assignment,misc]
+    wanted.STOPPED_RETRY = places.INDEX_RETRY = memory.INDEX_TAKEN = desired.UNRESOLVED_RETRY = 2.0
     lookups.Ages = partial(lookups.Ages, instances=5.0, negative=1.0)  # type: ignore[assignment,misc]
     ErrorClass.UNKNOWN_OUTCOME.retry = RetryRule(first=0.5, factor=2, most=3, jitter=0.5)
     ErrorClass.NOT_READY.retry = RetryRule(first=1, factor=1.5, most=3)

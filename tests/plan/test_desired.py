@@ -140,7 +140,7 @@ def test_a_group_name_comes_before_a_tag_of_that_name() -> None:
 
 def reasons(found: Desired) -> list[str]:
     assert found.interfaces == ()
-    return [refusal.reason for refusal in found.refusals]
+    return [str(refusal.reason) for refusal in found.refusals]
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from tests.plan.build import attachment, interface, nodeeni, plan
 
+from nodeeni.api.reasons import RowReason
 from nodeeni.plan.actions import Action, Attach, Cause, Create, Delete, Detach
 from nodeeni.plan.policy import Circumstances, Hold, decide
+from nodeeni.plan.refusal import Refusal
 
 INFINITE = float("inf")
 FINALIZED = frozenset({"uid-multus"})
@@ -49,11 +51,12 @@ def verdict(action: Action, **circumstances: Any) -> tuple[str, float] | None:
         return None
     (refused,) = decision.refused
     assert refused.action == action
-    return refused.reason, refused.retry_after
+    return refused.why.message, refused.why.retry_after
 
 
 def hold(action: Action, until: float) -> dict[tuple[str, str], Hold]:
-    made = Hold(action=action, until=until, attempts=1, reason="X", message="it failed", reported=True)
+    why = Refusal.of(action, RowReason.EC2_ERROR, "it failed", 30.0)
+    made = Hold(action=action, why=why, until=until, attempts=1)
     return {action.key: made}
 
 

@@ -6,10 +6,11 @@ import msgspec
 import pytest
 from tests.plan.build import attachment, interface, nodeeni, plan
 
-from nodeeni.api.conditions import DEGRADED, condition
+from nodeeni.api.reasons import ConditionReason, EventReason, RowReason
 from nodeeni.api.v1alpha1 import AttachmentStatus, Condition, ENINodeInterface, NodeENI, NodeENIStatus
 from nodeeni.plan.actions import Attach, Delete
 from nodeeni.plan.policy import Circumstances, Hold, decide
+from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.report import (
     ATTACHMENTS_BYTES,
     ATTACHMENTS_LIMIT,
@@ -46,7 +47,7 @@ def failed(node: str = "n1") -> Row:
 
 
 def status(
-    *rows: Row, of: NodeENI | None = None, notes: list[Condition] | None = None, links_up: int | None = None
+    *rows: Row, of: NodeENI | None = None, notes: list[Refusal] | None = None, links_up: int | None = None
 ) -> NodeENIStatus:
     return nodeeni_status(of or nodeeni(), {r.node: r for r in rows}, links_up, notes or [], T1)
 
@@ -135,7 +136,7 @@ def test_a_nodeeni_that_is_being_deleted() -> None:
 
 
 def test_a_note_is_told_unless_a_failure_is() -> None:
-    paused = condition(DEGRADED, True, "QuotaExceeded", "creating ENIs is paused")
+    paused = Refusal(reason=ConditionReason.QUOTA_EXCEEDED, message="creating ENIs is paused")
     assert told(status(row(), notes=[paused]))[2][2] == "QuotaExceeded"
     assert told(status(failed(), notes=[paused]))[2][2] == "SubnetFull"
 
@@ -226,9 +227,9 @@ def test_conditions_of_others_stay() -> None:
 
 
 def hold(action: Any, *, reported: bool = True) -> Hold:
-    return Hold(
-        action=action, until=9.0, attempts=1, reason="Throttled", message="it failed", reported=reported
-    )
+    told = EventReason.ENI_ATTACHMENT_FAILED if reported else None
+    why = Refusal.of(action, RowReason.THROTTLED, "it failed", 9.0, told)
+    return Hold(action=action, why=why, until=9.0, attempts=1)
 
 
 @pytest.mark.parametrize(("reported", "state"), [(True, State.FAILED), (False, State.ATTACHING)])

@@ -6,10 +6,6 @@ import msgspec
 
 from nodeeni.api.v1alpha1 import Condition
 
-READY = "Ready"
-PROGRESSING = "Progressing"
-DEGRADED = "Degraded"
-
 
 def condition(kind: str, holds: bool, reason: str, message: str) -> Condition:
     """A condition without times: `carried_over` gives it those."""

@@ -130,7 +130,9 @@ def _decided(plan: Plan, interface: Interface, nodeeni: NodeENI) -> SetTags:
         if isinstance(action, SetTags) and action.eni_id == interface.id:
             return action
     uid = nodeeni.metadata.uid
-    reasons = [refused.reason for refused in plan.decision.refused if refused.action.target == interface.id]
+    reasons = [
+        refused.why.message for refused in plan.decision.refused if refused.action.target == interface.id
+    ]
     reasons += [f"{r.reason}: {r.message}" for r in plan.diff.refusals if r.uid == uid]
     reasons += [
         f"node {node} has {row.interface.id} of NodeENI {name}, and a node gets one"

@@ -63,8 +63,8 @@ def told(node: str, plan: Plan, eninode: ENINode | None, *, dry_run: bool) -> No
             action=type(refused.action).__name__,
             node_eni=refused.action.nodeeni,
             text=refused.action.text,
-            reason=refused.reason,
-            after=refused.retry_after if math.isfinite(refused.retry_after) else None,
+            reason=refused.why.message,
+            after=refused.why.retry_after if math.isfinite(refused.why.retry_after) else None,
         )
         for refused in plan.decision.refused
     ]
@@ -76,7 +76,7 @@ def told(node: str, plan: Plan, eninode: ENINode | None, *, dry_run: bool) -> No
         now=[*map(_step, plan.decision.allowed), *([] if dry_run else links)],
         in_progress=list(_in_progress(plan)),
         later=later,
-        refused=[Refused(r.nodeeni, r.reason, r.message) for r in plan.diff.refusals],
+        refused=[Refused(r.nodeeni, r.reason or "", r.message) for r in plan.diff.refusals],
     )
 
 

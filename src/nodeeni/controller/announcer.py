@@ -12,14 +12,15 @@ from enum import Enum, auto
 from typing import Literal
 
 from nodeeni.api import names
+from nodeeni.api.reasons import EventReason
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.memory import attachment_stage
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.types import Interface
 from nodeeni.kube.events import EventRecorder, ObjectRef
-from nodeeni.plan.actions import Action, Attach, Create, Delete, Detach
-from nodeeni.plan.desired import Refusal
+from nodeeni.plan.actions import Action, Detach
 from nodeeni.plan.policy import Decision, Hold
+from nodeeni.plan.refusal import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -51,44 +52,50 @@ class Announcer:
             return  # what was there when we came is no news
         if now == "attached" and after is not None and after.attachment is not None:
             where = f"{after.attachment.instance_id} at device index {after.attachment.device_index}"
-            self._tell(after, "ENIAttached", f"{after.id} is attached to {where} (node {_node(after)})")
+            self._tell(
+                after, EventReason.ENI_ATTACHED, f"{after.id} is attached to {where} (node {_node(after)})"
+            )
 
     def detached(self, interface: Interface, how: Departure) -> None:
         """`interface` is as it was before."""
         text = f"{interface.id} is detached from node {_node(interface)}"
         match how:
             case Departure.OURS:
-                self._tell(interface, "ENIDetached", text)
+                self._tell(interface, EventReason.ENI_DETACHED, text)
             case Departure.WITH_INSTANCE:
-                self._tell_of_end(interface, "ENIDetached", text)
+                self._tell_of_end(interface, EventReason.ENI_DETACHED, text)
             case Departure.BY_SOMEBODY:
-                self._warn(interface, "ENIDetached", f"{text}, by somebody else than this controller: {_WHO}")
+                self._warn(
+                    interface,
+                    EventReason.ENI_DETACHED,
+                    f"{text}, by somebody else than this controller: {_WHO}",
+                )
 
     def deleted(self, interface: Interface, how: Departure) -> None:
         """`interface` is as it was before."""
         text = f"{interface.id} of node {_node(interface)} is deleted"
         match how:
             case Departure.OURS:
-                self._tell(interface, "ENIDeleted", text)
+                self._tell(interface, EventReason.ENI_DELETED, text)
             case Departure.WITH_INSTANCE:
-                self._tell_of_end(interface, "ENIDeleted", text)
+                self._tell_of_end(interface, EventReason.ENI_DELETED, text)
             case Departure.BY_SOMEBODY:
                 text += ", or lost the tag of this cluster, by somebody else than this controller"
-                self._warn(interface, "ENIDeleted", f"{text}: {_WHO}")
+                self._warn(interface, EventReason.ENI_DELETED, f"{text}: {_WHO}")
 
-    def _tell_of_end(self, interface: Interface, reason: str, text: str) -> None:
+    def _tell_of_end(self, interface: Interface, reason: EventReason, text: str) -> None:
         message = f"{text}: its instance has ended"
         log.info(message, extra=_where(_node(interface), interface.tags.get(names.TAG_NODEENI, "?")))
         self._tell(interface, reason, message)
 
-    def _warn(self, interface: Interface, reason: str, message: str) -> None:
+    def _warn(self, interface: Interface, reason: EventReason, message: str) -> None:
         log.warning(message, extra=_where(_node(interface), interface.tags.get(names.TAG_NODEENI, "?")))
         self._tell(interface, reason, message, "Warning")
 
     def _tell(
         self,
         interface: Interface,
-        reason: str,
+        reason: EventReason,
         message: str,
         type: Literal["Normal", "Warning"] = "Normal",
     ) -> None:
@@ -104,10 +111,12 @@ class Announcer:
             self._throttled(action.CALL)
             return
         level = logging.WARNING if hold.reported else logging.INFO
-        log.log(level, "cannot %s: %s", action.text, hold.message, extra=_where(action.node, action.nodeeni))
+        log.log(
+            level, "cannot %s: %s", action.text, hold.why.message, extra=_where(action.node, action.nodeeni)
+        )
         ref = self._ref(action.uid)
-        if ref is not None and hold.reported:
-            self._recorder.event(ref, "Warning", _failure(action), f"{action.node}: {hold.message}")
+        if ref is not None and hold.why.event is not None:
+            self._recorder.event(ref, "Warning", hold.why.event, f"{action.node}: {hold.why.message}")
 
     def _throttled(self, call: str) -> None:
         """The first throttle is told at once, those of the minute after it together."""
@@ -136,7 +145,7 @@ class Announcer:
             self._recorder.event(
                 ref,
                 "Warning",
-                "ENIAttachmentUndone",
+                EventReason.ENI_ATTACHMENT_UNDONE,
                 f"{action.node}: {action.eni_id} has been attaching to {action.instance_id} for over "
                 f"{after:g} s and is detached by force: {action.cause}",
             )
@@ -148,7 +157,7 @@ class Announcer:
             self._recorder.event(
                 ref,
                 "Warning",
-                "ENIDetachmentForced",
+                EventReason.ENI_DETACHMENT_FORCED,
                 f"{action.node}: {action.eni_id} has been detaching for over {after:g} s and is detached "
                 f"by force; if its index stays unusable, restart instance {action.instance_id}",
             )
@@ -156,7 +165,7 @@ class Announcer:
     def would_do(self, node: str, decision: Decision) -> None:
         """What a dry run keeps from doing: each line once, until it is different."""
         said = {f"would: {action.text}": action for action in decision.allowed}
-        said |= {f"not now: {r.action.text}; {r.reason}": r.action for r in decision.refused}
+        said |= {f"not now: {r.action.text}; {r.why.message}": r.action for r in decision.refused}
         for line in said.keys() - self._would_do.get(node, frozenset()):
             log.info(line, extra=_where(node, said[line].nodeeni))
         if said:
@@ -169,7 +178,7 @@ class Announcer:
         told = self._refused.get(node, {})
         for refusal in refusals:
             ref = self._ref(refusal.uid)
-            if ref is not None and told.get(refusal.uid) != refusal.message:
+            if ref is not None and refusal.event and told.get(refusal.uid) != refusal.message:
                 log.warning("%s: %s", refusal.reason, refusal.message, extra=_where(node, refusal.nodeeni))
                 self._recorder.event(
                     ref, "Warning", refusal.event, f"{node}: {refusal.reason}: {refusal.message}"
@@ -184,7 +193,10 @@ class Announcer:
         ref = ObjectRef(kind="Namespace", api_version="v1", name=names.NAMESPACE, uid="")
         name = interface.tags.get(names.TAG_NODEENI, "?")
         self._recorder.event(
-            ref, "Normal", "ENIOrphanSwept", f"{interface.id} is taken away: its NodeENI {name} is gone"
+            ref,
+            "Normal",
+            EventReason.ENI_ORPHAN_SWEPT,
+            f"{interface.id} is taken away: its NodeENI {name} is gone",
         )
 
     def _ref(self, uid: str) -> ObjectRef | None:
@@ -199,20 +211,6 @@ _WHO = "CloudTrail tells who"
 
 def _where(node: str, nodeeni: str) -> dict[str, str]:
     return {"node": node, "nodeeni": nodeeni}
-
-
-def _failure(action: Action) -> str:
-    match action:
-        case Create():
-            return "ENICreationFailed"
-        case Attach():
-            return "ENIAttachmentFailed"
-        case Detach():
-            return "ENIDetachmentFailed"
-        case Delete():
-            return "ENIDeletionFailed"
-        case _:
-            return "ENIUpdateFailed"
 
 
 def _node(interface: Interface) -> str:

@@ -11,14 +11,12 @@ import math
 import os
 import random
 import signal
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
 from nodeeni import metrics
 from nodeeni.api.core import Namespace
-from nodeeni.api.v1alpha1 import Condition
 from nodeeni.controller import health
 from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.announcer import Announcer
@@ -31,7 +29,7 @@ from nodeeni.controller.leadership import Leadership
 from nodeeni.controller.memory import Memory
 from nodeeni.controller.rates import AccountRates
 from nodeeni.controller.reconciler import Reconciler
-from nodeeni.controller.reporter import Reporter, paused_note
+from nodeeni.controller.reporter import Reporter
 from nodeeni.controller.sweeper import Sweeper
 from nodeeni.controller.triggers import Triggers
 from nodeeni.controller.turns import Turns
@@ -173,7 +171,7 @@ class _Controller:
     async def _work(self, ec2: EC2Client, cluster_id: str, region: str) -> None:
         works = self._works(ec2, cluster_id)
         self._inventory, self._executor = works.inventory, works.executor
-        self._reporter.notes = self._notes
+        self._reporter.notes = self._memory.troubles
         await self._first_resync(works.sweeper)
         self._listen(works)
         log.info(
@@ -329,13 +327,6 @@ class _Controller:
             await lookups.close()
             self._buckets.close()
             await self._leadership.end(release=not executor.abandoned)
-
-    def _notes(self) -> list[Condition]:
-        if self._memory.creates_paused_until > time.monotonic():
-            return [
-                paused_note("creating ENIs is paused: a quota of this region is used up; ask AWS to raise it")
-            ]
-        return []
 
     # -- health --------------------------------------------------------------------------------------
 

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from nodeeni.api.names import TAG_GENERATION, TAG_INSTANCE, TAG_UID
+from nodeeni.api.reasons import ConditionReason
 from nodeeni.ec2.errors import EC2Error
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import Action, Create
 from nodeeni.plan.policy import Hold
+from nodeeni.plan.refusal import Refusal
 
 SUBNET_AVOIDED = 60.0  # seconds: addresses come back one by one
 INDEX_TAKEN = 60.0  # seconds: longer than EC2's listing of the instance lags
@@ -55,14 +57,9 @@ class Memory:
         before = self.holds(action.node).get(action.key)
         attempts = before.attempts + 1 if before is not None and before.action == action else 1
         delay = error.delay(attempts - 1, random.random())
-        hold = Hold(
-            action=action,
-            until=self._clock() + delay,
-            attempts=attempts,
-            reason=error.error_class.reason,
-            message=error.explanation,
-            reported=attempts >= error.error_class.reported_after,
-        )
+        told = action.FAILED if attempts >= error.error_class.reported_after else None
+        why = Refusal.of(action, error.error_class.reason, error.explanation, delay, told)
+        hold = Hold(action=action, why=why, until=self._clock() + delay, attempts=attempts)
         self._holds.setdefault(action.node, {})[action.key] = hold
         return hold
 
@@ -176,6 +173,13 @@ class Memory:
 
     def quota_is_free(self) -> None:
         self.creates_paused_until = 0.0
+
+    def troubles(self) -> list[Refusal]:
+        """What every NodeENI has to wait for."""
+        if self.creates_paused_until <= self._clock():
+            return []
+        message = "creating ENIs is paused: a quota of this region is used up; ask AWS to raise it"
+        return [Refusal(reason=ConditionReason.QUOTA_EXCEEDED, message=message)]
 
     @property
     def avoided_subnets(self) -> frozenset[str]:

@@ -13,6 +13,7 @@ import msgspec
 
 from nodeeni import metrics
 from nodeeni.api import names
+from nodeeni.api.reasons import RowReason
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.announcer import Announcer
@@ -34,7 +35,6 @@ from nodeeni.plan.diff import Diff, diff
 from nodeeni.plan.observed import NodeView, Observed
 from nodeeni.plan.policy import Circumstances, Decision, decide
 from nodeeni.plan.rows import Row, State
-from nodeeni.plan.wanted import INSTANCE_NOT_RUNNING
 from nodeeni.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -333,12 +333,12 @@ class Reconciler:
 
     def _come_back(self, plan: Plan) -> None:
         """When to look at the node again if nothing happens before."""
-        delays = [refused.retry_after for refused in plan.decision.refused]
+        delays = [refused.why.retry_after for refused in plan.decision.refused]
         delays += [refusal.retry_after for refusal in plan.diff.refusals]
         delays += [_hangs_in(plan.observed, i) for i in plan.observed.interfaces]
         delays += [self._link_due_in(row) for row in plan.diff.rows if self._link_lags(row)]
         instance = plan.observed.instance
-        if instance and any(r.reason == INSTANCE_NOT_RUNNING for r in plan.diff.refusals):
+        if instance and any(r.reason is RowReason.INSTANCE_NOT_RUNNING for r in plan.diff.refusals):
             self._lookups.invalidate_instance(instance.id)
         soonest = min(delays, default=math.inf)
         if math.isfinite(soonest):
@@ -367,7 +367,7 @@ def _shape(plan: Plan) -> dict[str, list[str]]:
     """A plan as `--v=5` shows it: what is done now, what waits, and what cannot be had."""
     return {
         "now": [action.text for action in plan.decision.allowed],
-        "later": [f"{refused.action.text} ({refused.reason})" for refused in plan.decision.refused],
+        "later": [f"{refused.action.text} ({refused.why.message})" for refused in plan.decision.refused],
         "refused": [f"{refusal.nodeeni}: {refusal.reason}" for refusal in plan.diff.refusals],
         "states": [f"{row.nodeeni}: {row.state.value}" for row in plan.diff.rows],
     }

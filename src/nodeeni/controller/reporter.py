@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 
 from nodeeni import metrics
-from nodeeni.api.conditions import DEGRADED, condition
-from nodeeni.api.v1alpha1 import Condition, ENINode, NodeENI, NodeENIStatus
+from nodeeni.api.v1alpha1 import ENINode, NodeENI, NodeENIStatus
 from nodeeni.controller.cluster import Cluster
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import KubeError, NotFound
 from nodeeni.kube.resources import NODEENIS
+from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.report import links_note, nodeeni_status
 from nodeeni.plan.rows import Row, State
 
@@ -45,7 +45,7 @@ class Reporter:
         self._dirty: set[str] = set()
         self._changed = asyncio.Event()
         self.ready = asyncio.Event()
-        self.notes: Callable[[], list[Condition]] = list
+        self.notes: Callable[[], list[Refusal]] = list
 
     def report(self, node: str, rows: Iterable[Row]) -> None:
         """The rows of one node, all of them: those that it had before and has no more are dropped."""
@@ -173,8 +173,3 @@ def _patch(status: NodeENIStatus) -> dict[str, Any]:
     return {
         field.encode_name: given.get(field.encode_name) for field in msgspec.structs.fields(NodeENIStatus)
     }
-
-
-def paused_note(message: str) -> Condition:
-    """What every NodeENI's Degraded condition says while creating is paused in the whole cluster."""
-    return condition(DEGRADED, True, "QuotaExceeded", message)

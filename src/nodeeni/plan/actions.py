@@ -10,6 +10,7 @@ from typing import ClassVar
 import msgspec
 
 from nodeeni.api import names
+from nodeeni.api.reasons import EventReason
 from nodeeni.ec2.types import Action as EC2Action
 from nodeeni.ec2.types import InterfaceRequest
 
@@ -31,6 +32,7 @@ class Cause(StrEnum):
 class _Action(msgspec.Struct, frozen=True, kw_only=True):
     CALL: ClassVar[EC2Action]
     REMOVES: ClassVar[bool] = False
+    FAILED: ClassVar[EventReason] = EventReason.ENI_UPDATE_FAILED  # what people are told by when it fails
 
     node: str
     nodeeni: str
@@ -53,6 +55,7 @@ class Create(_Action, frozen=True, kw_only=True):
     """Make an interface. `device_index` is where it is going to be attached."""
 
     CALL = EC2Action.CREATE
+    FAILED = EventReason.ENI_CREATION_FAILED
 
     instance_id: str
     request: InterfaceRequest
@@ -79,6 +82,7 @@ class _OnInterface(_Action, frozen=True, kw_only=True):
 
 class Attach(_OnInterface, frozen=True, kw_only=True):
     CALL = EC2Action.ATTACH
+    FAILED = EventReason.ENI_ATTACHMENT_FAILED
 
     instance_id: str
     device_index: int
@@ -92,6 +96,7 @@ class Attach(_OnInterface, frozen=True, kw_only=True):
 
 class Detach(_OnInterface, frozen=True, kw_only=True):
     CALL = EC2Action.DETACH
+    FAILED = EventReason.ENI_DETACHMENT_FAILED
     REMOVES = True
 
     attachment_id: str
@@ -107,6 +112,7 @@ class Detach(_OnInterface, frozen=True, kw_only=True):
 
 class Delete(_OnInterface, frozen=True, kw_only=True):
     CALL = EC2Action.DELETE
+    FAILED = EventReason.ENI_DELETION_FAILED
     REMOVES = True
 
     cause: Cause

@@ -6,12 +6,12 @@ What does not fit is left alone, with the way out: taking it over would mean to 
 from collections.abc import Callable, Iterable
 
 from nodeeni.api import names
+from nodeeni.api.reasons import EventReason, RowReason
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import SetTags
-from nodeeni.plan.desired import DesiredInterface, Refusal
-from nodeeni.plan.places import NoPlace
+from nodeeni.plan.desired import DesiredInterface
+from nodeeni.plan.refusal import Refusal
 
-NOT_ADOPTED = "ENINotAdopted"  # the event
 LOOK_AGAIN = 300.0  # seconds: somebody has to change the NodeENI or the interface
 
 
@@ -30,26 +30,25 @@ def take_over(interface: Interface, tags: dict[str, str], *, node: str, nodeeni:
     return SetTags(node=node, nodeeni=nodeeni, uid=uid, eni_id=interface.id, tags=missing)
 
 
-def left_alone(wanted: DesiredInterface, interface: Interface) -> NoPlace:
+def left_alone(wanted: DesiredInterface, interface: Interface) -> Refusal:
     attachment = interface.attachment
     assert attachment is not None  # only what is attached can be adopted
-    return NoPlace(
-        "NotAdopted",
+    return _not_adopted(
+        wanted,
         f"{interface.id} of an older version stands at device index {attachment.device_index} in "
         f"{interface.subnet_id}, not where this NodeENI would have it, and is left alone: write its place "
         "into the spec (deviceIndex, or deviceIndexPolicy NextFree, and its subnet), or detach it",
-        LOOK_AGAIN,
     )
 
 
 def surplus(wanted: DesiredInterface, interface: Interface) -> Refusal:
     """Another one of the same NodeENI and node: told of once, while a status still names it."""
-    return Refusal(
-        nodeeni=wanted.nodeeni,
-        uid=wanted.uid,
-        reason="NotAdopted",
-        message=f"{interface.id} in {interface.subnet_id} is another ENI that v1.3.8 made for this NodeENI, "
+    return _not_adopted(
+        wanted,
+        f"{interface.id} in {interface.subnet_id} is another ENI that v1.3.8 made for this NodeENI, "
         "which now gives a node one: it is left alone; detach and delete it when nothing uses it",
-        retry_after=LOOK_AGAIN,
-        event=NOT_ADOPTED,
     )
+
+
+def _not_adopted(wanted: DesiredInterface, message: str) -> Refusal:
+    return Refusal.of(wanted, RowReason.NOT_ADOPTED, message, LOOK_AGAIN, EventReason.ENI_NOT_ADOPTED)

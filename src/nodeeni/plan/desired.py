@@ -9,11 +9,14 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from nodeeni.api.names import TAG_EXTRA, TAG_VALUE_LIMIT, interface_tags
+from nodeeni.api.reasons import EventReason, RowReason
 from nodeeni.api.v1alpha1 import LabelRequirement, NodeENI, NodeENISpec
 from nodeeni.ec2.types import Instance, SecurityGroup, Subnet
 from nodeeni.plan.observed import ENDS, NodeView
+from nodeeni.plan.refusal import Refusal
 
 DESCRIPTION_LIMIT = 255  # characters, EC2's limit
+UNRESOLVED_RETRY = 60.0  # seconds
 
 
 class Network(msgspec.Struct, frozen=True):
@@ -23,23 +26,11 @@ class Network(msgspec.Struct, frozen=True):
     groups: tuple[SecurityGroup, ...] = ()
 
 
-CREATION_FAILED = "ENICreationFailed"  # the event
+class Link(msgspec.Struct, frozen=True):
+    """What a NodeENI asks of the link in the node's kernel."""
 
-
-class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a NodeENI cannot be had on a node as it is written. `retry_after` is seconds.
-
-    `mtu` and `interface_name` are what it asks of the link, for an interface that stays nevertheless.
-    """
-
-    nodeeni: str
-    uid: str
-    reason: str
-    message: str
-    retry_after: float = 60.0
-    event: str = CREATION_FAILED
-    mtu: int | None = None
-    interface_name: str = ""
+    mtu: int | None
+    interface_name: str
 
 
 class DesiredInterface(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,15 +54,11 @@ class DesiredInterface(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Desired(msgspec.Struct, frozen=True):
+    """`links`, by uid: what the refused NodeENIs ask of the link of an interface that stays all the same."""
+
     interfaces: tuple[DesiredInterface, ...] = ()
     refusals: tuple[Refusal, ...] = ()
-
-
-class _Unusable(Exception):
-    def __init__(self, reason: str, message: str) -> None:
-        self.reason = reason
-        self.message = message
-        super().__init__(message)
+    links: dict[str, Link] = msgspec.field(default_factory=dict)
 
 
 def matches(spec: NodeENISpec, labels: dict[str, str]) -> bool:
@@ -112,37 +99,37 @@ def desired_interfaces(
     """The interfaces that `nodeenis`, which select the node, give it: none on an instance that ends."""
     if instance is not None and instance.state in ENDS:
         return Desired()
-    interfaces, refusals = [], []
+    interfaces, refusals, links = [], [], {}
     for nodeeni in nodeenis:
-        try:
-            interfaces.append(_interface(node, instance, nodeeni, network, cluster_id))
-        except _Unusable as fault:
-            refusals.append(
-                Refusal(
-                    nodeeni=nodeeni.metadata.name,
-                    uid=nodeeni.metadata.uid,
-                    reason=fault.reason,
-                    message=fault.message,
-                    mtu=nodeeni.spec.mtu,
-                    interface_name=_interface_name(nodeeni),
-                )
-            )
-    return Desired(tuple(interfaces), tuple(refusals))
+        found = _interface(node, instance, nodeeni, network, cluster_id)
+        if isinstance(found, Refusal):
+            refusals.append(found)
+            links[found.uid] = Link(nodeeni.spec.mtu, _interface_name(nodeeni))
+        else:
+            interfaces.append(found)
+    return Desired(tuple(interfaces), tuple(refusals), links)
 
 
 def _interface(
     node: NodeView, instance: Instance | None, nodeeni: NodeENI, network: Network, cluster_id: str
-) -> DesiredInterface:
+) -> DesiredInterface | Refusal:
     spec, name, uid = nodeeni.spec, nodeeni.metadata.name, nodeeni.metadata.uid
     if not node.instance_id:
-        raise _Unusable(
-            "NoInstance",
+        return _unresolved(
+            nodeeni,
+            RowReason.NO_INSTANCE,
             f"node {node.name} has no EC2 instance in spec.providerID yet (expected aws:///ZONE/i-...); "
             "it is set by the cloud controller when the node registers",
         )
     if instance is None:
-        raise _Unusable("InstanceNotFound", f"EC2 knows no instance {node.instance_id} of node {node.name}")
-    subnets = _subnets(spec, instance, network)
+        message = f"EC2 knows no instance {node.instance_id} of node {node.name}"
+        return _unresolved(nodeeni, RowReason.INSTANCE_NOT_FOUND, message)
+    subnets = _subnets(nodeeni, instance, network)
+    if isinstance(subnets, Refusal):
+        return subnets
+    groups = _groups(nodeeni, instance.vpc_id, network)
+    if isinstance(groups, Refusal):
+        return groups
     own = interface_tags(
         cluster_id=cluster_id, nodeeni=name, uid=uid, node=node.name, instance_id=instance.id
     )
@@ -152,7 +139,7 @@ def _interface(
         node=node.name,
         instance_id=instance.id,
         subnets=subnets,
-        group_ids=_groups(spec, instance.vpc_id, network),
+        group_ids=groups,
         device_index=spec.device_index,
         next_free=spec.device_index_policy == "NextFree",
         network_card_index=spec.network_card_index,
@@ -177,7 +164,19 @@ def _extra_keys(tags: dict[str, str]) -> dict[str, str]:
     return {TAG_EXTRA: ",".join(sorted(tags))[:TAG_VALUE_LIMIT]} if tags else {}
 
 
-def _subnets(spec: NodeENISpec, instance: Instance, network: Network) -> tuple[Subnet, ...]:
+def _unresolved(nodeeni: NodeENI, reason: RowReason, message: str) -> Refusal:
+    return Refusal(
+        reason=reason,
+        message=message,
+        retry_after=UNRESOLVED_RETRY,
+        event=EventReason.ENI_CREATION_FAILED,
+        nodeeni=nodeeni.metadata.name,
+        uid=nodeeni.metadata.uid,
+    )
+
+
+def _subnets(nodeeni: NodeENI, instance: Instance, network: Network) -> tuple[Subnet, ...] | Refusal:
+    spec = nodeeni.spec
     ids, names = spec.all_subnet_ids, spec.all_subnet_names
     found = [s for s in network.subnets if s.id in ids or (s.name in names and s.vpc_id == instance.vpc_id)]
     missing = [i for i in ids if all(s.id != i for s in found)]
@@ -186,40 +185,50 @@ def _subnets(spec: NodeENISpec, instance: Instance, network: Network) -> tuple[S
     if usable:
         return tuple(sorted(usable, key=lambda s: (-s.free_addresses, s.id)))
     if missing:
-        raise _Unusable(
-            "SubnetNotFound",
+        return _unresolved(
+            nodeeni,
+            RowReason.SUBNET_NOT_FOUND,
             f"subnet {', '.join(missing)} does not exist in {instance.vpc_id} or this region: correct "
             "spec.subnetID, subnetIDs, subnetName or subnetNames",
         )
     places = ", ".join(f"{s.id} is in {s.zone} of {s.vpc_id}" for s in found)
-    raise _Unusable(
-        "NoSubnetInZone",
+    return _unresolved(
+        nodeeni,
+        RowReason.NO_SUBNET_IN_ZONE,
         f"instance {instance.id} is in {instance.zone} of {instance.vpc_id}, and an ENI can only be "
         f"attached in its own zone, but {places}: add a subnet of {instance.zone} to spec.subnetIDs or "
         "spec.subnetNames",
     )
 
 
-def _groups(spec: NodeENISpec, vpc_id: str, network: Network) -> tuple[str, ...]:
+def _groups(nodeeni: NodeENI, vpc_id: str, network: Network) -> tuple[str, ...] | Refusal:
+    spec = nodeeni.spec
     in_vpc = sorted((g for g in network.groups if g.vpc_id == vpc_id), key=lambda g: g.id)
     known = {group.id for group in in_vpc}
-    for group_id in spec.security_group_ids:
-        if group_id not in known:
-            raise _Unusable(
-                "SecurityGroupNotFound",
-                f"security group {group_id} does not exist in {vpc_id}: correct spec.securityGroupIDs",
+    unknown = next((group_id for group_id in spec.security_group_ids if group_id not in known), None)
+    if unknown is not None:
+        return _unresolved(
+            nodeeni,
+            RowReason.SECURITY_GROUP_NOT_FOUND,
+            f"security group {unknown} does not exist in {vpc_id}: correct spec.securityGroupIDs",
+        )
+    found = list(spec.security_group_ids)
+    for name in spec.security_group_names:
+        group_id = _group_by_name(name, in_vpc)
+        if group_id is None:
+            return _unresolved(
+                nodeeni,
+                RowReason.SECURITY_GROUP_NOT_FOUND,
+                f"no security group of {vpc_id} has the group name or tag Name {name!r}: correct "
+                "spec.securityGroupNames",
             )
-    by_name = [_group_by_name(name, in_vpc, vpc_id) for name in spec.security_group_names]
-    return tuple(dict.fromkeys([*spec.security_group_ids, *by_name]))
+        found.append(group_id)
+    return tuple(dict.fromkeys(found))
 
 
-def _group_by_name(name: str, groups: Sequence[SecurityGroup], vpc_id: str) -> str:
+def _group_by_name(name: str, groups: Sequence[SecurityGroup]) -> str | None:
     for attribute in ("group_name", "name"):
         for group in groups:
             if getattr(group, attribute) == name:
                 return group.id
-    raise _Unusable(
-        "SecurityGroupNotFound",
-        f"no security group of {vpc_id} has the group name or tag Name {name!r}: correct "
-        "spec.securityGroupNames",
-    )
+    return None

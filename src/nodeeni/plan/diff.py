@@ -22,9 +22,10 @@ from nodeeni.api import names
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import Action
 from nodeeni.plan.adopting import take_over
-from nodeeni.plan.desired import Desired, DesiredInterface, Refusal
+from nodeeni.plan.desired import Desired, DesiredInterface
 from nodeeni.plan.draft import Draft, beside, is_of
 from nodeeni.plan.observed import Observed
+from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.removal import Removal
 from nodeeni.plan.rows import Row, State
 from nodeeni.plan.wanted import Wanted, to_be_replaced
@@ -93,6 +94,7 @@ def _refused(draft: Draft, refusal: Refusal) -> None:
     if interface is not None:
         draft.left.pop(interface.id, None)
     attachment = interface.attachment if interface else None
+    link = draft.desired.links[refusal.uid]
     refusal = beside(interface, refusal)
     draft.refusals.append(refusal)
     draft.rows.append(
@@ -105,9 +107,9 @@ def _refused(draft: Draft, refusal: Refusal) -> None:
             interface=interface,
             device_index=attachment.device_index if attachment else None,
             network_card_index=attachment.network_card_index if attachment else None,
-            mtu=refusal.mtu,
-            interface_name=refusal.interface_name,
-            reason=refusal.reason,
+            mtu=link.mtu,
+            interface_name=link.interface_name,
+            reason=refusal.reason or "",
             message=refusal.message,
         )
     )

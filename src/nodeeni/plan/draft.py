@@ -3,14 +3,13 @@
 import msgspec
 
 from nodeeni.api import names
+from nodeeni.api.reasons import ConditionReason, EventReason, RowReason
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import Action
-from nodeeni.plan.desired import CREATION_FAILED, Desired, DesiredInterface, Refusal
+from nodeeni.plan.desired import Desired, DesiredInterface
 from nodeeni.plan.observed import Observed
-from nodeeni.plan.places import NoPlace
+from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.rows import Row, State
-
-UPDATE_FAILED = "ENIUpdateFailed"  # the event
 
 
 class Draft:
@@ -46,25 +45,8 @@ class Draft:
         begun = self.under_way.get(action.key)
         return begun if begun is not None else action
 
-    def refuse(
-        self,
-        wanted: DesiredInterface,
-        why: NoPlace,
-        interface: Interface | None = None,
-        *,
-        event: str = CREATION_FAILED,
-    ) -> None:
-        refusal = beside(
-            interface,
-            Refusal(
-                nodeeni=wanted.nodeeni,
-                uid=wanted.uid,
-                reason=why.reason,
-                message=why.message,
-                retry_after=why.retry_after,
-                event=event,
-            ),
-        )
+    def refuse(self, wanted: DesiredInterface, why: Refusal, interface: Interface | None = None) -> None:
+        refusal = beside(interface, why)
         self.refusals.append(refusal)
         self.row(wanted, interface, State.FAILED, reason=refusal.reason, message=refusal.message)
 
@@ -75,7 +57,7 @@ class Draft:
         state: State,
         index: int | None = None,
         *,
-        reason: str = "",
+        reason: RowReason | ConditionReason | None = None,
         message: str = "",
     ) -> None:
         if interface is not None and interface.attachment is not None:
@@ -94,7 +76,7 @@ class Draft:
                 network_card_index=wanted.network_card_index,
                 mtu=wanted.mtu,
                 interface_name=wanted.interface_name,
-                reason=reason,
+                reason=reason or "",
                 message=message,
             )
         )
@@ -120,7 +102,8 @@ def beside(interface: Interface | None, refusal: Refusal) -> Refusal:
     if interface is None or attachment is None or attachment.status != "attached":
         return refusal
     message = f"{refusal.message}; {interface.id} stays attached as it was"
-    event = UPDATE_FAILED if refusal.event == CREATION_FAILED else refusal.event
+    creating = refusal.event is EventReason.ENI_CREATION_FAILED
+    event = EventReason.ENI_UPDATE_FAILED if creating else refusal.event
     return msgspec.structs.replace(refusal, message=message, event=event)
 
 

@@ -1,10 +1,10 @@
 """Where a wanted interface can be attached: a device index, or the reason why there is none. Pure."""
 
-import msgspec
-
+from nodeeni.api.reasons import RowReason
 from nodeeni.ec2.types import Instance, Subnet
 from nodeeni.plan.desired import DesiredInterface
 from nodeeni.plan.observed import Observed
+from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.slots import Slots
 
 FULL_RETRY = 300.0  # seconds: an instance that is full stays so until something leaves it
@@ -12,26 +12,20 @@ INDEX_RETRY = 60.0  # seconds: whoever holds the index may go; the instance is l
 SUBNET_RETRY = 30.0  # seconds
 
 
-class NoPlace(msgspec.Struct, frozen=True):
-    """Why there is no place, with the way out. `retry_after` is seconds."""
-
-    reason: str
-    message: str
-    retry_after: float
-
-
-def free_index(wanted: DesiredInterface, instance: Instance, full: bool, slots: Slots) -> int | NoPlace:
+def free_index(wanted: DesiredInterface, instance: Instance, full: bool, slots: Slots) -> int | Refusal:
     """The device index to use. `full`: EC2 lately said that the instance takes no more."""
     card, index = wanted.network_card_index, wanted.device_index
     if not slots.has_card(card):
-        return NoPlace(
-            "NoSuchNetworkCard",
+        return Refusal.of(
+            wanted,
+            RowReason.NO_SUCH_NETWORK_CARD,
             f"{instance.id} ({instance.type}) has no network card {card}: lower spec.networkCardIndex",
             FULL_RETRY,
         )
     if full or not slots.has_room(card):
-        return NoPlace(
-            "InstanceFull",
+        return Refusal.of(
+            wanted,
+            RowReason.INSTANCE_FULL,
             f"{instance.id} ({instance.type}) takes no more network interfaces: use a larger instance type, "
             "or fewer NodeENIs for this node",
             FULL_RETRY,
@@ -40,29 +34,32 @@ def free_index(wanted: DesiredInterface, instance: Instance, full: bool, slots: 
     holder = slots.holder(card, index)
     if holder is not None and not wanted.next_free:
         other = f"a free one (the next is {free})" if free is not None else "a free one"
-        return NoPlace(
-            "DeviceIndexTaken",
+        return Refusal.of(
+            wanted,
+            RowReason.DEVICE_INDEX_TAKEN,
             f"device index {index} of {instance.id} is taken by {slots.described_holder(card, index)}: "
             f"set spec.deviceIndex to {other}, or spec.deviceIndexPolicy to NextFree",
             INDEX_RETRY,
         )
     if free is None:
-        return NoPlace(
-            "DeviceIndexTaken",
+        return Refusal.of(
+            wanted,
+            RowReason.DEVICE_INDEX_TAKEN,
             f"no device index from {index} up is free on {instance.id}: lower spec.deviceIndex",
             INDEX_RETRY,
         )
     return free
 
 
-def usable_subnet(wanted: DesiredInterface, observed: Observed) -> Subnet | NoPlace:
+def usable_subnet(wanted: DesiredInterface, observed: Observed) -> Subnet | Refusal:
     """The candidate to create in: the one with most free addresses that was not lately found full."""
     for subnet in wanted.subnets:
         if subnet.free_addresses > 0 and subnet.id not in observed.avoided_subnets:
             return subnet
     full = ", ".join(subnet.id for subnet in wanted.subnets)
-    return NoPlace(
-        "SubnetFull",
+    return Refusal.of(
+        wanted,
+        RowReason.SUBNET_FULL,
         f"no free address is left in {full}: add a subnet of this zone to spec.subnetIDs, or free addresses",
         SUBNET_RETRY,
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from nodeeni.plan.actions import Action, Cause, Create, Delete, Detach
+from nodeeni.plan.refusal import Refusal
 
 UNSEEN_FINALIZER_RETRY = 5.0  # seconds; the finalizer's own event comes first as a rule
 TURN_RETRY = 60.0  # seconds; the turn comes first as a rule
@@ -20,15 +21,17 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     """An action that failed and is not to be tried again before `until` (seconds, monotonic).
 
     It holds this very call: once the plan asks for it with other parameters, it is free again.
-    `reported`: the failure is for people to see, not merely EC2 asking us to slow down.
     """
 
     action: Action
+    why: Refusal
     until: float
     attempts: int
-    reason: str
-    message: str
-    reported: bool
+
+    @property
+    def reported(self) -> bool:
+        """The failure is for people to see, not merely EC2 asking us to slow down."""
+        return self.why.event is not None
 
 
 class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,12 +49,11 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     confirmed_orphans: frozenset[str] = frozenset()
 
 
-class Refused(msgspec.Struct, frozen=True, kw_only=True):
-    """An action that must wait. `retry_after` is seconds; infinite: an event will bring it back."""
+class Refused(msgspec.Struct, frozen=True):
+    """An action that must wait."""
 
     action: Action
-    reason: str
-    retry_after: float
+    why: Refusal
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -63,75 +65,72 @@ def decide(actions: Iterable[Action], circumstances: Circumstances) -> Decision:
     """Split a plan into what may be done now and what must wait, each of those with its reason."""
     allowed, refused = [], []
     for action in actions:
-        refusal = next((r for rule in RULES if (r := rule(action, circumstances)) is not None), None)
-        if refusal is None:
+        why = next((r for rule in RULES if (r := rule(action, circumstances)) is not None), None)
+        if why is None:
             allowed.append(action)
         else:
-            refused.append(refusal)
+            refused.append(Refused(action, why))
     return Decision(tuple(allowed), tuple(refused))
 
 
-def _node_goes(action: Action, at: Circumstances) -> Refused | None:
+def _node_goes(action: Action, at: Circumstances) -> Refusal | None:
     """A node on its way out is left to DeleteOnTermination; one that vanished gets a grace period."""
     if not isinstance(action, Detach) or action.cause is not Cause.NODE_GONE:
         return None
     if at.node_ends:
-        return Refused(action=action, reason="the node is on its way out", retry_after=at.node_grace)
+        return _wait(action, "the node is on its way out", at.node_grace)
     if at.node_absent_for < at.node_grace:
         left = at.node_grace - at.node_absent_for
-        return Refused(
-            action=action, reason="the node may come back while its instance lives", retry_after=left
-        )
+        return _wait(action, "the node may come back while its instance lives", left)
     return None
 
 
-def _orphan(action: Action, at: Circumstances) -> Refused | None:
+def _orphan(action: Action, at: Circumstances) -> Refusal | None:
     """An interface without an owner is taken only when the sweeper has confirmed it."""
     if not isinstance(action, Detach | Delete) or action.cause is not Cause.ORPHAN:
         return None
     if action.eni_id in at.confirmed_orphans:
         return None
-    return Refused(action=action, reason="not yet confirmed to be an orphan", retry_after=ORPHAN_RETRY)
+    return _wait(action, "not yet confirmed to be an orphan", ORPHAN_RETRY)
 
 
-def _finalizer(action: Action, at: Circumstances) -> Refused | None:
+def _finalizer(action: Action, at: Circumstances) -> Refusal | None:
     """Nothing is made for an object that could vanish without telling us."""
     if not isinstance(action, Create) or action.uid in at.finalized:
         return None
-    return Refused(
-        action=action, reason="the NodeENI has no finalizer yet", retry_after=UNSEEN_FINALIZER_RETRY
-    )
+    return _wait(action, "the NodeENI has no finalizer yet", UNSEEN_FINALIZER_RETRY)
 
 
-def _quota(action: Action, at: Circumstances) -> Refused | None:
+def _quota(action: Action, at: Circumstances) -> Refusal | None:
     if not isinstance(action, Create) or at.creates_paused_until <= at.now:
         return None
-    return Refused(
-        action=action, reason="a regional quota is used up", retry_after=at.creates_paused_until - at.now
-    )
+    return _wait(action, "a regional quota is used up", at.creates_paused_until - at.now)
 
 
-def _one_at_a_time(action: Action, at: Circumstances) -> Refused | None:
+def _one_at_a_time(action: Action, at: Circumstances) -> Refusal | None:
     """An edit that replaces interfaces does so on one node at a time for each NodeENI."""
     if not isinstance(action, Detach) or action.cause is not Cause.REPLACED:
         return None
     if not at.surveyed:
-        reason = "not every node has been looked at since the start"
-        return Refused(action=action, reason=reason, retry_after=UNSURVEYED_RETRY)
+        return _wait(action, "not every node has been looked at since the start", UNSURVEYED_RETRY)
     if action.uid not in at.before:
         return None
-    reason = f"node {at.before[action.uid]} comes first"
-    return Refused(action=action, reason=reason, retry_after=TURN_RETRY)
+    return _wait(action, f"node {at.before[action.uid]} comes first", TURN_RETRY)
 
 
-def _held(action: Action, at: Circumstances) -> Refused | None:
+def _held(action: Action, at: Circumstances) -> Refusal | None:
     hold = at.holds.get(action.key)
     if hold is None or hold.action != action or hold.until <= at.now:
         return None
-    return Refused(action=action, reason=hold.message, retry_after=hold.until - at.now)
+    return msgspec.structs.replace(hold.why, retry_after=hold.until - at.now)
 
 
-RULES: tuple[Callable[[Action, Circumstances], Refused | None], ...] = (
+def _wait(action: Action, message: str, retry_after: float) -> Refusal:
+    """Of this no row tells, and no event: it passes by itself."""
+    return Refusal.of(action, None, message, retry_after, event=None)
+
+
+RULES: tuple[Callable[[Action, Circumstances], Refusal | None], ...] = (
     _node_goes,
     _orphan,
     _finalizer,

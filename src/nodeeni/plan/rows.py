@@ -18,10 +18,6 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-TO_BE_REPLACED = "ToBeReplaced"  # reason of an attached one that waits for its turn
-NODE_GONE = "NodeGone"  # reason of an attached one that stays for a while, in case that its Node comes back
-
-
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be reported of one NodeENI on one node."""
 

@@ -1,14 +1,16 @@
 """One wanted interface against the one that serves it: made, attached, put right or replaced. Pure."""
 
 from nodeeni.api import names
+from nodeeni.api.reasons import EventReason, RowReason
 from nodeeni.ec2.types import Instance, Interface, InterfaceRequest
 from nodeeni.plan.actions import Attach, Cause, Create, SetDeleteOnTermination
-from nodeeni.plan.adopting import NOT_ADOPTED, candidates, fitting, left_alone, surplus, take_over
+from nodeeni.plan.adopting import candidates, fitting, left_alone, surplus, take_over
 from nodeeni.plan.corrections import corrections
-from nodeeni.plan.desired import DesiredInterface, Refusal
+from nodeeni.plan.desired import DesiredInterface
 from nodeeni.plan.draft import Draft
 from nodeeni.plan.observed import Observed
-from nodeeni.plan.places import NoPlace, free_index, usable_subnet
+from nodeeni.plan.places import free_index, usable_subnet
+from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.removal import Removal
 from nodeeni.plan.rows import State
 from nodeeni.plan.slots import Slots
@@ -16,7 +18,6 @@ from nodeeni.plan.slots import Slots
 PENDING_RETRY = 5.0  # seconds
 STOPPED_RETRY = 60.0  # seconds
 ATTACH_HANGS_RETRY = 300.0  # seconds: an attach that ends after all is seen when it does
-INSTANCE_NOT_RUNNING = "InstanceNotRunning"
 
 
 class Wanted:
@@ -52,12 +53,11 @@ class Wanted:
     def _not_running(self, wanted: DesiredInterface, interface: Interface | None) -> None:
         state = self._instance.state
         self.draft.refusals.append(
-            Refusal(
-                nodeeni=wanted.nodeeni,
-                uid=wanted.uid,
-                reason=INSTANCE_NOT_RUNNING,
-                message=f"instance {wanted.instance_id} is {state}: nothing is attached until it runs",
-                retry_after=PENDING_RETRY if state == "pending" else STOPPED_RETRY,
+            Refusal.of(
+                wanted,
+                RowReason.INSTANCE_NOT_RUNNING,
+                f"instance {wanted.instance_id} is {state}: nothing is attached until it runs",
+                PENDING_RETRY if state == "pending" else STOPPED_RETRY,
             )
         )
         self.draft.row(wanted, interface, State.CREATING if interface is None else State.ATTACHING)
@@ -67,7 +67,7 @@ class Wanted:
         if index is None:
             return
         subnet = usable_subnet(wanted, self.draft.observed)
-        if isinstance(subnet, NoPlace):
+        if isinstance(subnet, Refusal):
             self.draft.refuse(wanted, subnet)
             return
         generation = self.draft.observed.generations.get(wanted.uid, 0)
@@ -125,7 +125,7 @@ class Wanted:
         if isinstance(under_way, Attach):
             return under_way.device_index
         found = free_index(wanted, self._instance, self.draft.observed.full, self.slots)
-        if isinstance(found, NoPlace):
+        if isinstance(found, Refusal):
             self.draft.refuse(wanted, found)
             return None
         self.slots.reserve(wanted.network_card_index, found, eni_id or f"NodeENI {wanted.nodeeni}")
@@ -147,7 +147,7 @@ class Wanted:
             self.draft.row(wanted, interface, State.ATTACHED)
             self.draft.refusals += [surplus(wanted, other) for other in found if other is not interface]
         elif found:
-            self.draft.refuse(wanted, left_alone(wanted, found[0]), found[0], event=NOT_ADOPTED)
+            self.draft.refuse(wanted, left_alone(wanted, found[0]), found[0])
         return bool(found)
 
     def _elsewhere(self, wanted: DesiredInterface, interface: Interface) -> None:
@@ -156,7 +156,7 @@ class Wanted:
             wanted,
             interface,
             State.FAILED,
-            reason="AttachedElsewhere",
+            reason=RowReason.ATTACHED_ELSEWHERE,
             message=f"{interface.id} was attached to {interface.attachment.instance_id} by hand: detach it "
             "there, and it comes back to this node",
         )
@@ -171,30 +171,32 @@ class Wanted:
             self.removal.detach(interface, attachment, Cause.HANGS, force=True)
             self.draft.row(wanted, interface, State.ATTACHING)
         else:
-            why = NoPlace(
-                "AttachHangs",
+            why = Refusal.of(
+                wanted,
+                RowReason.ATTACH_HANGS,
                 f"{interface.id} has been attaching to {attachment.instance_id} for over "
                 f"{self.draft.observed.undo_attach_after:g} s, for the second time: restart the instance, or "
                 "replace it",
                 ATTACH_HANGS_RETRY,
+                EventReason.ENI_ATTACHMENT_FAILED,
             )
-            self.draft.refuse(wanted, why, interface, event="ENIAttachmentFailed")
+            self.draft.refuse(wanted, why, interface)
 
     def _replace(self, wanted: DesiredInterface, interface: Interface) -> None:
         """Take it away to make it anew, unless there is no place for the new one: what works then stays."""
         found = self._new_place(wanted, interface)
-        if isinstance(found, NoPlace):
+        if isinstance(found, Refusal):
             self.draft.refuse(wanted, found, interface)
             return
         assert self.slots is not None
         self.slots.reserve(wanted.network_card_index, found, f"NodeENI {wanted.nodeeni}")
         self.removal.remove(interface, Cause.REPLACED, wanted, _what_for(wanted, interface, found))
 
-    def _new_place(self, wanted: DesiredInterface, interface: Interface) -> int | NoPlace:
+    def _new_place(self, wanted: DesiredInterface, interface: Interface) -> int | Refusal:
         assert self.slots is not None
         if interface.subnet_id not in {s.id for s in wanted.subnets}:
             subnet = usable_subnet(wanted, self.draft.observed)
-            if isinstance(subnet, NoPlace):
+            if isinstance(subnet, Refusal):
                 return subnet
         return free_index(wanted, self._instance, self.draft.observed.full, self.slots.without(self.leaving))
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from nodeeni.api.conditions import READY
 from nodeeni.api.core import Node
+from nodeeni.api.reasons import READY
 from nodeeni.api.v1alpha1 import ENINode, NodeENI
 from nodeeni.cli import reach, tables
 from nodeeni.cli.leader import leader

@@ -7,12 +7,13 @@ from enum import StrEnum
 import msgspec
 
 from nodeeni.api.core import Node
+from nodeeni.api.reasons import RowReason
 from nodeeni.api.v1alpha1 import AttachmentStatus, ENINode, LinkStatus, NodeENI
 from nodeeni.plan.desired import matches
-from nodeeni.plan.rows import NODE_GONE, TO_BE_REPLACED, State
+from nodeeni.plan.rows import State
 
 # Reasons of failed ones whose attachment is one that hangs, or is on another instance.
-_NOT_HERE = frozenset({"AttachHangs", "AttachedElsewhere"})
+_NOT_HERE = frozenset({RowReason.ATTACH_HANGS, RowReason.ATTACHED_ELSEWHERE})
 
 
 class NodeState(StrEnum):
@@ -92,7 +93,7 @@ def shown_state(line: Line, stands: bool) -> str:
     """The state in words, for people. `stands`: it has failed, and its ENI is attached all the same."""
     if stands:
         state = "attached, not as asked"
-    elif line.state == State.ATTACHED and line.reason == TO_BE_REPLACED:
+    elif line.state == State.ATTACHED and line.reason == RowReason.TO_BE_REPLACED:
         state = "attached, to be replaced"
     else:
         state = line.state
@@ -125,7 +126,7 @@ def _line(
 def _node_state(
     nodeeni: NodeENI, entry: AttachmentStatus, labels: Mapping[str, dict[str, str]] | None
 ) -> NodeState:
-    if entry.reason == NODE_GONE or (labels is not None and entry.node_id not in labels):
+    if entry.reason == RowReason.NODE_GONE or (labels is not None and entry.node_id not in labels):
         return NodeState.GONE
     if labels is not None and not matches(nodeeni.spec, labels[entry.node_id]):
         return NodeState.UNSELECTED

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from nodeeni.api.conditions import DEGRADED
+from nodeeni.api.reasons import DEGRADED, ConditionReason
 from nodeeni.api.v1alpha1 import Condition, ENINode, LabelRequirement, NodeENI, NodeENISpec
 from nodeeni.cli import tables
 from nodeeni.cli.findings import Finding, Mark, counted, note, wrong
 from nodeeni.cli.status.lines import Line, NodeState
-from nodeeni.plan.report import LINK_NOT_AS_ASKED
 from nodeeni.plan.rows import State
 
 LONG = 600  # seconds: by default an attach that hangs is undone after 90 s, a detach forced after 5 minutes
@@ -103,7 +102,11 @@ def _of_nodeeni(nodeeni: NodeENI) -> Iterable[Finding]:
     name, status = nodeeni.metadata.name, nodeeni.status
     degraded = condition_of(nodeeni, DEGRADED)
     failed = any(entry.status == State.FAILED for entry in status.attachments)
-    links = degraded is not None and degraded.reason == LINK_NOT_AS_ASKED and not status.attachments_truncated
+    links = (
+        degraded is not None
+        and degraded.reason == ConditionReason.LINK_NOT_AS_ASKED
+        and not status.attachments_truncated
+    )
     told = failed or links  # line by line, of which this is a summary
     if degraded is not None and degraded.status == "True" and not told:
         yield wrong(name, f"{degraded.reason}: {degraded.message}")

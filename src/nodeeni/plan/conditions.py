@@ -1,0 +1,135 @@
+"""The conditions of a NodeENI: one function each, from how its rows stand. Pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from nodeeni.api.conditions import condition
+from nodeeni.api.reasons import DEGRADED, ConditionReason, RowReason
+from nodeeni.api.v1alpha1 import Condition, NodeENI, NodeENISpec
+from nodeeni.plan.refusal import Refusal
+from nodeeni.plan.rows import Row, State
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How one NodeENI stands, counted once for all conditions. `notes` are what else is wrong with it, the
+    first one first; `links_up` is None where no ENI manager reports.
+    """
+
+    nodeeni: NodeENI
+    rows: int
+    desired: int
+    attached: int
+    moving: int  # being created, attached, detached or deleted
+    waiting: int  # to be replaced, when their turn comes
+    failed: tuple[Row, ...]
+    links_up: int | None
+    notes: tuple[Refusal, ...]
+
+
+def standing(
+    nodeeni: NodeENI, rows: Mapping[str, Row], links_up: int | None, notes: Sequence[Refusal]
+) -> Standing:
+    """`rows` is by node name."""
+    wanted = [row for row in rows.values() if row.wanted]
+    return Standing(
+        nodeeni=nodeeni,
+        rows=len(rows),
+        desired=len(wanted),
+        attached=sum(1 for row in wanted if _is_attached(row)),
+        moving=sum(1 for row in rows.values() if row.state not in (State.ATTACHED, State.FAILED)),
+        waiting=sum(1 for row in rows.values() if row.reason == RowReason.TO_BE_REPLACED),
+        failed=tuple(sorted((r for r in rows.values() if r.state is State.FAILED), key=lambda r: r.node)),
+        links_up=links_up,
+        notes=tuple(notes),
+    )
+
+
+def _is_attached(row: Row) -> bool:
+    """Also one that works and cannot be changed as an edit asks: the row has failed, the node has not."""
+    attachment = row.interface.attachment if row.interface else None
+    stands = attachment is not None and attachment.status == "attached"
+    return row.state is State.ATTACHED or (row.state is State.FAILED and stands)
+
+
+def ready(at: Standing) -> Condition:
+    """Whether every matching node has its ENI attached as `spec` asks."""
+    if at.nodeeni.metadata.deleting:
+        step = "waiting for EC2 to show twice that no ENI is left"
+        if at.rows:
+            step = f"removing the ENIs of {_nodes(at.rows)}"
+        return _told(ConditionReason.DELETING, f"being deleted: {step}")
+    if at.desired == 0:
+        return _told(ConditionReason.NO_MATCHING_NODES, "no node matches the selector")
+    if at.waiting and not at.failed:
+        done = f"as spec asks on {at.desired - at.waiting - at.moving} of {_nodes(at.desired)}"
+        return _told(ConditionReason.REPLACING, f"{done}: the others are replaced one after another")
+    if at.attached == at.desired and not at.failed:
+        down = (
+            ""
+            if at.links_up is None or at.links_up >= at.attached
+            else f", links up on {at.links_up} of them"
+        )
+        return _told(ConditionReason.ALL_ATTACHED, f"attached on {_nodes(at.attached)}{down}")
+    not_so = f"; not as spec asks on {_nodes(len(at.failed))}" if at.failed else ""
+    return _told(
+        ConditionReason.FAILING if at.failed else ConditionReason.ATTACHING,
+        f"attached on {at.attached} of {_nodes(at.desired)}{not_so}",
+    )
+
+
+def progressing(at: Standing) -> Condition:
+    """Whether something is being done, or is going to be."""
+    if at.waiting and at.failed and not at.moving:
+        to_follow = f"{_nodes(at.waiting)} to follow, once {at.failed[0].node} has what the spec asks for"
+        return _told(ConditionReason.WAITING, to_follow)
+    if at.moving or at.waiting:
+        to_follow = f", {at.waiting} to follow" if at.waiting else ""
+        return _told(ConditionReason.WORKING, f"{_nodes(at.moving)} in progress{to_follow}")
+    return _told(ConditionReason.SETTLED, "nothing is in progress")
+
+
+def degraded(at: Standing) -> Condition:
+    """Whether something is wrong: rows that failed, else what is noted, else fields that are not acted on."""
+    if at.failed:
+        first = at.failed[0]
+        return condition(DEGRADED, True, first.reason, of_first(first.node, first.message, len(at.failed)))
+    if at.notes:
+        return condition(DEGRADED, True, at.notes[0].reason or "", at.notes[0].message)
+    unapplied = _not_applied(at.nodeeni.spec)
+    if unapplied:
+        return _told(
+            ConditionReason.FIELDS_NOT_APPLIED,
+            f"{', '.join(unapplied)}: not yet applied by this version; remove them, or bind the device with "
+            "a SR-IOV device plugin of your own",
+        )
+    return _told(ConditionReason.AS_DESIRED, "nothing is wrong")
+
+
+# In the order in which a status has them.
+CONDITIONS: tuple[Callable[[Standing], Condition], ...] = (ready, progressing, degraded)
+
+
+def _told(reason: ConditionReason, message: str) -> Condition:
+    return condition(reason.condition, reason.holds, reason, message)
+
+
+def _not_applied(spec: NodeENISpec) -> list[str]:
+    """Fields that are accepted for v1.3.8's manifests, but that this version does not act on."""
+    fields = {
+        "spec.enableDPDK": spec.enable_dpdk,
+        "spec.dpdkDriver": spec.dpdk_driver,
+        "spec.dpdkResourceName": spec.dpdk_resource_name,
+        "spec.dpdkPCIAddress": spec.dpdk_pci_address,
+    }
+    return [name for name, value in fields.items() if value]
+
+
+def of_first(node: str, message: str, count: int) -> str:
+    """What is told of many nodes: that of the first, and how many more."""
+    others = f" (and {_nodes(count - 1)} more)" if count > 1 else ""
+    return f"{node}: {message}{others}"
+
+
+def _nodes(count: int) -> str:
+    return f"{count} node" if count == 1 else f"{count} nodes"
