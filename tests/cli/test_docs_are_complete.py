@@ -99,5 +99,9 @@ async def test_the_columns_and_states_of_status(site: Site) -> None:
 
 
 def test_what_is_simulated_of_ec2() -> None:
-    told = section("README.md", "Play by hand").partition("is not simulated.")[2].partition("\n\n")[0]
+    told = (
+        section("docs/sandbox.md", "What it is, and is not")
+        .partition("is not simulated.")[2]
+        .partition("\n\n")[0]
+    )
     assert words(told) == set(ACTIONS)

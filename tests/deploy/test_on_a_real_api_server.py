@@ -17,6 +17,7 @@ from tests.contract.processes import real_is_wanted
 from tests.contract.real import RealKube
 from tests.controller.conftest import Stage
 from tests.deploy.conftest import CHART, IMAGE, ROOT, Template, container
+from tests.docs.pages import shell
 
 from nodeeni.sandbox.ec2 import quick_settings
 from nodeeni.sandbox.kube import KubeServer
@@ -25,6 +26,7 @@ from nodeeni.sandbox.world import World
 pytestmark = pytest.mark.skipif(not real_is_wanted(), reason="for a real API server: make apitest")
 
 NAMESPACE = "eni-controller-system"
+UPGRADE = "docs/upgrade.md"
 IMAGE_NAMED = ("--set", f"image.repository={IMAGE}")
 FULLEST = str(Path(__file__).parent / "fullest-values.yaml")
 Object = dict[str, Any]
@@ -80,6 +82,12 @@ async def kubectl(kube: RealKube, tmp_path: Path) -> AsyncIterator[Kubectl]:
     # In the namespace, and of the cluster only what the tests of rights do not bring themselves.
     kinds = "deployments,daemonsets,poddisruptionbudgets,networkpolicies,roles,rolebindings"
     await kubectl("delete", kinds, "--all", "-n", NAMESPACE, "--wait=false")
+
+
+async def typed(kubectl: Kubectl, *lines: str) -> str:
+    """Lines of a page in one shell, in the checkout."""
+    run = Program("bash", kubectl.environment)
+    return await run("-euo", "pipefail", "-c", "\n".join([f"cd {ROOT}", *lines]))
 
 
 def rendered(helm: str, *arguments: str) -> str:
@@ -149,8 +157,8 @@ async def test_the_workloads_of_v1_1_0_become_ours_in_place(kubectl: Kubectl) ->
     old = [_v1_deployment(), _v1_daemon_set()]
     await kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(old))
     before = [await kubectl.json("get", kind, name, "-n", NAMESPACE) for kind, name in _WORKLOADS]
-    for name in ("deployment.yaml", "eni-manager-daemonset.yaml"):
-        await kubectl("apply", "-f", str(ROOT / "deploy" / name))
+    *apply, _rollout = shell(UPGRADE, "Go").lines  # there is no kubelet, so no pod becomes ready
+    await typed(kubectl, *apply)
     after = [await kubectl.json("get", kind, name, "-n", NAMESPACE) for kind, name in _WORKLOADS]
     assert [o["metadata"]["uid"] for o in after] == [o["metadata"]["uid"] for o in before]
     shipped = {o["metadata"]["name"]: o for o in accounts.workloads()}
@@ -162,6 +170,22 @@ async def test_the_workloads_of_v1_1_0_become_ours_in_place(kubectl: Kubectl) ->
         assert container(workload)["args"] == wanted["containers"][0]["args"]
         assert container(workload)["securityContext"] == wanted["containers"][0]["securityContext"]
         assert {v["name"] for v in pod.get("volumes", [])} == {v["name"] for v in wanted.get("volumes", [])}
+
+
+async def test_the_roles_that_v1_3_8_left_are_gone_by_the_documented_lines(kubectl: Kubectl) -> None:
+    manager, pods = "eni-controller-sriov-manager", "eni-controller-pod-reader"
+    made = (
+        f"kubectl create clusterrole {manager} --verb=get --resource=pods",
+        f"kubectl create clusterrolebinding {manager}-binding --clusterrole={manager} --user=u",
+        f"kubectl -n {NAMESPACE} create role {pods} --verb=get --resource=pods",
+        f"kubectl -n {NAMESPACE} create rolebinding {pods} --role={pods} --user=u",
+    )
+    delete = shell(UPGRADE, "Go", 1).lines
+    await typed(kubectl, *made, *delete)
+    left = await kubectl("get", "clusterroles,clusterrolebindings,roles,rolebindings", "-A", "-o", "name")
+    assert manager not in left
+    assert pods not in left
+    await typed(kubectl, *delete)  # where they never were, all is well too
 
 
 async def test_helm_takes_over_upgrades_and_leaves_without_losing_a_nodeeni(
@@ -176,7 +200,7 @@ async def test_helm_takes_over_upgrades_and_leaves_without_losing_a_nodeeni(
 
     run = Program(helm, kubectl.environment)
     chart = ("nodeeni", str(CHART), "--namespace", NAMESPACE, *IMAGE_NAMED)
-    notes = await run("upgrade", "--install", *chart, "--take-ownership")
+    notes = await typed(kubectl, *shell(UPGRADE, "Go", 2).lines)
     assert "kubectl label node NODE ng=multi-eni" in notes
     after = [await kubectl.json("get", kind, name, "-n", NAMESPACE) for kind, name in _WORKLOADS]
     assert [o["metadata"]["uid"] for o in after] == [o["metadata"]["uid"] for o in before]

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import yaml
 from tests.deploy.conftest import CHART, IMAGE, ROOT
+from tests.docs.pages import PAGES, blocks, name
 
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.cli import main as cli
@@ -19,34 +20,53 @@ from nodeeni.sandbox.ec2 import quick_settings
 from nodeeni.sandbox.world import World
 from nodeeni.settings import CONTROLLER_SETTINGS
 
-PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "deploy" / "iam" / "README.md", ROOT / "CHANGELOG.md"])
+FENCED = re.MULTILINE | re.DOTALL
 SAMPLES = sorted((ROOT / "deploy" / "samples").glob("*.yaml"))
 Object = dict[str, Any]
 
 
-def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+def shown(language: str) -> list[str]:
+    return [block.text for page in PAGES for block in blocks(page, language)]
 
 
-def commands(page: Path) -> Iterator[list[str]]:
-    """The command lines of a page's shell blocks, word by word, without pipes into others."""
-    for block in blocks(page, "bash"):
-        for line in block.replace("\\\n", " ").splitlines():
-            for part in line.split(" | "):
-                words = shlex.split(part, comments=True)
-                if words:
-                    yield words
+def commands() -> Iterator[list[str]]:
+    """The command lines of all shell blocks, word by word, without pipes into others."""
+    for page in PAGES:
+        for block in blocks(page, "bash"):
+            for line in block.lines:
+                for part in line.split(" | "):
+                    yield shlex.split(part)
 
 
 def all_commands(program: str) -> list[list[str]]:
-    return [words for page in PAGES for words in commands(page) if words[0] == program]
+    return [words for words in commands() if words[0] == program]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def anchors(page: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    titles = re.findall(
+        r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", page.read_text(), flags=FENCED), re.MULTILINE
+    )
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)(?:#[\w-]+)?\)", page.read_text()):
-        if not target.startswith("https://"):
-            assert (page.parent / target).exists(), target
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=FENCED)
+    for target, anchor in re.findall(r"\]\(\s*([^)#\s]*)(?:#([\w-]+))?\)", text):
+        if target.startswith("https://"):
+            continue
+        linked = page.parent / target if target else page
+        assert linked.exists(), target
+        if anchor and linked.suffix == ".md":
+            assert anchor in anchors(linked), f"{target}#{anchor}"
+
+
+def test_the_front_page_is_short_and_says_what_operators_look_for() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) < 120
+    text = "".join(page.read_text().lower() for page in PAGES)
+    searched = ("reconcile", "drift", "desired", "orphan", "rollout", "leak")
+    assert [word for word in searched if word not in text] == []
 
 
 @pytest.fixture
@@ -56,9 +76,9 @@ async def world() -> AsyncIterator[World]:
 
 
 async def test_every_manifest_shown_is_accepted(world: World) -> None:
-    shown = [yaml.safe_load(block) for page in PAGES for block in blocks(page, "yaml")]
-    shown += [document for sample in SAMPLES for document in yaml.safe_load_all(sample.read_text())]
-    ours = [document for document in shown if document.get("kind") == "NodeENI"]
+    documents = [yaml.safe_load(block) for block in shown("yaml")]
+    documents += [document for sample in SAMPLES for document in yaml.safe_load_all(sample.read_text())]
+    ours = [document for document in documents if document.get("kind") == "NodeENI"]
     assert len(ours) >= 10
     for document in ours:
         accepted = world.kube.apply(document)
@@ -67,14 +87,14 @@ async def test_every_manifest_shown_is_accepted(world: World) -> None:
 
 
 def test_every_helm_command_and_values_file_shown_renders(helm: str, tmp_path: Path) -> None:
-    shown = [words for words in all_commands("helm") if words[1] in ("install", "upgrade")]
+    installed = [words for words in all_commands("helm") if words[1] in ("install", "upgrade")]
     inline = re.findall(r"`--set ([^`\s]+)`", "".join(page.read_text() for page in PAGES))
     values = [["--set", value] for value in inline]
-    for words in shown:
+    for words in installed:
         pairs = itertools.pairwise(words)
         values.append([part for option, value in pairs if option == "--set" for part in (option, value)])
     assert len(values) >= 6
-    files = [block for page in PAGES for block in blocks(page, "yaml") if "\nkind:" not in block]
+    files = [text for text in shown("yaml") if "\nkind:" not in text]
     assert files
     for number, text in enumerate(files):
         file = tmp_path / f"{number}.yaml"
@@ -89,19 +109,19 @@ def test_every_helm_command_and_values_file_shown_renders(helm: str, tmp_path: P
 
 def test_every_file_named_in_a_command_is_there() -> None:
     flags = ("-f", "-k", "--template-file")
-    for words in (w for page in PAGES for w in commands(page)):
-        for flag, name in itertools.pairwise(words):
-            if flag in flags and name != "-":
-                assert (ROOT / name).exists(), words
+    for words in commands():
+        for flag, file in itertools.pairwise(words):
+            if flag in flags and file != "-":
+                assert (ROOT / file).exists(), words
         if words[0] == "sed":
             assert (ROOT / words[-1]).exists(), words
 
 
 def test_every_nodeeni_command_shown_exists_with_its_flags(capsys: pytest.CaptureFixture[str]) -> None:
     text = "".join(page.read_text() for page in PAGES if page.name != "settings.md")
-    shown = all_commands("nodeeni") + [shlex.split(code) for code in re.findall(r"`(nodeeni [^`]+)`", text)]
-    assert len(shown) >= 8
-    for words in shown:
+    named = all_commands("nodeeni") + [shlex.split(code) for code in re.findall(r"`(nodeeni [^`]+)`", text)]
+    assert len(named) >= 8
+    for words in named:
         assert words[1] in cli.COMMANDS, words
         flags = {word.split("=")[0] for word in words[2:] if word.startswith("--")}
         if words[1] == "controller":
