@@ -114,6 +114,17 @@ def test_a_first_nodeeni_by_hand(terminal: Shell) -> None:
     assert left["NetworkInterfaces"] == []
 
 
+def test_the_first_nodeeni_after_an_install(terminal: Shell) -> None:
+    *in_pods, label, apply, watch = shell("docs/install.md", "4. Check, label, apply").lines
+    assert all("-n eni-controller-system" in line for line in in_pods)  # the sandbox has none
+    terminal.types(f"kubectl label node {FIRST_NODE} ng-")
+    with controller(terminal):
+        terminal.types(filled(label, NODE=FIRST_NODE))
+        terminal.types(apply)
+        terminal.types(f"kubectl wait --for=condition=Ready nodeeni/{NODEENI} --timeout=1m")
+        assert NODEENI in terminal.types(f"timeout 2 {watch}", status=124)
+
+
 def test_an_edit_is_looked_at_before_it_is_made(terminal: Shell) -> None:
     printed = terminal.runs(shell("docs/how-to.md", "Changing a live NodeENI"))
     assert "3 actions now" in printed

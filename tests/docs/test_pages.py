@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
@@ -67,6 +68,17 @@ def test_the_front_page_is_short_and_says_what_operators_look_for() -> None:
     text = "".join(page.read_text().lower() for page in PAGES)
     searched = ("reconcile", "drift", "desired", "orphan", "rollout", "leak")
     assert [word for word in searched if word not in text] == []
+
+
+def test_the_recording_is_of_a_run_that_left_nothing_and_names_no_machine() -> None:
+    picture = (ROOT / "docs" / "demo.svg").read_text()
+    root = ElementTree.fromstring(picture)
+    lines = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert lines[0] == "$ make demo"
+    assert lines[-1] == "everything came up, and everything is gone again"
+    assert "left out" not in picture
+    assert len(picture) < 16_000
+    assert not re.search(r"/(tmp|home|root|work)/", picture)
 
 
 @pytest.fixture
