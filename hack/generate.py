@@ -119,6 +119,11 @@ def _metrics_table(title: str, rows: Iterable[tuple[str, str, Sequence[str], str
     return lines
 
 
+def conditions() -> list[str]:
+    lines = ["| condition | is True when |", "|---|---|"]
+    return [*lines, *(f"| `{kind}` | {kind.meaning} |" for kind in ConditionType)]
+
+
 def condition_reasons() -> list[str]:
     """The reasons of each condition; of Degraded those of rows come first."""
     lines = ["| condition | is | reason | when |", "|---|---|---|---|"]
@@ -172,6 +177,7 @@ def _duration(seconds: float) -> str:
 
 
 TABLES: dict[str, Callable[[], list[str]]] = {
+    "conditions": conditions,
     "reasons of conditions": condition_reasons,
     "reasons of failures": row_reasons,
     "events": event_reasons,

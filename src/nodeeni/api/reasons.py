@@ -10,11 +10,28 @@ from typing import Self
 
 
 class ConditionType(StrEnum):
-    """The conditions of a NodeENI, in the order in which its status has them."""
+    """The conditions of a NodeENI, in the order in which its status has them, and what True means of each."""
 
-    READY = "Ready"
-    PROGRESSING = "Progressing"
-    DEGRADED = "Degraded"
+    meaning: str
+
+    def __new__(cls, word: str, meaning: str) -> Self:
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.meaning = meaning
+        return member
+
+    READY = (
+        "Ready",
+        "on every matching node the ENI is **attached in EC2** as `spec` asks, or no node matches",
+    )
+    PROGRESSING = (
+        "Progressing",
+        "something is being created, attached, detached, deleted or replaced right now",
+    )
+    DEGRADED = (
+        "Degraded",
+        "something needs a person; the message says what to change. What works stays",
+    )
 
 
 READY, PROGRESSING, DEGRADED = ConditionType
@@ -23,7 +40,7 @@ READY, PROGRESSING, DEGRADED = ConditionType
 class ConditionReason(StrEnum):
     """Reasons of conditions: each belongs to one condition, and is given while that is True, or while False.
 
-    Degraded has the reason of the first row that failed before those of its own.
+    Degraded is True by the reason of a row, or by that of what every row waits for, before its own.
     """
 
     condition: ConditionType
@@ -58,13 +75,6 @@ class ConditionReason(StrEnum):
     WAITING = ("Waiting", PROGRESSING, True, "nodes that are to follow wait for one that has failed")
     SETTLED = "Settled", PROGRESSING, False, "nothing is in progress"
     AS_DESIRED = "AsDesired", DEGRADED, False, "nothing is wrong"
-    QUOTA_EXCEEDED = "QuotaExceeded", DEGRADED, True, "creating pauses in the whole cluster"
-    LINK_NOT_AS_ASKED = (
-        "LinkNotAsAsked",
-        DEGRADED,
-        True,
-        "an attached link is down, or up without its MTU or name, and the ENI manager says why",
-    )
     FIELDS_NOT_APPLIED = (
         "FieldsNotApplied",
         DEGRADED,
@@ -93,7 +103,7 @@ class RowReason(StrEnum):
         member.meaning = meaning
         return member
 
-    # Of rows that failed, and of refusals in events and `nodeeni plan`.
+    # Of rows that failed, of refusals in events and `nodeeni plan`, and of Degraded.
     NO_INSTANCE = (
         "NoInstance",
         Mender.TIME,
@@ -171,6 +181,11 @@ class RowReason(StrEnum):
         "Throttled",
         Mender.TIME,
         "again and again: something else in the account spends EC2's rate, or `--ec2-rate` is too high",
+    )
+    LINK_NOT_AS_ASKED = (
+        "LinkNotAsAsked",
+        Mender.TIME,
+        "it is created and attached, and its link [is not as asked](#a-link-stays-down)",
     )
     EC2_ERROR = "EC2Error", Mender.TIME, "the message has EC2's own words and code; it is tried again"
     # Of rows that are `attached` and will not stay so.

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from nodeeni.api.meta import ObjectMeta
 from nodeeni.api.names import OWN_TAGS
+from nodeeni.api.reasons import ConditionType
 
 ACRONYMS = {"id": "ID", "ids": "IDs", "cidr": "CIDR", "ip": "IP", "pci": "PCI", "dpdk": "DPDK", "eni": "ENI"}
 
@@ -204,10 +205,13 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
         return tuple(dict.fromkeys([*([self.subnet_name] if self.subnet_name else []), *self.subnet_names]))
 
 
+*_CONDITIONS, _LAST_CONDITION = ConditionType
+
+
 class Condition(msgspec.Struct, rename=camel_case, kw_only=True, frozen=True):
     """One aspect of the object's state, by the rules of Kubernetes conditions."""
 
-    type: Annotated[str, schema("Ready, Progressing or Degraded.")]
+    type: Annotated[str, schema(f"{', '.join(_CONDITIONS)} or {_LAST_CONDITION}.")]
     status: Annotated[Literal["True", "False", "Unknown"], schema("Whether the condition holds.")]
     reason: Annotated[str, schema("Why, as one CamelCase word.")]
     message: Annotated[str, schema("Why, in plain words, with the way out.")] = ""

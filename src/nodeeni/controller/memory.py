@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from nodeeni.api.names import TAG_GENERATION, TAG_INSTANCE, TAG_UID
-from nodeeni.api.reasons import ConditionReason
+from nodeeni.api.reasons import RowReason
 from nodeeni.ec2.errors import EC2Error
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import Action, Create
@@ -179,7 +179,7 @@ class Memory:
         if self.creates_paused_until <= self._clock():
             return []
         message = "creating ENIs is paused: a quota of this region is used up; ask AWS to raise it"
-        return [Refusal(reason=ConditionReason.QUOTA_EXCEEDED, message=message)]
+        return [Refusal(reason=RowReason.QUOTA_EXCEEDED, message=message)]
 
     @property
     def avoided_subnets(self) -> frozenset[str]:

@@ -38,7 +38,7 @@ def standing(
         desired=len(wanted),
         attached=sum(1 for row in wanted if _is_attached(row)),
         moving=sum(1 for row in rows.values() if row.state not in (State.ATTACHED, State.FAILED)),
-        waiting=sum(1 for row in rows.values() if row.reason == RowReason.TO_BE_REPLACED),
+        waiting=sum(1 for row in rows.values() if row.reason is RowReason.TO_BE_REPLACED),
         failed=tuple(sorted((r for r in rows.values() if r.state is State.FAILED), key=lambda r: r.node)),
         links_up=links_up,
         notes=tuple(notes),
@@ -93,7 +93,8 @@ def degraded(at: Standing) -> Condition:
     """Whether something is wrong: rows that failed, else what is noted, else fields that are not acted on."""
     if at.failed:
         first = at.failed[0]
-        return condition(DEGRADED, True, first.reason, of_first(first.node, first.message, len(at.failed)))
+        message = of_first(first.node, first.message, len(at.failed))
+        return condition(DEGRADED, True, first.reason or "", message)
     if at.notes:
         return condition(DEGRADED, True, at.notes[0].reason or "", at.notes[0].message)
     unapplied = _not_applied(at.nodeeni.spec)

@@ -109,7 +109,7 @@ def _refused(draft: Draft, refusal: Refusal) -> None:
             network_card_index=attachment.network_card_index if attachment else None,
             mtu=link.mtu,
             interface_name=link.interface_name,
-            reason=refusal.reason or "",
+            reason=refusal.reason,
             message=refusal.message,
         )
     )

@@ -3,7 +3,7 @@
 import msgspec
 
 from nodeeni.api import names
-from nodeeni.api.reasons import ConditionReason, EventReason, RowReason
+from nodeeni.api.reasons import EventReason, RowReason
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import Action
 from nodeeni.plan.desired import Desired, DesiredInterface
@@ -57,7 +57,7 @@ class Draft:
         state: State,
         index: int | None = None,
         *,
-        reason: RowReason | ConditionReason | None = None,
+        reason: RowReason | None = None,
         message: str = "",
     ) -> None:
         if interface is not None and interface.attachment is not None:
@@ -76,7 +76,7 @@ class Draft:
                 network_card_index=wanted.network_card_index,
                 mtu=wanted.mtu,
                 interface_name=wanted.interface_name,
-                reason=reason or "",
+                reason=reason,
                 message=message,
             )
         )

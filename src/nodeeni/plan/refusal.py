@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from nodeeni.api.reasons import ConditionReason, EventReason, RowReason
+from nodeeni.api.reasons import EventReason, RowReason
 
 
 class _Concerned(Protocol):
@@ -29,7 +29,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     every NodeENI.
     """
 
-    reason: RowReason | ConditionReason | None = None
+    reason: RowReason | None = None
     message: str
     retry_after: float = math.inf
     event: EventReason | None = None

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from nodeeni.api.conditions import carried_over
-from nodeeni.api.reasons import ConditionReason, RowReason
+from nodeeni.api.reasons import RowReason
 from nodeeni.api.v1alpha1 import (
     AttachmentStatus,
     ENINodeInterface,
@@ -58,7 +58,7 @@ def _waiting(row: Row, cause: Cause | None) -> Row:
     attachment = row.interface.attachment if row.interface else None
     if cause is None or attachment is None or attachment.status != "attached":
         return row
-    reason, message = _WAITS.get(cause, ("", ""))
+    reason, message = _WAITS.get(cause, (None, ""))
     return msgspec.structs.replace(row, state=State.ATTACHED, reason=reason, message=message)
 
 
@@ -162,7 +162,7 @@ def _attachment(row: Row, before: AttachmentStatus | None, now: str) -> Attachme
         private_ip_address=interface.private_ips[0] if interface and interface.private_ips else "",
         mtu=row.mtu,
         status=row.state.value,
-        reason=row.reason,
+        reason=row.reason or "",
         message=row.message,
         last_updated=before.last_updated if before else now,
     )
@@ -177,4 +177,4 @@ def links_note(faults: Mapping[str, str]) -> list[Refusal]:
         return []
     node = min(faults)
     message = of_first(node, faults[node], len(faults))
-    return [Refusal(reason=ConditionReason.LINK_NOT_AS_ASKED, message=message)]
+    return [Refusal(reason=RowReason.LINK_NOT_AS_ASKED, message=message)]

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
+from nodeeni.api.reasons import RowReason
 from nodeeni.ec2.types import Interface
 
 
@@ -33,5 +34,5 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     mtu: int | None = None
     interface_name: str = ""
     wanted: bool = True
-    reason: str = ""
+    reason: RowReason | None = None
     message: str = ""

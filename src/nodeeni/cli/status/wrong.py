@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from nodeeni.api.reasons import DEGRADED, ConditionReason
+from nodeeni.api.reasons import DEGRADED, RowReason
 from nodeeni.api.v1alpha1 import Condition, ENINode, LabelRequirement, NodeENI, NodeENISpec
 from nodeeni.cli import tables
 from nodeeni.cli.findings import Finding, Mark, counted, note, wrong
@@ -104,7 +104,7 @@ def _of_nodeeni(nodeeni: NodeENI) -> Iterable[Finding]:
     failed = any(entry.status == State.FAILED for entry in status.attachments)
     links = (
         degraded is not None
-        and degraded.reason == ConditionReason.LINK_NOT_AS_ASKED
+        and degraded.reason == RowReason.LINK_NOT_AS_ASKED
         and not status.attachments_truncated
     )
     told = failed or links  # line by line, of which this is a summary
