@@ -23,6 +23,9 @@ COMMANDS = {
     "cleanup": ("nodeeni.cli.cleanup", "remove the ENIs of a cluster that is gone"),
 }
 
+# Packages that only an extra brings → the extra.
+EXTRAS = {"cel_expr_python": "sandbox"}
+
 
 def main() -> int:
     """The console script `nodeeni`, and as `kubectl-nodeeni` the command `kubectl nodeeni`."""
@@ -46,9 +49,21 @@ def main() -> int:
     except UsageError as error:
         print(f"nodeeni {command}: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        print(f"nodeeni {command}: {_missing(EXTRAS[error.name])}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
     return status
+
+
+def _missing(extra: str) -> str:
+    return (
+        f"nodeeni was installed without its extra {extra!r}, which this needs; "
+        f"in a checkout: pipx install --force '.[{extra}]'"
+    )
 
 
 def version() -> str:
