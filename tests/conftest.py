@@ -1,6 +1,17 @@
-"""For all tests: what they start is told to end by SIGINT as if at a terminal."""
+"""For all tests: the programs beside our Python come first, and what they start is told to end by SIGINT
+as if at a terminal."""
 
+import os
 import signal
+import sys
+from pathlib import Path
+
+from tests.skips import pytest_addoption, pytest_configure
+
+__all__ = ["pytest_addoption", "pytest_configure"]
+
+# kubectl, helm and aws, which `make tools` puts there.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.prefix, "bin")), os.environ["PATH"]])
 
 # A shell without job control starts what is in the background with SIGINT ignored, and the children of the
 # tests would inherit that.

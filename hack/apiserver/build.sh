@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints the path of a real kube-apiserver: the one in KUBEBUILDER_ASSETS or on the PATH, else the one built once
-# per machine from its Go module (about 5 minutes and 102 MB, outside the tree).
+# per machine from its Go module (about 5 minutes and 102 MB, outside the tree). With --is-there nothing is built.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -24,6 +24,7 @@ if command -v kube-apiserver; then exit; fi
 version=$(awk '$1 == "k8s.io/kubernetes" {print $2; exit}' go.mod)
 built="${XDG_CACHE_HOME:-$HOME/.cache}/nodeeni-tools/kube-apiserver-$version"
 if [ ! -x "$built" ]; then
+  [ "${1:-}" != --is-there ] || exit 1
   go=$(command -v go) || { say "no kube-apiserver and no Go: apt-get install golang-go, or set KUBEBUILDER_ASSETS"; exit 1; }
   "$go" list -m >/dev/null 2>&1 || go=$(fetched_go)
   say "building kube-apiserver $version (once, about 5 minutes) ..."

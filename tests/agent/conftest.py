@@ -4,15 +4,12 @@ from pathlib import Path
 import pytest
 from tests.agent.situation import Node, a_node
 from tests.contract.servers import new_server
-
-from nodeeni.sandbox.hosts import probe
+from tests.needs import kernels
 
 
 @pytest.fixture(scope="session")
 def namespaces() -> None:
-    capability = probe()
-    if not capability.possible or capability.needs_wrap:
-        pytest.skip(capability.reason or "named network namespaces need root")
+    kernels()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.needs import program
 
 from nodeeni.agent.block_yaml import YAMLError, parse_yaml
 from nodeeni.agent.kubeconfig import Access, KubeconfigError, in_cluster, read_kubeconfig
@@ -42,7 +43,7 @@ def test_as_kubectl_writes_it(tmp_path: Path) -> None:
         "set-context x --cluster=c --user=u",
         "use-context x",
     ):
-        command = ["kubectl", f"--kubeconfig={path}", "config", *arguments.split()]
+        command = [program("kubectl"), f"--kubeconfig={path}", "config", *arguments.split()]
         subprocess.run(command, check=True, capture_output=True)
     assert read_kubeconfig(str(path)) == Access("10.0.0.1", 6443, authority=PEM, token="secret")
 

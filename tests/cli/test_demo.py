@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import subprocess
+import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -50,6 +52,34 @@ def test_without_kernels_it_says_in_one_line_what_is_left_out(tmp_path: Path) ->
             "  left out    agents and the nodes' kernels: as asked"
         ]
         _assert_nothing_runs_or_stays(demo, ours, tmp_path)
+
+
+def test_without_ip_it_says_at_the_start_and_at_the_end_what_is_left_out_and_what_brings_it(
+    tmp_path: Path,
+) -> None:
+    log, path = tmp_path / "log", {"PATH": str(tmp_path)}
+    with started("demo", "--fast", log=log, environment=path) as demo:
+        assert demo.process.wait(timeout=60) == 0
+        lines = demo.output.splitlines()
+
+    left_out = "agents and the nodes' kernels: no program `ip`; as root: apt-get install iproute2"
+    assert [line for line in lines if "left out" in line] == [
+        f"  left out    {left_out}",
+        f"left out: {left_out}",
+    ]
+    assert lines[-1] == "everything came up, and everything is gone again"
+
+
+def test_without_its_extra_one_line_says_what_to_install() -> None:
+    hidden = "import sys; sys.modules['cel_expr_python'] = None; from nodeeni.cli.main import main; "
+    for command in ("demo", "sandbox"):
+        program = f"{hidden}sys.argv = ['nodeeni', '{command}']; sys.exit(main())"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == (
+            f"nodeeni {command}: nodeeni was installed without its extra 'sandbox', which this needs; "
+            "in a checkout: pipx install --force '.[sandbox]'\n"
+        )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

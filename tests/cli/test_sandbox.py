@@ -4,7 +4,6 @@ controller`, with v1.1.0's README followed word for word."""
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,11 +14,10 @@ from typing import Any
 
 import pytest
 from tests.cli.running import ROOT, Started, nodeeni, started, until
+from tests.needs import NO_KERNELS, program
 
 from nodeeni.sandbox.hosts import probe
 
-KUBECTL = shutil.which("kubectl")
-AWS = shutil.which("aws") or shutil.which("aws", path=ROOT / ".venv-aws" / "bin")
 INTERFACES = (
     "Reservations[*].Instances[*].NetworkInterfaces[*]."
     "[NetworkInterfaceId,Attachment.DeviceIndex,Status,SubnetId]"
@@ -31,11 +29,10 @@ class Person:
 
     def __init__(self, sandbox: Started, scratch: Path) -> None:
         exports = re.findall(r"^  export (\w+)=(\S+)$", sandbox.output, re.MULTILINE)
-        programs = {str(Path(program).parent) for program in (KUBECTL, AWS) if program}
         self.environment = {
             **os.environ,
             **dict(exports),
-            "PATH": os.pathsep.join([*programs, os.environ["PATH"]]),
+            "PATH": os.environ["PATH"],
             "HOME": str(scratch),
         }
 
@@ -69,9 +66,9 @@ def sandbox(tmp_path: Path) -> Iterator[Started]:
         yield one
 
 
-@pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
-@pytest.mark.skipif(AWS is None, reason="the AWS command line is not installed: make .venv-aws/.done")
 def test_the_checks_of_the_readme_of_v1_1_0_work_word_for_word(sandbox: Started, tmp_path: Path) -> None:
+    program("kubectl")
+    program("aws")
     person = Person(sandbox, tmp_path)
     nodes = person.types("kubectl get nodes -l ng=multi-eni -o name").split()
     assert len(nodes) == 2
@@ -128,12 +125,10 @@ def test_its_lines_put_our_programs_on_the_path_after_those_of_the_terminal(
         text=True,
         check=True,
     )
-    own = [Path(sys.prefix, "bin"), ROOT / ".venv-aws" / "bin"]
-    present = [str(path) for path in own if (path / "nodeeni").exists() or (path / "aws").exists()]
-    assert done.stdout.strip().split(":") == ["/bin", *present]
+    assert done.stdout.strip().split(":") == ["/bin", str(Path(sys.prefix, "bin"))]
 
 
-@pytest.mark.skipif(not probe().possible, reason="nodes cannot have kernels here")
+@pytest.mark.skipif(not probe().possible, reason=f"{NO_KERNELS}{probe().reason}")
 def test_a_command_runs_in_the_kernel_of_a_node(sandbox: Started, tmp_path: Path) -> None:
     (command,) = re.findall(r"^  (\S+/on-\S+ ip link)$", sandbox.output, re.MULTILINE)
     shown = Person(sandbox, tmp_path).types(command)

@@ -4,15 +4,14 @@ Recorded and compared as in `test_answers.py`.
 """
 
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 from tests.contract.recorded import compared, definitions
 from tests.contract.scenes import eninode, interface, node, nodeeni
 from tests.contract.servers import new_server
+from tests.needs import program
 from tests.sandbox.kube.clients import Kubectl
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -125,8 +124,7 @@ async def play(session: Session) -> None:
 
 
 async def test_kubectl_prints_what_it_prints_with_a_real_api_server(tmp_path: Path) -> None:
-    if shutil.which("kubectl") is None:
-        pytest.skip("kubectl is not installed")
+    program("kubectl")
     server = new_server()
     for manifest in definitions().values():
         server.create(manifest)

@@ -4,7 +4,6 @@ On the sandbox in `make test`, on a real API server in `make apitest`.
 """
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import yaml
 from lightkube.generic_resource import create_global_resource
 from tests.contract.servers import access
 from tests.controller.conftest import LABELS, NAME, Stage, staged
+from tests.needs import program
 from tests.sandbox.kube.clients import Kubectl
 
 from nodeeni.api.names import API_VERSION, FINALIZER, GROUP, VERSION
@@ -36,8 +36,7 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 @pytest.fixture
 def kubectl(stage: Stage, tmp_path: Path) -> Kubectl:
-    if shutil.which("kubectl") is None:
-        pytest.skip("kubectl is not installed")
+    program("kubectl")
     return Kubectl(tmp_path, stage.kube.kubeconfig())
 
 

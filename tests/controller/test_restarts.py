@@ -90,7 +90,7 @@ async def test_a_frozen_leader_that_wakes_up_ends_without_a_call(stage: Stage, t
             first = _holder(stage)
             await stage.until(lambda: _holder(stage) not in ("", first), timeout=30)
             stage.world.label(node.name, ng=None)
-            await stage.until(lambda: stage.ours() == [])
+            await stage.until(lambda: stage.ours() == [] and stage.calls()["DeleteNetworkInterface"] == 1)
             calls = stage.calls()
             frozen.send_signal(signal.SIGCONT)
             assert await asyncio.wait_for(frozen.wait(), 20) == 1

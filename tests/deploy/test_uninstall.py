@@ -7,7 +7,6 @@ its Deployment, and a namespace that ends is emptied.
 
 import asyncio
 import os
-import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ from tests.contract.processes import real_is_wanted
 from tests.contract.real import RealKube
 from tests.controller.conftest import Stage
 from tests.docs.pages import ROOT, shell
+from tests.needs import program
 
 from nodeeni.api.names import NAMESPACE
 from nodeeni.sandbox.ec2 import quick_settings
@@ -138,8 +138,8 @@ INSTALLED = {  # how it is installed, and the section that tells how that goes
 
 @pytest.mark.parametrize("way", INSTALLED)
 async def test_in_the_documented_order_nothing_is_left(cluster: Cluster, way: str) -> None:
-    if way == "helm" and shutil.which("helm") is None:
-        pytest.skip("helm is not installed")
+    if way == "helm":
+        program("helm")
     install, title = INSTALLED[way]
     async with cluster.at_work():
         await cluster.types(*install.lines)

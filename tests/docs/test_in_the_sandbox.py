@@ -4,7 +4,6 @@ Each test takes its lines from the page. Words in capitals stand for what the re
 """
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 from tests.cli.running import Started, started, until
 from tests.docs.pages import PAGES, ROOT, Block, inline, shell
+from tests.needs import NO_KERNELS, program
 
 from nodeeni.sandbox.hosts import probe
 
@@ -81,11 +81,9 @@ def sandbox(tmp_path: Path) -> Iterator[Started]:
 
 @pytest.fixture
 def terminal(sandbox: Started) -> Shell:
-    found = Shell(sandbox)
-    for program in ("kubectl", "aws"):
-        if not any(Path(folder, program).exists() for folder in found.environment["PATH"].split(os.pathsep)):
-            pytest.skip(f"{program} is not installed")
-    return found
+    program("kubectl")
+    program("aws")
+    return Shell(sandbox)
 
 
 @contextmanager
@@ -130,7 +128,7 @@ def test_an_edit_is_looked_at_before_it_is_made(terminal: Shell) -> None:
     assert "3 actions now" in printed
 
 
-@pytest.mark.skipif(not probe().possible, reason="nodes cannot have kernels here")
+@pytest.mark.skipif(not probe().possible, reason=f"{NO_KERNELS}{probe().reason}")
 def test_a_startup_taint_is_taken_off_when_the_link_is_up(terminal: Shell) -> None:
     terminal.types(f"kubectl taint node {FIRST_NODE} example.com/no-eni-yet:NoSchedule")
     with controller(terminal):

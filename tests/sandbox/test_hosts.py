@@ -10,16 +10,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.needs import kernels
 from tests.sandbox.ec2.conftest import eventually
 
 from nodeeni.sandbox import hosts as hosts_room
 from nodeeni.sandbox.ec2 import EC2Server, Instance, Interface, Subnet, quick_settings
 from nodeeni.sandbox.hosts import METADATA_ADDRESS, Hosts
 
-CAPABILITY = hosts_room.probe()
-pytestmark = pytest.mark.skipif(
-    not CAPABILITY.possible or CAPABILITY.needs_wrap, reason=CAPABILITY.reason or "needs root"
-)
+
+@pytest.fixture(autouse=True)
+def namespaces() -> None:
+    kernels()
 
 
 class Site:

@@ -59,16 +59,9 @@ def guide(stage: Stage, kernels: Kernels) -> str:
 def _exports(stage: Stage) -> list[str]:
     environment = stage.world.environment(stage.kubeconfig)
     given = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
-    added = "".join(f":{shlex.quote(str(directory))}" for directory in _programs())
-    return [*given, f'export PATH="$PATH"{added}'] if added else given
-
-
-def _programs() -> list[Path]:
-    """Where `nodeeni` is, and the AWS command line where that was installed beside it, for terminals without
-    them: they come last.
-    """
-    ours, aws = Path(sys.prefix, "bin"), Path(sys.prefix).with_name(".venv-aws") / "bin"
-    return [directory for directory, name in ((ours, "nodeeni"), (aws, "aws")) if (directory / name).exists()]
+    # For terminals without `nodeeni`, and without what `make tools` puts beside it; it comes last.
+    programs = Path(sys.prefix, "bin")
+    return [*given, f'export PATH="$PATH":{shlex.quote(str(programs))}']
 
 
 def _nodes(stage: Stage) -> list[str]:

@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from nodeeni.sandbox.ec2.model import Interface
@@ -28,6 +29,12 @@ METADATA_ADDRESS = "169.254.169.254"
 """Where the instance metadata service is; an address of each host's `lo`, to `listen` on."""
 
 _CLONE_NEWNET = 0x40000000
+_INSTALL = {"ip": "apt-get install iproute2", "unshare": "apt-get install util-linux"}  # Debian's packages
+_SWITCHES = (  # name, the value that forbids user namespaces, the one that permits them
+    ("user.max_user_namespaces", "0", "15000"),
+    ("kernel.unprivileged_userns_clone", "0", "1"),  # Debian's kernels
+    ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),  # Ubuntu's, from 24.04 on
+)
 _USER_NAMESPACE = ("unshare", "--user", "--map-root-user", "--")
 _TRIAL = ("unshare", "--net", "ip", "link", "add", "trial0", "type", "veth", "peer", "name", "trial1")
 # /sys of the new namespace, so that a program in it sees its own links there; some containers forbid it.
@@ -51,9 +58,9 @@ def probe() -> Capability:
     """Try it out, on a namespace that is gone when this returns. Takes about 10 ms."""
     if not sys.platform.startswith("linux"):
         return Capability(False, reason=f"network namespaces need Linux, this is {sys.platform}")
-    for program in ("ip", "unshare"):
+    for program in _INSTALL:
         if shutil.which(program) is None:
-            return Capability(False, reason=f"the program `{program}` is not installed")
+            return Capability(False, reason=f"no program `{program}`; as root: {_INSTALL[program]}")
     here = subprocess.run(_TRIAL, capture_output=True, text=True, check=False)
     if here.returncode == 0:
         return Capability(True)
@@ -61,7 +68,18 @@ def probe() -> Capability:
     if wrapped.returncode == 0:
         return Capability(True, needs_wrap=True)
     reason = (wrapped.stderr.strip() or here.stderr.strip() or "no reason given").splitlines()[0]
-    return Capability(False, reason=f"the kernel refuses network namespaces: {reason}")
+    return Capability(False, reason=f"the kernel refuses network namespaces: {reason}; {way_out()}")
+
+
+def way_out(settings: Path = Path("/proc/sys"), *, root: bool | None = None) -> str:
+    """The command that brings namespaces. To users they can be forbidden by three switches of the kernel."""
+    if os.geteuid() == 0 if root is None else root:
+        return "in a container: docker run --privileged"
+    for name, forbids, permits in _SWITCHES:
+        path = settings / name.replace(".", "/")
+        if path.exists() and path.read_text().strip() == forbids:
+            return f"as root: sysctl -w {name}={permits}"
+    return "root can make them: sudo, and the same command"
 
 
 def wrap(argv: Sequence[str]) -> list[str]:

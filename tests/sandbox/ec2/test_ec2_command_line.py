@@ -3,26 +3,21 @@
 import asyncio
 import json
 import os
-import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.needs import program
 from tests.sandbox.ec2.conftest import Cloud, eventually
 
-_OWN = Path(__file__).parents[3] / ".venv-aws/bin/aws"
-AWS = shutil.which("aws") or (str(_OWN) if _OWN.exists() else None)
 
-pytestmark = pytest.mark.skipif(
-    AWS is None, reason="the AWS command line is not there (make test installs it)"
-)
+@pytest.fixture(autouse=True)
+def command_line() -> None:
+    program("aws")
 
 
 async def shell(cloud: Cloud, command: str, **variables: str) -> Any:
-    assert AWS is not None
     environment = os.environ | variables
     environment |= {
-        "PATH": f"{Path(AWS).parent}:{os.environ['PATH']}",
         "AWS_ENDPOINT_URL": cloud.boto.url,
         "AWS_ACCESS_KEY_ID": "sandbox",
         "AWS_SECRET_ACCESS_KEY": "sandbox",

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ class Kubectl:
             env={
                 "KUBECONFIG": str(self.home / "config"),
                 "HOME": str(self.home),
-                "PATH": "/usr/local/bin:/usr/bin:/bin",
+                "PATH": os.environ["PATH"],
                 **env,
             },
         )

@@ -1,6 +1,5 @@
 """A fresh API server for each test, ways to talk to it, and a CRD to try it with."""
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import msgspec
 import pytest
 from tests.contract.processes import real_is_wanted
 from tests.contract.servers import new_server, session
+from tests.needs import program
 from tests.sandbox.kube.clients import Client, Kubectl
 
 from nodeeni.sandbox.kube import KubeServer
@@ -53,6 +53,5 @@ async def client(server: KubeServer) -> AsyncIterator[Client]:
 
 @pytest.fixture
 def kubectl(server: KubeServer, tmp_path: Path) -> Kubectl:
-    if shutil.which("kubectl") is None:
-        pytest.skip("kubectl is not installed")
+    program("kubectl")
     return Kubectl(tmp_path, server.kubeconfig())

@@ -76,6 +76,8 @@ async def _play(options: Namespace, kernels: Kernels, directory: Path) -> int:
             assert scenes.observer is not None
             milestones = list(scenes.observer.milestones.values())
             print_summary(console, stage.world.ec2.calls, milestones, left, settings)
+            if not kernels.usable:
+                console.print(f"left out: {_left_out(kernels)}\n", markup=False, soft_wrap=True)
             if left.nothing:
                 console.print("everything came up, and everything is gone again", style="bold green")
                 return 0
@@ -90,7 +92,11 @@ def _introduce(shown: screen.Screen, kernels: Kernels) -> None:
         shown.note("real", f"1 controller, {NODES_SHOWN} node agents, links in network namespaces")
     else:
         shown.note("real", "1 controller")
-        shown.note("left out", f"agents and the nodes' kernels: {kernels.reason}")
+        shown.note("left out", _left_out(kernels))
+
+
+def _left_out(kernels: Kernels) -> str:
+    return f"agents and the nodes' kernels: {kernels.reason}"
 
 
 def _manifest() -> Path:
