@@ -184,7 +184,7 @@ async def known_nodes(b: Bench) -> None:
 @asynccontextmanager
 async def bench(settings: EC2Settings | None = None) -> AsyncIterator[Bench]:
     with tempfile.TemporaryDirectory(prefix="nodeeni-bench-") as directory:
-        async with Stage(Path(directory), settings or EC2Settings(), kernels=False) as stage:
+        async with Stage(Path(directory), settings or EC2Settings()) as stage:
             yield Bench(stage, SandboxNodes(stage.world.kube))
 
 
@@ -194,7 +194,7 @@ async def real_bench(settings: EC2Settings | None = None) -> AsyncIterator[RealB
         settings = settings or EC2Settings()
         world_kube = cast("KubeServer", kube)  # of which it has what a world and a bench use
         async with (
-            Stage(Path(directory), settings, kernels=False, kube=world_kube) as stage,
+            Stage(Path(directory), settings, kube=world_kube) as stage,
             real_nodes(kube) as nodes,
         ):
             stage.kubeconfig.write_text(kubeconfig(kube))

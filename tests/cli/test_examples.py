@@ -25,7 +25,7 @@ EXPECTED = {
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with Stage(tmp_path, quick_settings(), kernels=False) as stage:
+    async with Stage(tmp_path, quick_settings()) as stage:
         for zone in "abc":
             await stage.world.add_node(zone=zone, labels={"ng": "multi-eni"})
         await stage.start_controller("--metrics-addr", "127.0.0.1:0", "--read-lag", "100ms")

@@ -56,7 +56,7 @@ async def test_an_eni_comes_up_and_goes_again(stage: Stage, template: Template) 
     )
     try:
         await stage.until(lambda: stage.status().get("linksUp") == 1)
-        kernel = {link["ifname"]: link for link in stage.world.hosts.links(node.instance_id)}
+        kernel = {link["ifname"]: link for link in await stage.world.hosts.links(node.instance_id)}
         (link,) = [one for one in kernel.values() if "data0" in one.get("altnames", [])]
         assert (link["mtu"], "UP" in link["flags"]) == (9001, True)
         print(f"memory: controller {_rss(controller)} MB, ENI manager {_rss(manager)} MB")

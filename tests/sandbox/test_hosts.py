@@ -29,11 +29,11 @@ class Site:
     def __init__(self, ec2: EC2Server, hosts: Hosts, subnet: Subnet, instance: Instance) -> None:
         self.ec2, self.hosts, self.subnet, self.instance = ec2, hosts, subnet, instance
 
-    def links(self) -> dict[str, tuple[str, int, bool]]:
+    async def links(self) -> dict[str, tuple[str, int, bool]]:
         """MAC, MTU and whether it is up, by name, but for `lo`."""
         return {
             link["ifname"]: (link["address"], link["mtu"], "UP" in link["flags"])
-            for link in self.hosts.links(self.instance.id)
+            for link in await self.hosts.links(self.instance.id)
             if link["ifname"] != "lo"
         }
 
@@ -81,7 +81,7 @@ async def run(site: Site, *argv: str) -> str:
 
 
 async def test_the_primary_is_up_with_the_default_route(site: Site) -> None:
-    assert site.links() == {"eth0": site.primary}
+    assert await site.links() == {"eth0": site.primary}
     routes = json.loads(await run(site, "ip", "-j", "route"))
     assert routes[0] | {"flags": []} == {
         "dst": "default",
@@ -94,12 +94,12 @@ async def test_the_primary_is_up_with_the_default_route(site: Site) -> None:
 async def test_a_link_comes_with_the_attachment_and_goes_with_it(site: Site) -> None:
     eni = site.attach(2)
     await site.in_phase(eni, "attached")
-    assert site.links() == {"eth0": site.primary, "eth2": (eni.mac, 1500, False)}
+    assert await site.links() == {"eth0": site.primary, "eth2": (eni.mac, 1500, False)}
     attachment = eni.attachment
     assert attachment is not None
     site.ec2.lifecycle.detach(site.ec2.interface(eni.id), attachment, force=False, stuck=False)
     await site.in_phase(eni, "available")
-    assert site.links() == {"eth0": site.primary}
+    assert await site.links() == {"eth0": site.primary}
 
 
 async def test_the_kernel_never_shows_another_mac(site: Site) -> None:
@@ -127,7 +127,7 @@ async def test_jumbo_frames_are_allowed(site: Site) -> None:
     eni = site.attach(1)
     await site.in_phase(eni, "attached")
     await run(site, "ip", "link", "set", "eth1", "up", "mtu", "9001")
-    assert site.links()["eth1"] == (eni.mac, 9001, True)
+    assert (await site.links())["eth1"] == (eni.mac, 9001, True)
 
 
 async def test_termination_takes_all_links(site: Site) -> None:
@@ -135,7 +135,7 @@ async def test_termination_takes_all_links(site: Site) -> None:
     await site.in_phase(eni, "attached")
     site.ec2.terminate(site.instance.id)
     await site.in_phase(eni, "available")
-    assert site.links() == {}
+    assert await site.links() == {}
 
 
 async def test_stop_and_start_bring_the_links_back(site: Site) -> None:
@@ -143,10 +143,10 @@ async def test_stop_and_start_bring_the_links_back(site: Site) -> None:
     await site.in_phase(eni, "attached")
     site.ec2.stop_instance(site.instance.id)
     await site.in_state("stopped")
-    assert site.links() == {}
+    assert await site.links() == {}
     site.ec2.start_instance(site.instance.id)
     await site.in_state("running")
-    assert site.links() == {"eth0": site.primary, "eth1": (eni.mac, 1500, False)}
+    assert await site.links() == {"eth0": site.primary, "eth1": (eni.mac, 1500, False)}
 
 
 async def test_a_program_on_the_instance_reaches_a_server_of_ours(site: Site) -> None:
@@ -154,7 +154,7 @@ async def test_a_program_on_the_instance_reaches_a_server_of_ours(site: Site) ->
         writer.write(b"hello from outside")
         writer.close()
 
-    listening = site.hosts.listen(site.instance.id, "127.0.0.1", 7443)
+    listening = await site.hosts.listen(site.instance.id, "127.0.0.1", 7443)
     server = await asyncio.start_server(greet, sock=listening)
     script = "import socket; print(socket.create_connection(('127.0.0.1', 7443)).recv(99).decode())"
     assert await run(site, sys.executable, "-c", script) == "hello from outside\n"
@@ -180,7 +180,7 @@ async def test_a_link_is_made_in_less_than_50_ms(site: Site) -> None:
     ]
     begun = time.monotonic()
     for eni in enis:
-        await site.hosts.on_attached(site.instance.id, eni)
+        await site.hosts.on_attached(site.instance.id, eni, site.subnet.cidr)
     assert (time.monotonic() - begun) / len(enis) < 0.05
 
 
@@ -196,7 +196,7 @@ async def test_nothing_is_left_when_the_process_is_killed() -> None:
         "    subnet = ec2.add_subnet(ec2.add_vpc(), 'a', '10.0.0.0/16')\n"
         "    instance = ec2.add_instance(subnet)\n"
         "    await hosts.add(instance.id, ec2.interfaces_of(instance.id)[0], subnet.cidr)\n"
-        "    print(len(hosts.links(instance.id)), flush=True)\n"
+        "    print(len(await hosts.links(instance.id)), flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "asyncio.run(main())\n"
     )
@@ -236,7 +236,7 @@ async def test_it_works_in_a_user_namespace_too() -> None:
 
 async def test_the_metadata_service_is_found_at_its_usual_address(site: Site) -> None:
     imds = site.ec2.imds(site.instance.id)
-    await imds.start(listening=site.hosts.listen(site.instance.id, METADATA_ADDRESS, 80))
+    await imds.start(listening=await site.hosts.listen(site.instance.id, METADATA_ADDRESS, 80))
     script = "from botocore.utils import InstanceMetadataRegionFetcher as F; print(F().retrieve_region())"
     assert await run(site, sys.executable, "-c", script) == "us-west-2\n"
     await imds.stop()

@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 from argparse import SUPPRESS, Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 from nodeeni.cli.flags import Flags, count, port
@@ -17,6 +17,9 @@ from nodeeni.cli.guide import guide, write_entrances, write_environment
 from nodeeni.cli.kernels import STARTED_OVER, Kernels, find_kernels
 from nodeeni.cli.stage import Stage, fast_settings
 from nodeeni.sandbox.ec2 import EC2Settings
+from nodeeni.sandbox.hosts import Hosts, NodeHosts
+from nodeeni.sandbox.machines.hosts import Machines, why_impossible
+from nodeeni.sandbox.machines.images import ImageError
 from nodeeni.sandbox.world import WorldNode
 from nodeeni.settings import UsageError
 
@@ -28,7 +31,9 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     for flag, number in (("--kube-port", options.kube_port), ("--ec2-port", options.ec2_port)):
         _check_port(flag, number)
-    kernels = find_kernels("sandbox", arguments, wanted=options.kernels)
+    kernels = find_kernels("sandbox", arguments, wanted=options.kernels and not options.machines)
+    if options.machines:
+        kernels = _machines()
     if options.agents and not kernels.usable:
         raise UsageError(f"--agents: nodes cannot have kernels of their own here: {kernels.reason}")
     with _directory(options.directory) as directory:
@@ -50,8 +55,17 @@ def _parse(arguments: Sequence[str]) -> Namespace:
     flags.add_argument(
         "--no-kernels", dest="kernels", action="store_false", help="nodes without kernels of their own"
     )
+    flags.add_argument(
+        "--machines", type=count, help="so many nodes that are machines: guests with Debian's kernel and udev"
+    )
     flags.add_argument(STARTED_OVER, action="store_true", help=SUPPRESS)
     return flags.parse_args(list(arguments))
+
+
+def _machines() -> Kernels:
+    if reason := why_impossible():
+        raise UsageError(f"--machines: nodes cannot be machines here: {reason}")
+    return Kernels(True)
 
 
 def _check_port(flag: str, number: int) -> None:
@@ -86,23 +100,43 @@ async def _keep(options: Namespace, kernels: Kernels, directory: Path) -> None:
     stage = Stage(
         directory,
         fast_settings() if options.fast else EC2Settings(),
-        kernels=kernels.usable,
+        hosts=_hosts(options, kernels),
         kube_port=options.kube_port,
         ec2_port=options.ec2_port,
     )
-    async with stage:
+    async with _started(stage):
         await _add_nodes(stage, options)
         write_environment(stage)
-        if kernels.usable:
+        if stage.hosts is not None:
             write_entrances(stage, started_over=options.in_user_namespace)
         print(guide(stage, kernels), flush=True)
         await stop.wait()
         print("\nending", file=sys.stderr)
 
 
+@contextlib.asynccontextmanager
+async def _started(stage: Stage) -> AsyncIterator[None]:
+    try:
+        await stage.__aenter__()
+    except ImageError as error:
+        raise UsageError(f"--machines: {error}") from error
+    try:
+        yield
+    finally:
+        await stage.__aexit__(None, None, None)
+
+
+def _hosts(options: Namespace, kernels: Kernels) -> NodeHosts | None:
+    if options.machines:
+        return Machines(say=lambda text: print(text, file=sys.stderr))
+    return Hosts() if kernels.usable else None
+
+
 async def _add_nodes(stage: Stage, options: Namespace) -> None:
-    for number in range(options.nodes):
+    for number in range(options.machines or options.nodes):
         zone = "abc"[number % int(options.zones)]
         node: WorldNode = await stage.world.add_node(zone=zone, labels={"ng": "multi-eni"})
+        if stage.hosts is not None:
+            await stage.hosts.bring(node.instance_id, stage.kubeconfig)
         if options.agents:
             await stage.start_agent(node)

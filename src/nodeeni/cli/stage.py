@@ -15,7 +15,7 @@ from typing import Self
 
 from nodeeni.sandbox.ec2 import Delay, EC2Settings
 from nodeeni.sandbox.ec2.calls import OK
-from nodeeni.sandbox.hosts import Hosts
+from nodeeni.sandbox.hosts import NodeHosts
 from nodeeni.sandbox.kube import KubeServer
 from nodeeni.sandbox.world import World, WorldNode, process_environment
 
@@ -64,15 +64,15 @@ class Stage:
         directory: Path,
         ec2: EC2Settings | None = None,
         *,
-        kernels: bool,
+        hosts: NodeHosts | None = None,
         kube: KubeServer | None = None,
         kube_port: int = 0,
         ec2_port: int = 0,
     ) -> None:
         self.directory = directory
         self.kubeconfig = directory / "kubeconfig"
-        self.hosts = Hosts() if kernels else None
-        self.world = World(ec2, hosts=self.hosts, kube=kube, kube_port=kube_port, ec2_port=ec2_port)
+        self.hosts = hosts
+        self.world = World(ec2, hosts=hosts, kube=kube, kube_port=kube_port, ec2_port=ec2_port)
         self.controller: Running | None = None
         self.agents: dict[str, Running] = {}
         self._environment: dict[str, str] = {}
@@ -104,8 +104,9 @@ class Stage:
     async def start_agent(self, node: WorldNode) -> None:
         """The ENI manager of a node, inside its kernel."""
         assert self.hosts is not None, "an agent needs a kernel"
+        await self.hosts.bring(node.instance_id, self.kubeconfig)
         flags = ("--node-name", node.name, "--kubeconfig", str(self.kubeconfig))
-        argv = self.hosts.command(node.instance_id, (*_NODEENI, "manager", *flags))
+        argv = self.hosts.command(node.instance_id, (*self.hosts.nodeeni, "manager", *flags))
         self.agents[node.name] = await self._start(f"agent-{node.name.partition('.')[0]}", argv)
 
     async def stop_agent(self, node: WorldNode) -> int:

@@ -19,8 +19,9 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from nodeeni.sandbox.ec2.lifecycle import NodeKernels
 from nodeeni.sandbox.ec2.model import Interface
 
 Result = TypeVar("Result")
@@ -92,12 +93,36 @@ class _Host:
     """`links` holds the switch's end of each link by the interface's id."""
 
     namespace: int
-    cidr: str
     links: dict[str, str] = field(default_factory=dict)
+
+
+class NodeHosts(NodeKernels, Protocol):
+    """Where instances have their kernels: in namespaces (`Hosts`), or in machines (`machines.hosts`)."""
+
+    nodeeni: Sequence[str]
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def add(self, instance_id: str, primary: Interface, cidr: str) -> None: ...
+
+    def instance_ids(self) -> list[str]: ...
+
+    def command(self, instance_id: str, argv: Sequence[str]) -> list[str]: ...
+
+    async def bring(self, instance_id: str, path: Path) -> None: ...
+
+    async def listen(self, instance_id: str, address: str, port: int) -> socket.socket: ...
+
+    async def links(self, instance_id: str) -> list[dict[str, Any]]: ...
 
 
 class Hosts:
     """Give it to `EC2Server(kernels=...)`, and `add` the instances that shall have a kernel."""
+
+    nodeeni: Sequence[str] = (sys.executable, "-m", "nodeeni.cli.main")
+    """The command on an instance that is ours."""
 
     def __init__(self) -> None:
         self._hosts: dict[str, _Host] = {}
@@ -121,9 +146,9 @@ class Hosts:
         `cidr` is the primary's subnet; its router is the subnet's first address, as in a VPC.
         """
         namespace = await asyncio.to_thread(_new_namespace)
-        self._hosts[instance_id] = _Host(namespace, cidr)
+        self._hosts[instance_id] = _Host(namespace)
         await asyncio.to_thread(_ip, namespace, "link set lo up", f"addr add {METADATA_ADDRESS}/32 dev lo")
-        await self.on_attached(instance_id, primary)
+        await self.on_attached(instance_id, primary, cidr)
 
     async def remove(self, instance_id: str) -> None:
         host = self._hosts.pop(instance_id)
@@ -136,7 +161,7 @@ class Hosts:
 
     # What EC2 tells the kernels
 
-    async def on_attached(self, instance_id: str, interface: Interface) -> None:
+    async def on_attached(self, instance_id: str, interface: Interface, cidr: str) -> None:
         """The link appears: down, MTU 1500, with its MAC from the first moment. Once only."""
         host = self._hosts.get(instance_id)
         if host is None or interface.id in host.links or interface.attachment is None:
@@ -150,7 +175,7 @@ class Hosts:
             _ip, self._switch, f"link add {port} mtu 9001 type veth peer {peer}", f"link set {port} up"
         )
         if interface.attachment.device_index == 0:
-            await asyncio.to_thread(_configure_primary, host, name, interface.private_ips[0])
+            await asyncio.to_thread(_configure_primary, host, name, interface.private_ips[0], cidr)
 
     async def on_detached(self, instance_id: str, interface: Interface) -> None:
         """The link is gone. Once only."""
@@ -166,7 +191,10 @@ class Hosts:
         there = _path(self._hosts[instance_id].namespace)
         return ["nsenter", f"--net={there}", "unshare", "--mount", "sh", "-c", _OWN_SYS, "sh", *argv]
 
-    def listen(self, instance_id: str, address: str, port: int) -> socket.socket:
+    async def bring(self, instance_id: str, path: Path) -> None:
+        """Nothing: an instance has this machine's files."""
+
+    async def listen(self, instance_id: str, address: str, port: int) -> socket.socket:
         """A listening socket on the instance's loopback, served by this process.
 
         A socket stays in the namespace where it was made, so a server that takes it (aiohttp's SockSite) is
@@ -176,7 +204,7 @@ class Hosts:
             self._hosts[instance_id].namespace, lambda: socket.create_server((address, port), backlog=128)
         )
 
-    def links(self, instance_id: str) -> list[dict[str, Any]]:
+    async def links(self, instance_id: str) -> list[dict[str, Any]]:
         """The instance's links as `ip -j -d link` shows them, `lo` included."""
         found: list[dict[str, Any]] = json.loads(_show(self._hosts[instance_id].namespace))
         return found
@@ -192,8 +220,8 @@ def _path(namespace: int) -> str:
     return f"/proc/{os.getpid()}/fd/{namespace}"
 
 
-def _configure_primary(host: _Host, name: str, address: str) -> None:
-    network = ipaddress.IPv4Network(host.cidr)
+def _configure_primary(host: _Host, name: str, address: str, cidr: str) -> None:
+    network = ipaddress.IPv4Network(cidr)
     _ip(
         host.namespace,
         f"addr add {address}/{network.prefixlen} dev {name}",

@@ -16,7 +16,7 @@ from nodeeni.api.crd import manifests
 from nodeeni.api.names import API_VERSION, GROUP, NAMESPACE
 from nodeeni.sandbox.ec2 import EC2Server
 from nodeeni.sandbox.ec2.settings import EC2Settings
-from nodeeni.sandbox.hosts import Hosts
+from nodeeni.sandbox.hosts import NodeHosts
 from nodeeni.sandbox.kube import KubeServer
 
 Object = dict[str, Any]
@@ -39,7 +39,8 @@ class WorldNode:
 
 
 class World:
-    """`hosts`: nodes get kernels of their own, network namespaces. `kube`: the API server, if not a new one.
+    """`hosts`: nodes get kernels of their own, in network namespaces or machines. `kube`: the API server, if
+    not a new one.
 
     Ports of 0 are chosen by the system.
     """
@@ -48,7 +49,7 @@ class World:
         self,
         ec2: EC2Settings | None = None,
         *,
-        hosts: Hosts | None = None,
+        hosts: NodeHosts | None = None,
         kube: KubeServer | None = None,
         kube_port: int = 0,
         ec2_port: int = 0,
@@ -107,7 +108,7 @@ class World:
         if self.hosts is not None:
             primary = self.ec2.interfaces_of(node.instance_id)[0]
             await self.hosts.add(node.instance_id, primary, self.node_subnets[zone].cidr)
-            inside = self.hosts.listen(node.instance_id, self.kube.host, self.kube.port)
+            inside = await self.hosts.listen(node.instance_id, self.kube.host, self.kube.port)
             await self.kube.listen_on(inside)
         return node
 

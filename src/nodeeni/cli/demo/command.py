@@ -20,6 +20,7 @@ from nodeeni.cli.flags import Flags
 from nodeeni.cli.kernels import Kernels, find_kernels
 from nodeeni.cli.stage import Stage, fast_settings
 from nodeeni.sandbox.ec2 import EC2Settings
+from nodeeni.sandbox.hosts import Hosts
 
 MANIFEST = "multus-eni.yaml"
 LOG_TAIL = 12  # lines shown of the controller's log when something fails
@@ -65,7 +66,7 @@ async def _play(options: Namespace, kernels: Kernels, directory: Path) -> int:
     settings = fast_settings() if options.fast else EC2Settings()
     with screen.Screen(console) as shown:
         _introduce(shown, kernels)
-        async with Stage(directory, settings, kernels=kernels.usable) as stage:
+        async with Stage(directory, settings, hosts=Hosts() if kernels.usable else None) as stage:
             scenes = Scenes(stage, shown, _manifest())
             try:
                 left = await scenes.play()

@@ -50,7 +50,7 @@ class Scenes:
             await client.close()
         self._screen.settle()
         await self._end_processes()
-        return look_for_leftovers(self._stage, observer)
+        return await look_for_leftovers(self._stage, observer)
 
     async def _set_up(self) -> None:
         stage = self._stage

@@ -29,15 +29,12 @@ class Left:
         return not (self.enis or self.eninodes or self.links or self.nodeeni)
 
 
-def look_for_leftovers(stage: Stage, observer: Observer) -> Left:
+async def look_for_leftovers(stage: Stage, observer: Observer) -> Left:
     world, hosts = stage.world, stage.hosts
     links = None
     if hosts is not None:
-        links = sum(
-            link["ifname"] not in _OWN_LINKS
-            for instance_id in hosts.instance_ids()
-            for link in hosts.links(instance_id)
-        )
+        names = [link["ifname"] for one in hosts.instance_ids() for link in await hosts.links(one)]
+        links = len([name for name in names if name not in _OWN_LINKS])
     return Left(
         enis=len(world.ec2.secondary_interfaces()),
         eninodes=len(world.kube.objects("networking.k8s.aws", "eninodes")),

@@ -23,9 +23,12 @@ _replace = msgspec.structs.replace
 
 
 class NodeKernels(Protocol):
-    """What the simulator tells the instances' kernels. Instances without one are ignored by it."""
+    """What the simulator tells the instances' kernels. Instances without one are ignored by it.
 
-    async def on_attached(self, instance_id: str, interface: Interface) -> None: ...
+    `cidr` is the interface's subnet.
+    """
+
+    async def on_attached(self, instance_id: str, interface: Interface, cidr: str) -> None: ...
 
     async def on_detached(self, instance_id: str, interface: Interface) -> None: ...
 
@@ -165,7 +168,8 @@ class Lifecycle:
         instance_id = interface.attachment.instance_id
         async with self._kernel_locks.setdefault(instance_id, asyncio.Lock()):
             if attached:
-                await self.kernels.on_attached(instance_id, interface)
+                cidr = self._account.subnets[interface.subnet_id].cidr
+                await self.kernels.on_attached(instance_id, interface, cidr)
             else:
                 await self.kernels.on_detached(instance_id, interface)
 

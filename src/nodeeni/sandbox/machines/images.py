@@ -1,0 +1,340 @@
+"""Images of nodes: root file systems from Debian's packages, booted once and kept with a snapshot.
+
+release → base folder → + packages, files and services of who looks after the network → ext4 → boot → snapshot
+Everything lands in the cache outside the tree, a folder for each image, named by a digest of what it is made
+from.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import guest
+from .channel import Channel
+from .qemu import SNAPSHOT, Hardware, Machine, MachineError, Software, works_with_kvm
+
+_BOOT = 240.0  # seconds; 15 to 35 under emulation, more on a busy machine
+_SETTLED = 90.0
+_SIZE = "3G"  # sparse
+
+RELEASES = {"12": "bookworm", "13": "trixie"}
+_PACKAGES = (
+    "linux-image-amd64", "systemd-sysv", "udev", "dbus", "python3", "iproute2", "kmod", "pciutils", "ethtool",
+    "procps", "iputils-ping",
+)  # fmt: skip
+# No part of a node's network: what makes the image small and its making quick.
+_LEFT_OUT = (
+    "usr/share/doc", "usr/share/man", "usr/share/locale",
+    *(f"{usr}lib/modules/*/kernel/{part}" for usr in ("", "usr/") for part in (
+        "sound", "drivers/gpu", "drivers/media", "drivers/infiniband", "drivers/iio", "drivers/net/wireless",
+        "drivers/staging", "drivers/isdn", "drivers/usb", "drivers/input", "drivers/hwmon", "drivers/scsi")),
+)  # fmt: skip
+# All that the way to the root file system needs; before the kernel is installed, and its initrd made.
+_LIST_MODULES = (
+    'd="$1/etc/initramfs-tools"; mkdir -p "$d/conf.d"; echo MODULES=list >"$d/conf.d/guest";'
+    ' printf "virtio_pci\\nvirtio_blk\\next4\\n" >"$d/modules"'
+)
+
+_UNIT = """\
+[Unit]
+Description=Commands and connections for the host
+DefaultDependencies=no
+After=systemd-udevd.service local-fs.target
+Before=sysinit.target
+
+[Service]
+ExecStart=/usr/bin/python3 /usr/local/lib/guest.py
+Restart=always
+StandardOutput=null
+
+[Install]
+WantedBy=sysinit.target
+"""
+
+
+class ImageError(Exception):
+    """An image cannot be had; the message is the reason of the program that failed."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """Who looks after the network on a node. `files` by path; `units` are enabled, `asleep` are not.
+
+    `dhcp`: it gives the primary interface its address; else that is done by hand, once.
+    """
+
+    packages: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    units: tuple[str, ...] = ()
+    dhcp: bool = True
+
+
+_CATCH_ALL = {
+    "/etc/systemd/network/40-primary.network": (
+        "[Match]\nName=ens5 enp5s0 eth0\n\n[Network]\nDHCP=ipv4\n\n[DHCPv4]\nRouteMetric=100\n"
+    ),
+    "/etc/systemd/network/50-dhcp.network": "[Match]\nType=ether\n\n[Network]\nDHCP=yes\n",
+}
+_INTERFACES = (
+    "auto lo\niface lo inet loopback\n"
+    + "".join(f"\nallow-hotplug {name}\niface {name} inet dhcp\n" for name in ("ens5", "eth0"))
+    + "".join(f"\nallow-hotplug ens{n}\niface ens{n} inet dhcp\n  metric {1000 + n}\n" for n in range(6, 31))
+)
+NETWORKS = {
+    "none": Network(dhcp=False),
+    "networkd": Network(files=_CATCH_ALL, units=("systemd-networkd",)),
+    "ifupdown": Network(
+        ("ifupdown", "isc-dhcp-client"), {"/etc/network/interfaces": _INTERFACES}, ("networking",)
+    ),
+    "NetworkManager": Network(("network-manager",), units=("NetworkManager",)),
+    "ec2-net-utils": Network(
+        ("amazon-ec2-net-utils", "curl"),
+        _CATCH_ALL,
+        ("systemd-networkd",),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Image:
+    """`arguments` are the kernel's. `packages`: more of them, for what one test needs."""
+
+    release: str = "12"
+    network: str = "none"
+    board: str = "i440fx"
+    arguments: str = ""
+    packages: tuple[str, ...] = ()
+    iommu: bool = False
+
+    @property
+    def name(self) -> str:
+        parts = [f"debian-{self.release}", self.network, self.board, *self.arguments.split(), *self.packages]
+        return "-".join(part.replace("/", "_") for part in (*parts, *(["iommu"] if self.iommu else [])))
+
+
+@dataclass(frozen=True)
+class Built:
+    """What an image's folder holds, and with which accelerator its snapshot was taken."""
+
+    directory: Path
+    image: Image
+    accelerator: str
+
+    def hardware(self) -> Hardware:
+        return Hardware(self.image.board, self.accelerator, iommu=self.image.iommu)
+
+    def software(self, disk: Path, *, snapshot: bool) -> Software:
+        return Software(
+            self.directory / "vmlinuz", self.directory / "initrd", disk, self.image.arguments, snapshot
+        )
+
+    def new_disk(self, disk: Path) -> None:
+        """A disk of a machine's own, with the snapshot in it."""
+        shutil.copyfile(self.directory / "disk.qcow2", disk)
+
+
+def cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nodeeni-tools" / "machines"
+
+
+async def built(image: Image, say: Callable[[str], None]) -> Built:
+    """The image, made if it is not there: half a minute for the first of a release, then boot and snapshot, a
+    minute each under emulation. `say` is told what takes long. ImageError if it cannot be had."""
+    place = cache() / f"{image.name}-{_digest(image)}"
+    with await asyncio.to_thread(_locked, cache() / f"{image.name}.lock"):
+        if not (place / "disk.qcow2").exists():
+            for former in cache().glob(f"{image.name}-????????????"):
+                shutil.rmtree(former)
+            say(f"making the image {image.name} (once) ...")
+            await asyncio.to_thread(_make_file_system, image, place)
+            accelerator = await asyncio.to_thread(_accelerator, place / "vmlinuz")
+            await _boot_once(Built(place, image, accelerator))
+        accelerator = await asyncio.to_thread(_accelerator, place / "vmlinuz")
+    return Built(place, image, accelerator)
+
+
+def _digest(image: Image) -> str:
+    """Of all that an image is made from; QEMU's version too, for snapshots are its own."""
+    parts = [image, NETWORKS[image.network], _PACKAGES, _LEFT_OUT, _UNIT, guest_program(), _qemu_version()]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+
+
+def guest_program() -> str:
+    return Path(guest.__file__).read_text()
+
+
+def _qemu_version() -> str:
+    return _run("qemu-img", "--version").splitlines()[0]
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _locked(path: Path) -> contextlib.ExitStack:
+    """Held when this returns, so that the wait may happen in a thread."""
+    held = contextlib.ExitStack()
+    held.enter_context(_held(path))
+    return held
+
+
+# The file system
+
+
+def _make_file_system(image: Image, place: Path) -> None:
+    if os.geteuid() != 0:
+        raise ImageError("making an image of a node needs root")
+    base = _base(RELEASES[image.release])
+    with tempfile.TemporaryDirectory(dir=cache(), prefix=f"making-{image.name}-") as work:
+        root = Path(work) / "root"
+        network = NETWORKS[image.network]
+        if packages := (*network.packages, *image.packages):
+            _debootstrap(
+                RELEASES[image.release], root, packages, f'cp -a {base}/. "$1"/', "--skip=check/empty"
+            )
+        else:
+            _run("cp", "-a", str(base), str(root))
+        _write_files(root, network)
+        for unit in network.units:
+            _run("systemctl", f"--root={root}", "enable", unit)
+        place.mkdir(parents=True, exist_ok=True)
+        (kernel,) = (root / "boot").glob("vmlinuz-*")
+        (initrd,) = (root / "boot").glob("initrd.img-*")
+        shutil.copyfile(kernel, place / "vmlinuz")
+        shutil.copyfile(initrd, place / "initrd")
+        disk = place / "root.ext4"
+        disk.unlink(missing_ok=True)
+        _run("truncate", "-s", _SIZE, str(disk))
+        _run("mkfs.ext4", "-q", "-F", "-d", str(root), "-E", "lazy_itable_init=1", str(disk))
+
+
+def _base(release: str) -> Path:
+    """The folder that all images of a release start from."""
+    digest = hashlib.sha256(repr((_PACKAGES, _LEFT_OUT, _LIST_MODULES)).encode()).hexdigest()[:12]
+    place = cache() / f"base-{release}-{digest}"
+    with _held(cache() / f"base-{release}.lock"):
+        if not place.exists():
+            for former in cache().glob(f"base-{release}-????????????"):
+                shutil.rmtree(former)
+            with tempfile.TemporaryDirectory(dir=cache(), prefix=f"making-{release}-") as work:
+                root = Path(work) / "root"
+                _debootstrap(release, root, _PACKAGES, "", f"--essential-hook={_LIST_MODULES}")
+                root.rename(place)
+    return place
+
+
+def _debootstrap(release: str, root: Path, packages: tuple[str, ...], before: str, *options: str) -> None:
+    left_out = [f"--dpkgopt=path-exclude=/{path}/*" for path in _LEFT_OUT]
+    variant = ["--variant=custom", f"--setup-hook={before}"] if before else ["--variant=minbase"]
+    _run(
+        *("mmdebstrap", "--mode=root", '--aptopt=APT::Install-Recommends "false"', *variant, *left_out),
+        *(*options, f"--include={','.join(packages)}", release, str(root)),
+    )
+
+
+def _write_files(root: Path, network: Network) -> None:
+    files = {
+        "/etc/hostname": "node\n",
+        "/etc/hosts": "127.0.0.1 localhost node\n",
+        "/etc/fstab": "/dev/vda / ext4 defaults,noatime 0 1\n",
+        "/etc/systemd/system/guest.service": _UNIT,
+        "/usr/local/lib/guest.py": guest_program(),
+        "/etc/machine-id": "",
+        **network.files,
+    }
+    (root / "etc/resolv.conf").unlink(missing_ok=True)
+    for path, text in files.items():
+        file = root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    _run("systemctl", f"--root={root}", "enable", "guest.service")
+
+
+# The snapshot
+
+
+def _accelerator(kernel: Path) -> str:
+    """Tried once a machine."""
+    known = cache() / "accelerator"
+    if not known.exists():
+        known.write_text("kvm" if works_with_kvm(kernel) else "tcg")
+    return known.read_text()
+
+
+async def _boot_once(built: Built) -> None:
+    disk = built.directory / "booting.qcow2"
+    backing = str(built.directory / "root.ext4")
+    await asyncio.to_thread(
+        _run, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", backing, str(disk)
+    )
+    async with running(built.hardware(), built.software(disk, snapshot=False)) as machine:
+        await booted(machine)
+        await _settled(machine.channel)
+        await machine.monitor(f"savevm {SNAPSHOT}")
+    disk.rename(built.directory / "disk.qcow2")
+
+
+@contextlib.asynccontextmanager
+async def running(hardware: Hardware, software: Software) -> AsyncIterator[Machine]:
+    with tempfile.TemporaryDirectory(prefix="nodeeni-machine-") as directory:
+        machine = Machine(Path(directory), hardware)
+        try:
+            await machine.start(software)
+            yield machine
+        finally:
+            await machine.stop()
+
+
+async def booted(machine: Machine) -> None:
+    """Until the guest has said so. ImageError with the last words of its console if it does not."""
+    try:
+        async with asyncio.timeout(_BOOT):
+            await machine.channel.hello.wait()
+    except TimeoutError as error:
+        raise ImageError(f"the machine has not booted: {machine.console()[-500:]}") from error
+    await machine.channel.greet(_BOOT)
+
+
+async def _settled(channel: Channel) -> None:
+    """All services have started, and udev is idle; a service that failed is a fault of the image."""
+    state = await channel.run(["systemctl", "is-system-running", "--wait"], timeout=_SETTLED)
+    if state.status:
+        failed = await channel.run(["systemctl", "list-units", "--failed", "--plain", "--no-legend"])
+        raise ImageError(f"services have failed on the machine: {failed.output.strip()}")
+    await channel.run(["sh", "-c", "udevadm settle; sync; sleep 1"])
+
+
+def _run(*argv: str) -> str:
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    except FileNotFoundError as error:
+        raise ImageError(f"the program `{argv[0]}` is not installed") from error
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.strip().splitlines() or [f"exit status {error.returncode}"]
+        raise ImageError(f"{argv[0]}: {lines[-1]}") from error
+    return done.stdout
+
+
+__all__ = [
+    "NETWORKS",
+    "RELEASES",
+    "Built",
+    "Image",
+    "ImageError",
+    "MachineError",
+    "booted",
+    "built",
+    "running",
+]
