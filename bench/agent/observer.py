@@ -14,6 +14,7 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 
 from nodeeni.agent.links import Links
 from nodeeni.agent.netlink import EventSocket, Message
@@ -53,7 +54,7 @@ class Clock:
                 self._take(now, self._links.apply([message]))
         self._notes.clear()
 
-    def _take(self, now: int, changed: set[int]) -> None:
+    def _take(self, now: int, changed: Iterable[int]) -> None:
         for link in map(self._links.by_index.get, changed):
             if link is not None and link.address in self._macs:
                 self.seen.setdefault(link.address, now)

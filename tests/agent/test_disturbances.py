@@ -111,19 +111,20 @@ async def test_the_safety_check_finds_what_no_event_told(node: Node) -> None:
     await node.until_reported(UP)
 
 
+def switches(node: Node) -> int:
+    """Times that the agent's threads have gone to sleep."""
+    tasks = Path(f"/proc/{node.agents[0].process.pid}/task").glob("*/status")
+    lines = [line for task in tasks for line in task.read_text().splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt"))
+
+
 async def asleep(node: Node) -> None:
     """Wait until the agent does nothing: its own patch comes back by the watch, IPv6 settles its routes."""
 
-    def switches() -> int:
-        """Of all its threads."""
-        tasks = Path(f"/proc/{node.agents[0].process.pid}/task").glob("*/status")
-        lines = [line for task in tasks for line in task.read_text().splitlines()]
-        return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt"))
-
     async def quiet() -> bool:
-        before = switches()
+        before = switches(node)
         await asyncio.sleep(1.5)  # what is awaited is that nothing happens
-        return switches() == before
+        return switches(node) == before
 
     async with asyncio.timeout(10):
         while not await quiet():

@@ -2,6 +2,7 @@
 
 from nodeeni.agent.attempts import Attempts
 from nodeeni.agent.link_plan import Aspect, Change
+from nodeeni.agent.links import Link
 from nodeeni.agent.netlink import Reply
 
 UP = Change(7, "eth1", up=True)
@@ -26,6 +27,43 @@ def test_the_sixth_correction_within_a_minute_waits_until_the_first_is_a_minute_
     assert attempts.holds(61.0) == {}
     attempts.record(UP, [DONE], 61.0)
     assert attempts.next_release(61.0) == 62.0
+
+
+def test_a_fight_ends_when_the_other_leaves_the_link_as_wanted() -> None:
+    attempts = Attempts()
+    for now in range(6):
+        attempts.record(UP, [DONE], now)
+    down, up = Link(7, "eth1"), Link(7, "eth1", up=True)
+    attempts.look({7: up}, 5.0)  # as we have just set it: nobody has given in
+    assert attempts.next_release(5.0) == 61.0
+    attempts.look({7: down}, 6.0)
+    assert attempts.next_release(6.0) == 61.0
+    attempts.look({7: up}, 7.0)
+    assert (attempts.holds(7.0), attempts.next_release(7.0)) == ({}, None)
+
+
+def test_a_fight_without_end_gets_ever_longer_pauses_up_to_an_hour() -> None:
+    """systemd's ActivationPolicy=always-down undoes each of our corrections at once."""
+    attempts = Attempts()
+    attempts.record(UP, [DONE], 0.0)
+    now, times = 0.0, []
+    while now < 86_400:
+        release = attempts.next_release(now)
+        now = now + 1 if release is None else release
+        attempts.record(UP, [DONE], now)
+        times.append(now)
+    assert sum(time < 60 for time in times) == 5
+    assert sum(time < 3600 for time in times) <= 40
+    assert sum(time >= 82_800 for time in times) <= 6
+
+
+def test_a_minute_of_peace_ends_the_memory_of_a_fight() -> None:
+    attempts = Attempts()
+    for now in (0, 1, 2, 3, 4, 5, 61, 62, 63, 64, 65):
+        attempts.record(UP, [DONE], now)
+    assert attempts.next_release(65.0) == 181.0
+    attempts.record(UP, [DONE], 400.0)
+    assert attempts.next_release(400.0) is None
 
 
 def test_a_failed_change_is_tried_again_after_doubling_pauses() -> None:

@@ -22,7 +22,7 @@ from nodeeni.agent.netlink import (
     attribute,
     attributes,
 )
-from nodeeni.agent.routes import default_links
+from nodeeni.agent.routes import DefaultRoute, default_routes
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_where_a_device_sits_is_read_from_the_kernel_where_it_says_so(tmp_path: 
     parts = ((3, b"ens6\0"), (1, bytes.fromhex("060000000006")), (56, b"0000:00:06.0\0"), (57, b"pci\0"))
     data = struct.pack("=BxHiII", 0, 1, 7, 0, 0) + b"".join(attribute(*part) for part in parts)
     links = Links(str(tmp_path))
-    assert links.apply([Message(RTM_NEWLINK, 0, 0, data, 0, len(data))]) == {7}
+    assert links.apply([Message(RTM_NEWLINK, 0, 0, data, 0, len(data))]) == {7: None}
     assert links.by_index[7] == Link(7, "ens6", "06:00:00:00:00:06", pci=True, device="0000:00:06.0")
     device = tmp_path / "bus" / "pci" / "devices" / "0000:00:06.0"
     device.mkdir(parents=True)
@@ -101,25 +101,36 @@ def test_where_a_device_sits_is_read_from_the_kernel_where_it_says_so(tmp_path: 
     }
 
 
-async def test_only_unicast_default_routes_of_the_main_table_count(kernel: Kernel) -> None:
+async def test_only_unicast_default_routes_of_the_main_table_count_the_best_first(kernel: Kernel) -> None:
     kernel.add_primary()
     kernel.ip(
         kernel.adding("eth1", "02:00:00:00:00:01"),
         "link set eth1 up",
         "addr add 10.0.1.5/24 dev eth1",
+        "addr add fd00::5/64 dev eth1 nodad",
         "route add default via 10.0.1.1 dev eth1 table 7",
         "route add 10.7.0.0/16 via 10.0.1.1 dev eth1",
         "route add unreachable default metric 4000",
+        "route add ::/0 via fd00::1 dev eth1 metric 10",
+        "route add default metric 90 nexthop via 10.0.0.9 dev eth0 nexthop via 10.0.1.1 dev eth1",
     )
 
-    def read() -> set[int]:
-        requests = RequestSocket()
-        found = default_links(requests)
+    def read() -> list[DefaultRoute]:
+        requests, links = RequestSocket(), Links()
+        links.load(requests)
+        found = default_routes(requests, links.by_index)
         requests.close()
         return found
 
     found = await asyncio.to_thread(kernel.inside, read)
-    assert found == {kernel.links()["eth0"]["ifindex"]}
+    eth0, eth1 = (kernel.links()[name]["ifindex"] for name in ("eth0", "eth1"))
+    assert found == [
+        DefaultRoute(frozenset({eth0}), "default via 10.0.0.1 dev eth0"),
+        DefaultRoute(
+            frozenset({eth0, eth1}), "default via 10.0.0.9 dev eth0 via 10.0.1.1 dev eth1 metric 90"
+        ),
+        DefaultRoute(frozenset({eth1}), "default via fd00::1 dev eth1 metric 10"),
+    ]
 
 
 async def test_of_many_requests_in_one_datagram_each_has_its_own_answer(kernel: Kernel) -> None:

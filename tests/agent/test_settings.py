@@ -12,6 +12,7 @@ DEFAULTS = AgentSettings(
     node_name=socket.gethostname(),
     check_interval=30.0,
     primary_interface=None,
+    udev_timeout=10.0,
     debug=False,
     physical=True,
     eni_pattern=None,
@@ -33,12 +34,13 @@ def test_every_flag() -> None:
     arguments = [
         *("--check-interval=1h30m", "--primary-interface", "eth0", "--debug", "--manage-links=listed"),
         *("--eni-pattern=^ens", "--ignore-interfaces=a,b", "--kubeconfig=/k", "--node-name=n"),
-        *("--metrics-addr=:8081", "--spec-file=/s"),
+        *("--metrics-addr=:8081", "--spec-file=/s", "--udev-timeout=2500ms"),
     ]
     assert agent_settings(arguments, {}) == AgentSettings(
         node_name="n",
         check_interval=5400.0,
         primary_interface="eth0",
+        udev_timeout=2.5,
         debug=True,
         physical=False,
         eni_pattern=re.compile("^ens"),

@@ -119,3 +119,11 @@ async def test_a_definition_that_is_being_deleted(site: Site) -> None:
     )
     assert told(seen, DEFINITION) == [("wrong", message)]
     assert told(seen, "ENIs of this cluster"), "the rest is looked at all the same"
+
+
+async def test_links_whose_names_came_out_wrong_are_noted_in_one_line(site: Site) -> None:
+    for name in ("n1", "n2"):
+        site.report_links(name, {"macAddress": "02:01", "linkName": "eth1", "state": "Up", "note": "why"})
+    site.report_links("n3", {"macAddress": "02:03", "linkName": "ens6", "state": "Up"})
+    seen = await site.run("doctor", "-o", "json")
+    assert told(seen, "links") == [("note", "eth1 on n1, eth1 on n2: why")]

@@ -82,10 +82,19 @@ async def test_json_has_everything_of_a_row(site: Site) -> None:
         "linkState": "Down",
         "linkName": "ens7",
         "linkMessage": "MTU 9001 refused",
+        "linkNote": "",
         "since": LONG_AGO,
         "reason": "",
         "message": "",
     }
+
+
+async def test_a_link_that_works_under_a_wrong_name_is_a_note_and_no_fault(site: Site) -> None:
+    a_mixed_cluster(site)
+    link = {"macAddress": "02:01", "linkName": "eth1", "state": "Up", "note": "eth1 is the kernel's name"}
+    site.world.kube.patch(GROUP, "eninodes", "n1", {"status": {"interfaces": [link]}}, subresource="status")
+    told = (await site.run("status")).lines[:3]
+    assert told[-1] == f"! n1 {NAME}: link eth1 of eni-1: eth1 is the kernel's name"
 
 
 async def test_a_nodeeni_that_nobody_reports_on(site: Site) -> None:

@@ -8,9 +8,10 @@ acknowledged is taken into the table, and its events, which are on their way, ha
 import errno
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from nodeeni.agent.departures import Passage
 from nodeeni.agent.link_plan import Aspect, Change
 from nodeeni.agent.links import Link, Links, add_altname, configure, look, remove_altname
 from nodeeni.agent.netlink import Reply, Request, RequestSocket
@@ -36,14 +37,17 @@ def act(changes: Sequence[Change], requests: RequestSocket, links: Links) -> lis
     ]
 
 
-def look_again(changes: Sequence[Change], requests: RequestSocket, links: Links) -> None:
-    """Read these links anew, where the table may lag: between two events of one change."""
-    replies = requests.batch(look(change.ifindex) for change in changes)
-    for change, seen in zip(changes, replies, strict=True):
+def look_again(ifindices: Collection[int], requests: RequestSocket, links: Links) -> dict[int, Link | None]:
+    """Read these links anew, where the table may lag: between two events of one change. Returns those that
+    changed, as `Links.apply` does."""
+    changed: dict[int, Link | None] = {}
+    replies = requests.batch(look(ifindex) for ifindex in ifindices)
+    for ifindex, seen in zip(ifindices, replies, strict=True):
         if seen.error == errno.ENODEV:
-            links.remove(change.ifindex)
+            changed[ifindex] = links.remove(ifindex)
         else:
-            links.apply(seen.messages)
+            changed |= links.apply(seen.messages)
+    return changed
 
 
 def tell(outcome: Outcome, corrections: int) -> None:
@@ -60,6 +64,12 @@ def tell(outcome: Outcome, corrections: int) -> None:
         if reply.error:
             refused = {"link": change.name, "aspect": aspect.value, "value": value, "reason": reply.reason}
             log.warning("the kernel refused a change", extra=refused)
+
+
+def tell_passage(passage: Passage) -> None:
+    """One line for a link that left, or came back."""
+    what = "link is back" if passage.back else "link left"
+    log.info(what, extra={"link": passage.name, "mac": passage.mac, "reason": passage.reason})
 
 
 def _requests(change: Change) -> list[Request]:

@@ -16,14 +16,14 @@ from nodeeni.agent.counters import Counters
 from nodeeni.agent.health import Health, listen
 from nodeeni.agent.kernel import LinkLoop, Rules
 from nodeeni.agent.kubeconfig import Access, KubeconfigError, in_cluster, read_kubeconfig
-from nodeeni.agent.link_plan import Policy, Report
-from nodeeni.agent.links import Links
+from nodeeni.agent.link_plan import Policy
 from nodeeni.agent.mailbox import Mailbox
 from nodeeni.agent.primary import Primary
 from nodeeni.agent.reporter import Reporter
 from nodeeni.agent.settings import AgentSettings, UsageError, agent_settings
 from nodeeni.agent.spec import JSON, NOTHING_WANTED, NodeSpec, read_spec
 from nodeeni.agent.spec_file import keep_spec, load_spec
+from nodeeni.agent.status import Found
 from nodeeni.agent.watch import Watch
 from nodeeni.logs import configure
 
@@ -62,7 +62,7 @@ def _run(settings: AgentSettings, access: Access | None) -> int:
         threads.start(health.run)
     if settings.spec_file and (kept := load_spec(settings.spec_file)):
         mailbox.put(kept)
-    report: Callable[[int, tuple[Report, ...]], None] = _no_report
+    report: Callable[[Found], None] = _no_report
     if access is None:
         log.info("no API server: only physical links are brought up")
     else:
@@ -75,15 +75,15 @@ def _run(settings: AgentSettings, access: Access | None) -> int:
     rules = Rules(
         Policy(settings.physical, settings.eni_pattern, settings.ignore_interfaces),
         settings.check_interval,
+        settings.udev_timeout,
+        settings.sysfs,
     )
     log.info("the ENI manager has started", extra={"node": settings.node_name})
     # The links wait for neither of two things that cost milliseconds: a thread that is writing a status (it
     # gives way after 0.1 ms, not the usual 5), and a garbage collection that looks at all that was imported.
     sys.setswitchinterval(0.0001)
     gc.freeze()
-    LinkLoop(
-        rules, Links(settings.sysfs), Primary(settings.primary_interface), mailbox, counters, report
-    ).run()
+    LinkLoop(rules, Primary(settings.primary_interface), mailbox, counters, report).run()
     stop.set()
     log.info("the ENI manager has stopped")
     return 1 if threads.failed else 0
@@ -129,5 +129,5 @@ class _Threads:
             self._mailbox.stop()
 
 
-def _no_report(_generation: int, _reports: tuple[Report, ...]) -> None:
+def _no_report(_found: Found) -> None:
     """Without an API server there is nobody to tell; the log has it."""

@@ -5,8 +5,10 @@ monotonic clock.
 """
 
 import collections
+from collections.abc import Mapping
 
 from nodeeni.agent.link_plan import Aspect, Change
+from nodeeni.agent.links import Link
 from nodeeni.agent.netlink import Reply
 
 Key = tuple[int, Aspect, str]  # link index, aspect, wanted value
@@ -14,9 +16,11 @@ Key = tuple[int, Aspect, str]  # link index, aspect, wanted value
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 300.0
 # Another program that sets a link back at once would have us both spin. Five a minute outlast a restart
-# of the network service, which sets things back once or twice.
+# of the network service, which sets things back once or twice. A program that goes on for minutes has it in
+# its configuration (systemd's ActivationPolicy=always-down): each five more double the pause.
 CORRECTIONS = 5
 WINDOW = 60.0
+LONGEST_WINDOW = 3600.0
 
 
 class _Failure:
@@ -26,10 +30,35 @@ class _Failure:
         self.until = 0.0
 
 
+class _Corrections:
+    """Of one thing that was done once; `count` since there was peace, `times` of the last ones."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.times: collections.deque[float] = collections.deque(maxlen=CORRECTIONS)
+        self.lost = False  # what we had done is undone, and we hold back
+
+    def add(self, now: float) -> None:
+        if self.times and now >= self.times[-1] + self._window:
+            self.count = 0
+        self.count += 1
+        self.times.append(now)
+        self.lost = False
+
+    @property
+    def until(self) -> float:
+        """When the next one may be made."""
+        return self.times[0] + self._window if len(self.times) == CORRECTIONS else 0.0
+
+    @property
+    def _window(self) -> float:
+        return float(min(WINDOW * 2 ** max(0, self.count // CORRECTIONS - 1), LONGEST_WINDOW))
+
+
 class Attempts:
     def __init__(self) -> None:
         self._failures: dict[Key, _Failure] = {}
-        self._done: dict[Key, collections.deque[float]] = {}
+        self._done: dict[Key, _Corrections] = {}
 
     def record(self, change: Change, replies: list[Reply], now: float) -> int:
         """Take in the kernel's replies to a change's parts; returns how many of them set something right
@@ -42,11 +71,23 @@ class Attempts:
                 continue
             self._failures.pop(key, None)
             if key in self._done:
-                self._done[key].append(now)
+                self._done[key].add(now)
                 corrections += 1
             else:
-                self._done[key] = collections.deque(maxlen=CORRECTIONS)
+                self._done[key] = _Corrections()
         return corrections
+
+    def look(self, links: Mapping[int, Link], now: float) -> None:
+        """Whether fights have ended: what was undone while we held back is as wanted, by another hand."""
+        for key, corrections in self._done.items():
+            link = links.get(key[0])
+            if link is None or now >= corrections.until:
+                continue
+            as_wanted = _is_as_wanted(link, key[1], key[2])
+            if as_wanted and corrections.lost:
+                self._done[key] = _Corrections()
+            elif not as_wanted:
+                corrections.lost = True
 
     def repeats(self, change: Change) -> bool:
         """Whether a part of it was done before."""
@@ -65,15 +106,15 @@ class Attempts:
                 key,
                 f"another program keeps {_FIGHTS[key[1]]}: put right {CORRECTIONS} times a minute at most",
             )
-            for key, times in self._done.items()
-            if _exhausted(times, now)
+            for key, corrections in self._done.items()
+            if now < corrections.until
         )
         return held
 
     def next_release(self, now: float) -> float | None:
         """The time at which the first hold ends; None when nothing is held."""
         ends = [failure.until for failure in self._failures.values() if now < failure.until]
-        ends += [times[0] + WINDOW for times in self._done.values() if _exhausted(times, now)]
+        ends += [corrections.until for corrections in self._done.values() if now < corrections.until]
         return min(ends, default=None)
 
     def forget(self, index: int) -> None:
@@ -97,5 +138,13 @@ _FIGHTS = {
 }
 
 
-def _exhausted(times: collections.deque[float], now: float) -> bool:
-    return len(times) == CORRECTIONS and now < times[0] + WINDOW
+def _is_as_wanted(link: Link, aspect: Aspect, value: str) -> bool:
+    match aspect:
+        case Aspect.UP:
+            return link.up
+        case Aspect.MTU:
+            return str(link.mtu) == value
+        case Aspect.ALTNAME:
+            return value in link.names
+        case Aspect.FORMER:
+            return value not in link.names

@@ -7,6 +7,12 @@ import time
 _METRICS = {
     "events": ("nodeeni_agent_netlink_messages_total", "", "Netlink messages heard."),
     "overruns": ("nodeeni_agent_netlink_overruns_total", "", "Times that the kernel dropped events."),
+    "udev_overruns": ("nodeeni_agent_udev_overruns_total", "", "Times that words of udev were lost."),
+    "udev_timeouts": (
+        "nodeeni_agent_udev_timeouts_total",
+        "",
+        "Links that were touched after --udev-timeout, without udev's word.",
+    ),
     "changes_mtu": ("nodeeni_agent_link_changes_total", '{aspect="mtu"}', "Changes made to links."),
     "changes_altname": ("nodeeni_agent_link_changes_total", '{aspect="altname"}', ""),
     "changes_former": ("nodeeni_agent_link_changes_total", '{aspect="former_altname"}', ""),

@@ -4,23 +4,27 @@ It never waits for the API server: what is wanted comes in through the mailbox, 
 `report`, and the other ends of both belong to other threads.
 """
 
+import functools
 import logging
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from nodeeni.agent.act import Outcome, act, look_again, tell
+from nodeeni.agent.act import act, look_again, tell, tell_passage
 from nodeeni.agent.attempts import Attempts
 from nodeeni.agent.counters import Counters
 from nodeeni.agent.given import GivenNames
+from nodeeni.agent.hands_off import HandsOff
 from nodeeni.agent.link_plan import Plan, Policy, Report, Surroundings, plan_links
-from nodeeni.agent.links import Links
+from nodeeni.agent.links import Link, Links
 from nodeeni.agent.mailbox import Mailbox
 from nodeeni.agent.netlink import EventSocket, Overrun, RequestSocket
 from nodeeni.agent.primary import Primary
-from nodeeni.agent.spec import NOTHING_WANTED
+from nodeeni.agent.spec import NOTHING_WANTED, NodeSpec
+from nodeeni.agent.status import Found
+from nodeeni.agent.udev import UdevSocket, Word
 
 log = logging.getLogger(__name__)
 
@@ -35,25 +39,35 @@ _LONGEST_STORM = 0.05
 
 
 class Rules(NamedTuple):
-    """The settings that this loop needs. `check_interval` in seconds."""
+    """The settings that this loop needs. Times in seconds."""
 
     policy: Policy
     check_interval: float
+    udev_timeout: float
+    sysfs: str
+
+
+class _Sockets(NamedTuple):
+    """What the loop hears, and what it asks by."""
+
+    events: EventSocket
+    udev: UdevSocket
+    requests: RequestSocket
 
 
 class LinkLoop:
     def __init__(
         self,
         rules: Rules,
-        links: Links,
         primary: Primary,
         mailbox: Mailbox,
         counters: Counters,
-        report: Callable[[int, tuple[Report, ...]], None],
+        report: Callable[[Found], None],
     ) -> None:
-        """`report` is called with the spec's generation and the reports whenever the links have settled."""
+        """`report` is called with what was found whenever the links have settled."""
         self._rules = rules
-        self._links = links
+        self._links = Links(rules.sysfs)
+        self._hands_off = HandsOff(rules.udev_timeout, rules.sysfs)
         self._primary = primary
         self._mailbox = mailbox
         self._counters = counters
@@ -61,7 +75,9 @@ class LinkLoop:
         self._attempts = Attempts()
         self._given = GivenNames()
         self._spec = NOTHING_WANTED
-        self._untold: list[tuple[Outcome, int]] = []
+        self._untold: list[Callable[[], None]] = []  # words that wait until the kernel is quiet
+        self._reported: dict[str, Report] = {}
+        self._noted: AbstractSet[int] = frozenset()  # links of whose names was told
         self._next_check = 0.0
         # By a monotonic clock: when to look at everything, and when to do so even amid events.
         self._settle_at = 0.0
@@ -69,11 +85,12 @@ class LinkLoop:
 
     def run(self) -> None:
         """Until `mailbox.stop()`. OSError if the kernel refuses netlink."""
-        events, requests = EventSocket(), RequestSocket()
+        sockets = _Sockets(EventSocket(), UdevSocket(), RequestSocket())
+        heard = (sockets.events.fileno(), sockets.udev.fileno())
         with select.epoll() as poll:
-            poll.register(events.fileno(), select.EPOLLIN)
-            poll.register(self._mailbox.fd, select.EPOLLIN)
-            self._look_anew(requests, by_command=True)
+            for fd in (*heard, self._mailbox.fd):
+                poll.register(fd, select.EPOLLIN)
+            self._begin(sockets.requests)
             while True:
                 ready = {fd for fd, _ in poll.poll(max(0.0, self._settle_at - time.monotonic()))}
                 if self._mailbox.fd in ready:
@@ -81,94 +98,184 @@ class LinkLoop:
                     if stop:
                         break
                     if spec is not None:
-                        self._spec = spec
-                        self._given.learn(spec.given)
-                        self._settle_at = 0.0
+                        self._want(spec, sockets.requests)
                 now = time.monotonic()
-                if events.fileno() in ready and now < self._settle_by:
-                    self._hear(events, requests)
+                if not ready.isdisjoint(heard) and now < self._settle_by:
+                    self._hear(sockets)
                 elif now >= self._settle_at:
-                    self._settle(requests)
-        events.close()
-        requests.close()
+                    self._settle(sockets.requests)
+        for each in sockets:
+            each.close()
 
-    def _hear(self, events: EventSocket, requests: RequestSocket) -> None:
-        """Take in what the kernel says, and act at once on the links that it concerns."""
+    def _begin(self, requests: RequestSocket) -> None:
+        """The links that are here already: udev may have spoken of them before we listened."""
+        self._links.load(requests)
+        now = time.monotonic()
+        for link in self._links.by_index.values():
+            self._hands_off.naming.found(link, now)
+        self._primary.look(requests, self._links, by_command=True)
+        self._next_check = now + self._rules.check_interval
+
+    def _want(self, spec: NodeSpec, requests: RequestSocket) -> None:
+        self._spec = spec
+        self._given.learn(spec.given)
+        self._primary.list({wanted.mac for wanted in spec.interfaces})
+        self._primary.look(requests, self._links, by_command=True)
+        self._settle_at = 0.0
+
+    def _hear(self, sockets: _Sockets) -> None:
+        """Take in what the kernel and udev say, and act at once on the links that it concerns."""
+        words, lost = sockets.udev.drain()
+        if lost:
+            self._counters.add("udev_overruns")
+            log.warning("words of udev were lost: links of which it spoke wait for --udev-timeout")
         try:
-            messages = list(events.drain())
+            messages = list(sockets.events.drain())
         except Overrun:
             self._counters.add("overruns")
             log.warning("the kernel dropped link events, looking at all links anew")
-            events.discard()
-            self._look_anew(requests)
+            sockets.events.discard()
+            self._look_anew(sockets.requests)
+            self._listen(words, sockets.requests)
             self._settle_at = 0.0
             return
         self._counters.add("events", len(messages))
         changed = self._links.apply(messages)
-        self._forget_gone(changed)
+        self._take(changed)
         concerned = self._primary.concerned(messages, changed, self._links)
         if concerned:
-            self._primary.look(requests, self._links)
-        links = map(self._links.by_index.get, changed)
+            self._primary.look(sockets.requests, self._links)
+        seen = changed.keys() | self._listen(words, sockets.requests)
+        links = map(self._links.by_index.get, seen)
         macs = {link.identity for link in links if link is not None}
         if macs:
-            self._act(self._fresh_plan(requests, macs), requests)
-        if concerned or changed:
+            self._act(self._fresh_plan(sockets.requests, macs), sockets.requests)
+        if concerned or seen:
             now = time.monotonic()
             self._settle_by = min(self._settle_by, now + _LONGEST_STORM)
             self._settle_at = min(now + _QUIET, self._settle_by)
 
+    def _listen(self, words: Sequence[Word], requests: RequestSocket) -> set[int]:
+        """Take in udev's words; returns the links that waited for them. What udev did to such a link (the
+        alternative names of one that is down) the kernel told nobody, so it is read anew."""
+        naming = self._hands_off.naming
+        here = self._links.by_index
+        waiting = {word.ifindex for word in words if word.ifindex in naming.since or word.ifindex not in here}
+        if waiting:
+            self._take(look_again(waiting, requests, self._links))
+        naming.hear((word for word in words if word.ifindex in here), time.monotonic())
+        return waiting & here.keys()
+
+    def _take(self, changed: Mapping[int, Link | None]) -> None:
+        """Of links that changed, came or went: what has to be remembered, or forgotten."""
+        now = time.monotonic()
+        for ifindex, before in changed.items():
+            link = self._links.by_index.get(ifindex)
+            if link is None:
+                self._forget(ifindex)
+            else:
+                self._hands_off.changed(before, link, now)
+        self._take_passages(now)
+
+    def _take_passages(self, now: float) -> None:
+        listed = {wanted.mac for wanted in self._spec.interfaces}
+        for passage in self._links.departures.passages():
+            self._hands_off.passed(passage, now)
+            if passage.pci or passage.mac in listed:
+                self._untold.append(functools.partial(tell_passage, passage))
+
+    def _forget(self, ifindex: int) -> None:
+        self._attempts.forget(ifindex)
+        self._hands_off.forget(ifindex)
+
     def _settle(self, requests: RequestSocket) -> None:
         """The kernel is quiet: look at everything, finish what is left to do, and tell."""
-        if time.monotonic() >= self._next_check:
+        now = time.monotonic()
+        if now >= self._next_check:
             self._look_anew(requests, by_command=True)
         self._links.departures.look()
+        self._take_passages(now)
+        self._attempts.look(self._links.by_index, now)
+        overdue = self._hands_off.naming.overdue(now)
         plan = self._fresh_plan(requests)
+        self._tell_overdue(overdue, plan)
         for _ in range(_ROUNDS * (1 + len(self._spec.interfaces))):
             if not plan.changes:
                 break
             self._act(plan, requests)
             plan = self._plan()
-        self._report(self._spec.generation, plan.reports)
-        for outcome, corrections in self._untold:
-            tell(outcome, corrections)
+        self._offer(plan)
+        for each in self._untold:
+            each()
         self._untold.clear()
         self._counters.beat()
-        release = self._attempts.next_release(time.monotonic())
-        self._settle_at = min(self._next_check, release or self._next_check)
+        now = time.monotonic()
+        moments = (
+            self._next_check,
+            self._attempts.next_release(now),
+            self._hands_off.next_look(plan.left, now),
+        )
+        self._settle_at = min(moment for moment in moments if moment is not None)
         self._settle_by = self._settle_at + _LONGEST_STORM
 
+    def _offer(self, plan: Plan) -> None:
+        """Report; of what lasts a moment only, what was reported before."""
+        fresh = self._hands_off.fresh(plan.left, time.monotonic())
+        macs = {self._links.by_index[ifindex].identity for ifindex in fresh}
+        reports = tuple(self._reported.get(r.mac, r) if r.mac in macs else r for r in plan.reports)
+        self._reported = {report.mac: report for report in reports}
+        self._report(Found(self._spec.generation, reports, self._primary.found(self._links)))
+
     def _look_anew(self, requests: RequestSocket, by_command: bool = False) -> None:
-        self._forget_gone(self._links.load(requests))
+        self._take(self._links.load(requests))
         self._primary.look(requests, self._links, by_command)
         self._next_check = time.monotonic() + self._rules.check_interval
 
-    def _forget_gone(self, changed: set[int]) -> None:
-        for ifindex in changed - self._links.by_index.keys():
-            self._attempts.forget(ifindex)
-            self._primary.forget(ifindex)
-
     def _plan(self, only: AbstractSet[str] | None = None) -> Plan:
-        holds = self._attempts.holds(time.monotonic())
+        plan = self._plan_once(only)
+        if self._hands_off.look(plan, self._links.by_index):
+            plan = self._plan_once(only)
+        return plan
+
+    def _plan_once(self, only: AbstractSet[str] | None) -> Plan:
+        now = time.monotonic()
         around = Surroundings(
-            self._links, self._primary.ifindices, self._links.departures.reasons, holds, self._given.by_mac
+            self._links,
+            self._primary.ifindices,
+            self._links.departures.reasons,
+            self._attempts.holds(now),
+            self._given.by_mac,
+            self._hands_off.reasons(now),
+            self._notes() if only is None else {},
+            self._primary.waiting_for,
         )
         return plan_links(self._spec, around, self._rules.policy, only)
+
+    def _notes(self) -> dict[int, str]:
+        table = self._links
+        primaries = [table.by_index[i] for i in self._primary.ifindices or () if i in table.by_index]
+        listed = [link for wanted in self._spec.interfaces for link in table.by_mac.get(wanted.mac, ())]
+        notes = {link.ifindex: self._hands_off.naming.note(link, primaries) for link in listed}
+        found = {ifindex: note for ifindex, note in notes.items() if note}
+        for ifindex in found.keys() - self._noted:
+            log.warning("the link has another name than udev has for it", extra={"note": found[ifindex]})
+        self._noted = found.keys()
+        return found
 
     def _fresh_plan(self, requests: RequestSocket, only: AbstractSet[str] | None = None) -> Plan:
         """A plan that would do a thing twice may be looking at a link between two of its events."""
         plan = self._plan(only)
-        repeats = [change for change in plan.changes if self._attempts.repeats(change)]
+        repeats = [change.ifindex for change in plan.changes if self._attempts.repeats(change)]
         if not repeats:
             return plan
-        look_again(repeats, requests, self._links)
+        self._take(look_again(repeats, requests, self._links))
         return self._plan(only)
 
     def _act(self, plan: Plan, requests: RequestSocket) -> None:
         for outcome in act(plan.changes, requests, self._links):
             change, replies = outcome
             if replies is None:
-                self._forget_gone({change.ifindex})
+                self._forget(change.ifindex)
                 continue
             corrections = self._attempts.record(change, replies, time.monotonic())
             self._counters.add("corrections", corrections)
@@ -177,4 +284,13 @@ class LinkLoop:
             link = self._links.by_index.get(change.ifindex)
             if link is not None and change.listed:
                 self._given.record(link.identity, change, replies)
-            self._untold.append((outcome, corrections))
+            self._untold.append(functools.partial(tell, outcome, corrections))
+
+    def _tell_overdue(self, overdue: AbstractSet[int], plan: Plan) -> None:
+        for change in plan.changes:
+            if change.ifindex in overdue:
+                self._counters.add("udev_timeouts")
+                log.warning(
+                    "udev has said nothing of this link for --udev-timeout, going on without",
+                    extra={"link": change.name, "timeout": self._rules.udev_timeout},
+                )

@@ -4,13 +4,14 @@ No system call, clock or log. What must not be tried now (it failed, or someone 
 `holds`, and its reason goes out in the report.
 """
 
+import collections
 import enum
 import re
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from nodeeni.agent.links import Link, LinkTable
+from nodeeni.agent.links import ENI_KINDS, Link, LinkTable
 from nodeeni.agent.spec import NodeSpec, WantedInterface
 
 
@@ -63,14 +64,18 @@ class Report(NamedTuple):
     mtu: int | None = None
     message: str = ""
     given_name: str = ""  # the alternative name that this agent put there
+    note: str = ""  # what is to be known though all is as wanted
 
     def __str__(self) -> str:
         return " ".join(filter(None, (self.mac, self.state.value, self.link_name, self.message)))
 
 
 class Plan(NamedTuple):
+    """`left`: links that were to be changed, and that are not to be touched now."""
+
     changes: tuple[Change, ...]
     reports: tuple[Report, ...]
+    left: frozenset[int] = frozenset()
 
     def __str__(self) -> str:
         return "\n".join(map(str, (*self.changes, *self.reports)))
@@ -94,18 +99,17 @@ class Policy(NamedTuple):
 
 
 class Surroundings(NamedTuple):
-    """All that a decision looks at besides the spec. `primary` None: not known yet, so nothing is touched."""
+    """All that a decision looks at besides the spec. `primary` None: not known yet, so nothing is touched.
+    `hands_off`: links not to be touched now, and why; empty: for a moment, of which nothing is to be said."""
 
     links: LinkTable
     primary: frozenset[int] | None
     departed: Mapping[str, str] = {}
     holds: Mapping[tuple[int, Aspect, str], str] = {}
     given: Mapping[str, AbstractSet[str]] = {}  # MAC → alternative names that this agent put there
-
-
-# An ENI is a real device, which has no kind. Everything else that can bear its MAC address (macvlan, ipvlan,
-# vlan, a bond or bridge above it) is somebody else's. veth stands for an ENI in the sandbox.
-_ENI_KINDS = frozenset(("", "veth"))
+    hands_off: Mapping[int, str] = {}
+    notes: Mapping[int, str] = {}  # what is to be known of links
+    waiting_for: str = "no default route yet, so the primary is not known"  # where `primary` is None
 
 
 def plan_links(
@@ -113,25 +117,48 @@ def plan_links(
 ) -> Plan:
     """`only`: MAC addresses to look at, for an event that concerns a few links out of many; None: all."""
     changes, reports = [], []
-    listed = {wanted.mac: wanted for wanted in spec.interfaces}
-    for wanted in spec.interfaces:
-        if only is None or wanted.mac in only:
-            change, report = _listed(wanted, listed, around)
+    entries = collections.Counter(wanted.mac for wanted in spec.interfaces)
+    listed = {wanted.mac: wanted for wanted in spec.interfaces if entries[wanted.mac] == 1}
+    for mac in entries:
+        if only is None or mac in only:
+            wanted = listed.get(mac)
+            change, report = _listed(wanted, listed, around) if wanted else _ambiguous(mac, spec, around)
             reports.append(report)
             if change is not None:
                 changes.append(change)
     by_mac = around.links.by_mac
-    others = (by_mac.keys() if only is None else only) - listed.keys()
+    others = (by_mac.keys() if only is None else only) - entries.keys()
     changes += _unlisted((link for mac in others for link in by_mac.get(mac, ())), around, policy)
-    return Plan(tuple(changes), tuple(reports))
+    left = frozenset(change.ifindex for change in changes) & around.hands_off.keys()
+    return Plan(tuple(c for c in changes if c.ifindex not in left), tuple(reports), left)
+
+
+def _ambiguous(mac: str, spec: NodeSpec, around: Surroundings) -> tuple[None, Report]:
+    """Which of two entries with one MAC address is meant nobody knows. One report, since a status has one a
+    MAC address; what the link has it keeps."""
+    eni_ids = " and ".join(wanted.eni_id for wanted in spec.interfaces if wanted.mac == mac)
+    message = f"listed more than once, for {eni_ids}: not touched, remove all but one"
+    found = _bearers(mac, around)
+    if len(found) != 1:
+        return None, Report(mac, State.DOWN if found else State.MISSING, message=message)
+    (link,) = found
+    given = min(around.given.get(mac, frozenset()) & set(link.altnames), default="")
+    state = State.UP if link.up else State.DOWN
+    return None, Report(mac, state, link.name, link.mtu, message, given)
+
+
+def _bearers(mac: str, around: Surroundings) -> list[Link]:
+    """The links that can be the ENI with this MAC address."""
+    same_mac = around.links.by_mac.get(mac, ())
+    found = [link for link in same_mac if link.kind in ENI_KINDS and not link.loopback]
+    return [link for link in found if link.permanent_address] or found
 
 
 def _listed(
     wanted: WantedInterface, listed: Mapping[str, WantedInterface], around: Surroundings
 ) -> tuple[Change | None, Report]:
     same_mac = around.links.by_mac.get(wanted.mac, [])
-    found = [link for link in same_mac if link.kind in _ENI_KINDS and not link.loopback]
-    found = [link for link in found if link.permanent_address] or found
+    found = _bearers(wanted.mac, around)
     if not found:
         return None, Report(wanted.mac, State.MISSING, message=_missing(wanted, same_mac, around))
     if len(found) > 1:
@@ -141,7 +168,7 @@ def _listed(
         )
     link = found[0]
     if around.primary is None:
-        return None, _report(wanted, link, ["not touched: no default route yet, so the primary is not known"])
+        return None, _report(wanted, link, [f"not touched: {around.waiting_for}"])
     if link.ifindex in around.primary:
         return None, _report(wanted, link, ["not touched: this is the node's primary interface"])
     return _configure(wanted, link, listed, around)
@@ -172,7 +199,10 @@ def _configure(
     given = wanted.interface_name if wanted.interface_name in ours else former or ""
     wish = Change(link.ifindex, link.name, altname, mtu, not link.up, former if goes else None)
     change, held = _without_held(wish, around.holds)
-    return change, _report(wanted, link, messages + held)._replace(given_name=given)
+    if change is not None and (reason := around.hands_off.get(link.ifindex)):
+        messages.append(f"not touched: {reason}")
+    note = around.notes.get(link.ifindex, "")
+    return change, _report(wanted, link, messages + held)._replace(given_name=given, note=note)
 
 
 def _changes_places(

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from nodeeni.agent.departures import GONE, Departures
+from nodeeni.agent.departures import GONE, MOVED, Departures
 from nodeeni.agent.netlink import (
     F_APPEND,
     F_CREATE,
@@ -33,6 +33,10 @@ _PARENT_DEV_NAME, _PARENT_DEV_BUS_NAME = 56, 57
 _INFO_KIND = 1
 _NESTED = 0x8000
 _SKIP_STATISTICS = attribute(_EXT_MASK, _U32.pack(1 << 3))  # RTEXT_FILTER_SKIP_STATS
+
+# An ENI is a real device, which has no kind. Everything else that can bear its MAC address (macvlan, ipvlan,
+# vlan, a bond or bridge above it) is somebody else's. veth stands for an ENI in the sandbox.
+ENI_KINDS = frozenset(("", "veth"))
 
 
 class Link(NamedTuple):
@@ -101,29 +105,32 @@ class Links(LinkTable):
         self.departures = Departures(sysfs)
         self._sysfs = sysfs
 
-    def load(self, requests: RequestSocket) -> set[int]:
-        """Replace the table by a dump; returns the indices of links that changed, came or went."""
+    def load(self, requests: RequestSocket) -> dict[int, Link | None]:
+        """Replace the table by a dump; returns the links that changed, came or went, as `apply` does."""
         dumped = requests.dump(RTM_GETLINK, _INFO.pack(0, 0, 0, 0, 0) + _SKIP_STATISTICS)
         changed = self.apply(dumped)
         found = {_INFO.unpack_from(message.data, message.start)[2] for message in dumped}
         for ifindex in self.by_index.keys() - found:
+            changed[ifindex] = self.by_index[ifindex]
             self._depart(self.by_index[ifindex], GONE)
-            changed.add(ifindex)
         return changed
 
-    def apply(self, messages: Iterable[Message]) -> set[int]:
-        """Take in link messages; returns the indices of links that changed, came or went."""
-        changed = set()
+    def apply(self, messages: Iterable[Message]) -> dict[int, Link | None]:
+        """Take in link messages; returns, by index, the links that changed, came or went as they were before,
+        None for those that came."""
+        changed = {}
         for message in self._latest(messages):
             link = self._decode(message)
+            before = self.by_index.get(link.ifindex)
             if message.kind == RTM_DELLINK:
                 self._depart(link, _departure(message))
-            elif self.by_index.get(link.ifindex) == link:
+            elif before == link:
                 continue
             else:
                 self.put(link)
-                self.departures.arrived(link.ifindex, link.identity, link.device)
-            changed.add(link.ifindex)
+                if link.kind in ENI_KINDS and (before is None or before.device != link.device):
+                    self.departures.arrived(link.ifindex, link.name, link.identity, link.device)
+            changed[link.ifindex] = before
         return changed
 
     @staticmethod
@@ -141,7 +148,8 @@ class Links(LinkTable):
     def _depart(self, link: Link, departure: str) -> None:
         """Told of links that the table no longer has too: a request may have met ENODEV before the event."""
         self.remove(link.ifindex)
-        self.departures.departed(link.ifindex, link.identity, departure)
+        if link.kind in ENI_KINDS:
+            self.departures.departed(link.ifindex, link.name, link.identity, departure)
 
     def _decode(self, message: Message) -> Link:
         data, start, end = message.data, message.start, message.end
@@ -235,7 +243,7 @@ def _departure(message: Message) -> str:
     """Why a link went: the kernel names the new namespace of a link that was moved."""
     for kind, _a, _b in attributes(message.data, message.start + _INFO.size, message.end):
         if kind == _NEW_NETNSID:
-            return "the link was moved into another network namespace"
+            return MOVED
     return GONE
 
 

@@ -96,12 +96,18 @@ def _messages(data: bytes) -> Iterator[Message]:
         start += (size + 3) & ~3
 
 
-def _open(groups: int) -> socket.socket:
-    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+def open_socket(protocol: int) -> socket.socket:
+    """Not bound yet: what is to be set before the first message is set by the caller."""
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
     try:
         sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
     except PermissionError:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+    return sock
+
+
+def _open(groups: int) -> socket.socket:
+    sock = open_socket(socket.NETLINK_ROUTE)
     sock.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
     sock.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
     sock.bind((0, groups))

@@ -6,9 +6,8 @@ import threading
 
 from nodeeni.agent.api import ApiError, ENINodeApi, Forbidden, NotFound, status_of
 from nodeeni.agent.counters import Counters
-from nodeeni.agent.link_plan import Report
 from nodeeni.agent.spec import JSON
-from nodeeni.agent.status import status_patch
+from nodeeni.agent.status import Found, status_patch
 from nodeeni.agent.watch import Pause
 
 log = logging.getLogger(__name__)
@@ -23,7 +22,7 @@ class Reporter:
         self._counters = counters
         self._stop = stop
         self._changed = threading.Condition()
-        self._found: tuple[int, tuple[Report, ...]] = (0, ())
+        self._found = Found(0, ())
         self._observed: JSON | None = None  # the status that the server holds; None: there is no object
         self._version = 0  # of `_observed`
         self._due = False
@@ -33,12 +32,12 @@ class Reporter:
         self._pause = Pause()
         self._refused = False  # and that was said
 
-    def offer(self, generation: int, reports: tuple[Report, ...]) -> None:
+    def offer(self, found: Found) -> None:
         """From the main thread, after every look: cheap when nothing changed."""
-        if (generation, reports) == self._found:
+        if found == self._found:
             return
         with self._changed:
-            self._found = (generation, reports)
+            self._found = found
             self._due = True
             self._changed.notify()
 
@@ -84,17 +83,16 @@ class Reporter:
     def _patch(self) -> None:
         with self._changed:
             self._due = False
-            generation, reports = self._found
-            observed = self._observed
-        if observed is None or generation == 0 or self._told == (generation, reports, observed):
+            found, observed = self._found, self._observed
+        if observed is None or found.generation == 0 or self._told == (found, observed):
             return
         moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        patch = status_patch(generation, reports, observed, moment)
+        patch = status_patch(found, observed, moment)
         if patch is None:
             return
         self._counters.add("patches")
         answer = self._api.patch_status(patch)
-        self._told = (generation, reports, status_of(answer))
+        self._told = (found, status_of(answer))
         with self._changed:
             version = _version(answer)
             if version >= self._version:

@@ -1,8 +1,10 @@
-"""Which links carry the node's default route: those are primary, and are never touched."""
+"""Which links carry the node's default routes, the best first."""
 
 import logging
+import socket
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from nodeeni.agent.links import Link
 from nodeeni.agent.netlink import RTM_DELROUTE, RTM_GETROUTE, RTM_NEWROUTE, Message, RequestSocket, attributes
@@ -12,7 +14,7 @@ log = logging.getLogger(__name__)
 _ROUTE = struct.Struct("=BBBBBBBBI")  # struct rtmsg
 _U32 = struct.Struct("=I")
 _NEXT_HOP = struct.Struct("=HBBi")  # struct rtnexthop
-_OIF, _MULTIPATH, _TABLE = 4, 9, 15
+_OIF, _GATEWAY, _METRIC, _MULTIPATH, _TABLE = 4, 5, 6, 9, 15
 _MAIN, _UNICAST = 254, 1
 _IPV4, _IPV6 = 2, 10
 
@@ -24,26 +26,53 @@ _OUTSIDE = (("-4", "192.0.2.1"), ("-6", "2001:db8::1"))
 _LAYERED = frozenset(("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec"))
 
 
+class DefaultRoute(NamedTuple):
+    ifindices: frozenset[int]  # of the links that it leads over
+    text: str  # for people, as `ip route` shows it
+
+
+class _Way(NamedTuple):
+    """One next hop; `gateway` in network order, empty where there is none of the route's own family."""
+
+    ifindex: int
+    gateway: bytes
+
+    def text(self, links: Mapping[int, Link]) -> str:
+        link = links.get(self.ifindex)
+        over = f"dev {link.name if link is not None else self.ifindex}"
+        if not self.gateway:
+            return over
+        family = socket.AF_INET if len(self.gateway) == 4 else socket.AF_INET6
+        return f"via {socket.inet_ntop(family, self.gateway)} {over}"
+
+
 def mentions_default(messages: Iterable[Message]) -> bool:
-    """Whether a default route came or went, so that `default_links` is to be asked again."""
+    """Whether a default route came or went, so that `default_routes` is to be asked again."""
     return any(m.kind in (RTM_NEWROUTE, RTM_DELROUTE) and not m.data[m.start + 1] for m in messages)
 
 
-def default_links(requests: RequestSocket) -> set[int]:
-    """Indices of the links of all IPv4 default routes in the main table; if there is none, of IPv6's."""
+def default_routes(requests: RequestSocket, links: Mapping[int, Link]) -> list[DefaultRoute]:
+    """Of the main table: IPv4's by metric, then IPv6's. Those of one metric count as one route, as do the
+    next hops of one: which of them is used changes from moment to moment."""
+    found = []
     for family in (_IPV4, _IPV6):
         dumped = requests.dump(RTM_GETROUTE, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0))
-        found = set().union(*(_outgoing(message) for message in dumped))
-        if found:
-            return found
-    return set()
+        by_metric: dict[int, list[_Way]] = {}
+        for message in dumped:
+            metric, ways = _default(message)
+            by_metric.setdefault(metric, []).extend(ways)
+        for metric, ways in sorted(by_metric.items()):
+            if ways:
+                text = " ".join(way.text(links) for way in ways) + (f" metric {metric}" if metric else "")
+                found.append(DefaultRoute(frozenset(way.ifindex for way in ways), f"default {text}"))
+    return found
 
 
-def default_link_names_by_command() -> set[str]:
+def default_routes_by_command(by_name: Mapping[str, Link]) -> list[DefaultRoute]:
     """What `ip route get` answers: it follows routing rules to tables other than the main one."""
     import subprocess
 
-    names: set[str] = set()
+    found = []
     for family, address in _OUTSIDE:
         try:
             answer = subprocess.run(
@@ -51,12 +80,12 @@ def default_link_names_by_command() -> set[str]:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             log.debug("no ip command", extra={"error": str(error)})
-            return names
-        words = answer.stdout.split()
-        if answer.returncode == 0 and "dev" in words[:-1]:
-            names.add(words[words.index("dev") + 1])
             break
-    return names - {"lo"}
+        words = answer.stdout.split()
+        name = words[words.index("dev") + 1] if answer.returncode == 0 and "dev" in words[:-1] else "lo"
+        if name != "lo" and (link := by_name.get(name)):
+            found.append(DefaultRoute(frozenset((link.ifindex,)), f"ip route get {address}: dev {name}"))
+    return found
 
 
 def is_layered(link: Link) -> bool:
@@ -75,22 +104,36 @@ def with_layers(primary: Iterable[int], links: Mapping[int, Link]) -> frozenset[
         found |= below
 
 
-def _outgoing(message: Message) -> set[int]:
+def _default(message: Message) -> tuple[int, list[_Way]]:
+    """(metric, where it leads) of a default route in the main table; of all else (0, [])."""
     if message.kind != RTM_NEWROUTE:
-        return set()
+        return 0, []
     data, start, end = message.data, message.start, message.end
     _family, prefix, _source, _tos, table, _protocol, _scope, kind, _flags = _ROUTE.unpack_from(data, start)
     if prefix or kind != _UNICAST:
-        return set()
-    found = set()
+        return 0, []
+    metric, ways = 0, list[_Way]()
+    ifindex, gateway = 0, b""
     for attribute, a, b in attributes(data, start + _ROUTE.size, end):
         if attribute == _TABLE:
             table = _U32.unpack_from(data, a)[0]
+        elif attribute == _METRIC:
+            metric = _U32.unpack_from(data, a)[0]
         elif attribute == _OIF:
-            found.add(_U32.unpack_from(data, a)[0])
+            ifindex = _U32.unpack_from(data, a)[0]
+        elif attribute == _GATEWAY:
+            gateway = data[a:b]
         elif attribute == _MULTIPATH:
-            while a + _NEXT_HOP.size <= b:
-                size, _hop_flags, _hops, index = _NEXT_HOP.unpack_from(data, a)
-                found.add(index)
-                a += max((size + 3) & ~3, _NEXT_HOP.size)
-    return found if table == _MAIN else set()
+            ways += _next_hops(data, a, b)
+    if ifindex:
+        ways.append(_Way(ifindex, gateway))
+    return (metric, ways) if table == _MAIN else (0, [])
+
+
+def _next_hops(data: bytes, start: int, end: int) -> Iterator[_Way]:
+    while start + _NEXT_HOP.size <= end:
+        size, _flags, _hops, ifindex = _NEXT_HOP.unpack_from(data, start)
+        inner = attributes(data, start + _NEXT_HOP.size, start + size)
+        gateway = next((data[a:b] for kind, a, b in inner if kind == _GATEWAY), b"")
+        yield _Way(ifindex, gateway)
+        start += max((size + 3) & ~3, _NEXT_HOP.size)

@@ -22,6 +22,7 @@ class AgentSettings(NamedTuple):
     node_name: str
     check_interval: float  # seconds
     primary_interface: str | None
+    udev_timeout: float  # seconds
     debug: bool
     physical: bool  # --manage-links physical, not listed
     eni_pattern: re.Pattern[str] | None
@@ -87,7 +88,11 @@ AGENT_SETTINGS = (
     Setting("--check-interval", _duration, "30s",
             "A safety re-check of all links; the work itself is driven by kernel events."),
     Setting("--primary-interface", str, None,
-            "The link that is never touched. Default: the links of the default route."),
+            "The link that is never touched. Default: that of the default route with the best metric, "
+            "decided once, as soon as there is one; never a listed one."),
+    Setting("--udev-timeout", _duration, "10s",
+            "How long a new link is left alone while udev, which names links, has not said that it is done "
+            "with it. Where there is no udev: not at all."),
     Setting("--debug", _truth, "false", "Log more."),
     Setting("--manage-links", _physical, "physical",
             "physical: links that the ENINode lists, and other PCI network devices, which are only "
@@ -130,6 +135,7 @@ def agent_settings(arguments: Sequence[str], environment: Mapping[str, str] = os
         node_name=values["--node-name"] or socket.gethostname(),
         check_interval=values["--check-interval"],
         primary_interface=values["--primary-interface"],
+        udev_timeout=values["--udev-timeout"],
         debug=values["--debug"],
         physical=values["--manage-links"],
         eni_pattern=values["--eni-pattern"],

@@ -1,22 +1,40 @@
 """From reports to the ENINode's status, and to a patch only when there is something to say."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from nodeeni.agent.link_plan import Report
+from nodeeni.agent.primary import PrimaryFound
 from nodeeni.agent.spec import JSON
 
 
-def status_patch(
-    generation: int, reports: Iterable[Report], observed: Mapping[str, Any], now: str
-) -> JSON | None:
-    """A merge patch that brings `observed` (the status that the API server holds) to the reports; None when
-    it says the same already. `now` (RFC 3339) becomes `lastUpdated` of the entries that changed."""
+class Found(NamedTuple):
+    """What the main thread found; `generation` of the spec by which it looked."""
+
+    generation: int
+    reports: tuple[Report, ...]
+    primary: PrimaryFound | None = None  # None: not known yet
+
+
+def status_patch(found: Found, observed: Mapping[str, Any], now: str) -> JSON | None:
+    """A merge patch that brings `observed` (the status that the API server holds) to what was found; None
+    when it says the same already. `now` (RFC 3339) becomes `lastUpdated` of the entries that changed."""
     before = {entry.get("macAddress"): entry for entry in observed.get("interfaces") or []}
-    interfaces = [_entry(report, before.get(report.mac, {}), now) for report in reports]
-    status: JSON = {"observedGeneration": generation, "interfaces": interfaces}
-    same = observed.get("interfaces", []) == interfaces and observed.get("observedGeneration") == generation
+    interfaces = [_entry(report, before.get(report.mac, {}), now) for report in found.reports]
+    status: JSON = {"observedGeneration": found.generation, "interfaces": interfaces}
+    same = observed.get("interfaces", []) == interfaces
+    same = same and observed.get("observedGeneration") == found.generation
+    primary = _primary(found.primary)
+    if observed.get("primary") != primary:  # null takes an earlier one away
+        status["primary"] = primary
+        same = False
     return None if same else {"status": status}
+
+
+def _primary(found: PrimaryFound | None) -> JSON | None:
+    if found is None:
+        return None
+    return {"linkName": found.link_name, "macAddress": found.mac, "decidedBy": found.by}
 
 
 def _entry(report: Report, before: Mapping[str, Any], now: str) -> JSON:
@@ -29,6 +47,8 @@ def _entry(report: Report, before: Mapping[str, Any], now: str) -> JSON:
         entry["mtu"] = report.mtu
     if report.message:
         entry["message"] = report.message
+    if report.note:
+        entry["note"] = report.note
     unchanged = {key: value for key, value in before.items() if key != "lastUpdated"} == entry
     entry["lastUpdated"] = before["lastUpdated"] if unchanged and "lastUpdated" in before else now
     return entry

@@ -315,14 +315,24 @@ class LinkStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=
     ] = ""
     state: Annotated[Literal["Missing", "Down", "Up"], schema("State of the link.")]
     mtu: int | None = None
-    message: str = ""
+    message: Annotated[str, schema("Why the link is not as asked.")] = ""
+    note: Annotated[str, schema("What is to be known of the link though it is as asked.")] = ""
     last_updated: Annotated[str, schema("Time of the last change.", format="date-time")] = ""
+
+
+class PrimaryStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True):
+    """The primary interface, which the ENI manager never touches; its `--primary-interface` names another."""
+
+    link_name: Annotated[str, schema("Name of the link.")] = ""
+    mac_address: str = ""
+    decided_by: Annotated[str, schema("The default route, or the flag, by which it was decided.")] = ""
 
 
 class ENINodeStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True):
     """What the node has. The ENI manager writes it; the controller reads it."""
 
     observed_generation: Annotated[int, schema("Generation that this speaks of.", format="int64")] = 0
+    primary: PrimaryStatus | None = None
     interfaces: Annotated[
         list[LinkStatus],
         Meta(

@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import AsyncIterator, Sequence
 
 from nodeeni.cli import reach, reach_ec2, tables
-from nodeeni.cli.doctor import deletions, ec2, kubernetes, leftovers
+from nodeeni.cli.doctor import deletions, ec2, kubernetes, leftovers, links
 from nodeeni.cli.findings import Finding, Mark, right, wrong
 from nodeeni.cli.leader import leader
 from nodeeni.controller.cluster import Cluster
@@ -72,6 +72,8 @@ async def _checks_of_cluster(options: Namespace, client: KubeClient) -> AsyncIte
     yield await leader(client)
     cluster = await _read(client)
     for finding in deletions.findings(cluster.nodeenis.store.values(), datetime.datetime.now(datetime.UTC)):
+        yield finding
+    for finding in links.findings(cluster.eninodes.store.values()):
         yield finding
     async for finding in _checks_of_ec2(options, client, cluster):
         yield finding

@@ -38,6 +38,7 @@ class Line(msgspec.Struct, frozen=True, rename="camel"):
     link_state: str
     link_name: str
     link_message: str
+    link_note: str
     since: str
     reason: str
     message: str
@@ -117,6 +118,7 @@ def _line(
         link_state=link.state if link else "",
         link_name=link.link_name if link else "",
         link_message=link.message if link else "",
+        link_note=link.note if link else "",
         since=entry.last_updated,
         reason=entry.reason,
         message=entry.message,

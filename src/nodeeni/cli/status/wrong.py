@@ -96,6 +96,8 @@ def _of_line(line: Line) -> Iterator[tuple[_Key, Finding]]:
     elif told and line.state in (State.ATTACHED, State.FAILED):  # on its way, a link has yet to appear
         mark = wrong if line.state == State.ATTACHED else note  # as the controller's LinkNotAsAsked
         yield ("link", "", _OWN.sub("", line.link_message)), mark(subject, f"{link}{told}")
+    elif line.link_note and line.state == State.ATTACHED:
+        yield ("note",), note(subject, f"{link}: {line.link_note}")
 
 
 def _of_nodeeni(nodeeni: NodeENI) -> Iterable[Finding]:
