@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 commands=("$@")
 [ $# -gt 0 ] || commands=(demo test)
-declare -A suites=([12]=bookworm [13]=trixie [testing]=testing)
+declare -A suites=([12]=bookworm [13]=trixie [testing]=forky)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/nodeeni-tools
 work=$(mktemp -d "${TMPDIR:-/tmp}/nodeeni-newcomer-XXXXXX")
 # What the package clients of this machine are told by its environment, they are told in there.
@@ -48,7 +48,8 @@ bare_root() { # RELEASE FOLDER
   local archive=$cache/debian-$1.tar
   if [ ! -e "$archive" ]; then
     mkdir -p "$cache"
-    mmdebstrap --quiet --format=tar --variant=minbase --include=python3,make,git,ca-certificates "${suites[$1]}" "$archive.new"
+    # Testing has the newest Python; its lists expire within days where a mirror is not of today.
+    mmdebstrap --quiet --aptopt='Acquire::Check-Valid-Until "false"' --format=tar --variant=minbase --include=python3,make,git,ca-certificates "${suites[$1]}" "$archive.new"
     mv "$archive.new" "$archive"
   fi
   mkdir -p "$2"
@@ -90,7 +91,7 @@ for release in ${RELEASES:-12 13}; do
     for command in "${commands[@]}"; do
       log=$logs/$release-$user-$command.log
       SECONDS=0
-      if as_asked "$root" "$user" "$log" make -C nodeeni "$command" && result=$(result_of "$command" "$log"); then
+      if as_asked "$root" "$user" "$log" make --no-print-directory -C nodeeni "$command" && result=$(result_of "$command" "$log"); then
         say "Debian $release, $user, make $command: $SECONDS s, $result"
         grep -E '^ *left out' "$log" || true
       else

@@ -37,7 +37,10 @@ find_python() {
     for ((minor = NEWEST; minor >= OLDEST; minor--)); do candidates+=("python3.$minor"); done
   fi
   for python in "${candidates[@]}"; do
-    version=$(version_of "$python") || continue
+    version=$(version_of "$python") || {
+      [ -z "${PYTHON:-}" ] || seen+=("$python does not run")
+      continue
+    }
     if [ "$python" = "$VENV/bin/python" ] && ! made_with "$VENV" "$version"; then continue; fi
     if fits "$version"; then
       # Never the one in .venv, which may have to be made anew.

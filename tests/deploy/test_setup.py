@@ -275,9 +275,12 @@ def test_an_environment_whose_python_was_upgraded_is_made_anew(machine: Machine)
     assert machine.done() == ["python 3.13 -m venv .venv", "pip"]
 
 
-def test_a_python_that_is_named_and_too_old_is_refused(machine: Machine) -> None:
+def test_a_python_that_is_named_and_does_not_fit_is_refused(machine: Machine) -> None:
     machine.python("python3", "3.12")
     machine.python("python3.10", "3.10")
     status, (said,) = machine.set_up(PYTHON="python3.10")
     assert status == 1
     assert "found: python3.10 is 3.10." in said
+    status, (said,) = machine.set_up(PYTHON="python3.14")
+    assert status == 1
+    assert "found: python3.14 does not run." in said
