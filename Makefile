@@ -4,7 +4,7 @@ WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tools package package-check newcomer bench bench-quick bench-real bench-agent chaos apitest verify requirements clean .venv/.dev .venv-aws/.done
+.PHONY: help demo test tools package package-check newcomer bench bench-quick bench-real bench-agent chaos apitest nodetest verify requirements clean .venv/.dev .venv-aws/.done
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ APITESTS := tests/contract tests/api tests/kube tests/agent tests/sandbox/kube t
 apitest: ready-apitest ## Run the tests against a real kube-apiserver (built once: 5 minutes)
 	@server=$$(hack/apiserver/build.sh) && $(WITH_ETCD) NODEENI_APISERVER="$$server" \
 	  NODEENI_RECORD="$(RECORD)" $(BIN)/pytest -n 2 $(APITESTS)
+
+nodetest: ready-dev ## Run the ENI manager on real machines, guests under QEMU (root; CELLS=all for all of them)
+	@NODEENI_NODES=1 CELLS="$(CELLS)" $(BIN)/pytest -q -s $(or $(TESTS),tests/nodes)
 
 chaos: ready-dev ## Break everything for MINUTES=5 of chaos, or replay SEED=n; writes docs/reliability.md
 	@$(BIN)/python -m tests.faults.report $(if $(SEED),--seed $(SEED),--minutes $(or $(MINUTES),5))

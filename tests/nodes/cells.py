@@ -1,0 +1,48 @@
+"""The nodes that are tried: a release of Debian, and who looks after the network on it."""
+
+import os
+from dataclasses import dataclass
+
+from nodeeni.sandbox.machines.images import RELEASES, Image
+
+IN_EVERY_RUN = "debian-12"
+NETWORKS = ("none", "networkd", "ifupdown", "NetworkManager", "cloud-init", "ec2-net-utils")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`plugs`: how many ENIs are attached to it, with and without the ENI manager."""
+
+    image: Image
+    plugs: int = 10
+
+
+def _all() -> dict[str, Cell]:
+    cells = {
+        f"debian-{release}" + ("" if network == "none" else f"-{network}"): Cell(Image(release, network))
+        for release in RELEASES
+        for network in NETWORKS
+    }
+    cells["debian-12"] = Cell(Image("12"), plugs=100)
+    cells["debian-13-networkd"] = Cell(Image("13", "networkd"), plugs=100)
+    cells["debian-12-q35"] = Cell(Image("12", board="q35"))
+    cells["debian-12-networkd-eth"] = Cell(Image("12", "networkd", arguments="net.ifnames=0"))
+    return cells
+
+
+CELLS = _all()
+
+
+def asked_for() -> list[str]:
+    """CELLS in the environment: names with commas between, or `all`. ValueError names one that is unknown."""
+    asked = os.environ.get("CELLS") or IN_EVERY_RUN
+    names = list(CELLS) if asked == "all" else asked.split(",")
+    for name in names:
+        if name not in CELLS:
+            raise ValueError(f"CELLS: there is no cell {name!r}; there are {', '.join(CELLS)}")
+    return names
+
+
+def plugs(cell: Cell) -> int:
+    """PLUGS in the environment overrules the cell's number."""
+    return int(os.environ.get("PLUGS") or cell.plugs)

@@ -1,0 +1,247 @@
+"""A node that is a machine, in an EC2 and with an API server: ENIs are attached, the manager runs on it, and
+what kernel, udev and network service say is read."""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nodeeni.sandbox.ec2 import Interface, quick_settings
+from nodeeni.sandbox.machines.hosts import Machines
+from nodeeni.sandbox.machines.images import Image
+from nodeeni.sandbox.world import World, WorldNode
+
+Event = dict[str, Any]
+NODE = "node-1"
+OBSERVER = Path(__file__).with_name("observer.py")
+QUIET = 1.0  # seconds without a word of kernel or udev: then a plug is over
+LONGEST = 30.0
+WORDS = re.compile(r"cannot rename|Failed to rename|already up", re.IGNORECASE)
+
+
+async def until(condition: Callable[[], Any], timeout: float = 30.0, what: str = "") -> None:
+    """TimeoutError after `timeout` seconds."""
+    try:
+        async with asyncio.timeout(timeout):
+            while not condition():  # noqa: ASYNC110  what is awaited lies on another machine
+                await asyncio.sleep(0.02)
+    except TimeoutError as error:
+        raise TimeoutError(f"{what or 'it'} has not come within {timeout:.0f} s") from error
+
+
+@dataclass
+class Manager:
+    """The ENI manager's process on the node. `log` is its standard error."""
+
+    process: asyncio.subprocess.Process
+    path: Path
+
+    def log(self) -> list[Event]:
+        return [json.loads(line) for line in self.path.read_text().splitlines() if line.startswith("{")]
+
+    def said(self, part: str) -> list[Event]:
+        return [line for line in self.log() if part in line["msg"]]
+
+    async def stop(self) -> int:
+        if self.process.returncode is None:
+            self.process.terminate()
+        return await asyncio.wait_for(self.process.wait(), 20)
+
+
+class Node:
+    def __init__(self, world: World, machines: Machines, node: WorldNode, directory: Path) -> None:
+        self.world, self.machines = world, machines
+        self.id = node.instance_id
+        self.events: list[Event] = []
+        self.managers: list[Manager] = []
+        self.enis: list[Interface] = []
+        self._directory = directory
+
+    @property
+    def machine(self) -> Any:
+        return self.machines.machine(self.id)
+
+    # On the machine
+
+    async def sh(self, script: str, *, fails: bool = False, timeout: float = 120) -> str:
+        """What a shell command writes; it has to end with 0, or `fails` and may end as it likes."""
+        done = await self.machine.channel.run(["sh", "-c", script], timeout=timeout)
+        assert fails or done.status == 0, f"{script}: {done.status}: {done.output}{done.errors}"
+        return str(done.output + (done.errors if fails else ""))
+
+    async def put(self, path: str, data: bytes) -> None:
+        script = 'mkdir -p "$(dirname "$1")" && cat >"$1"'
+        done = await self.machine.channel.run(["sh", "-c", script, "sh", path], data=data)
+        assert done.status == 0, done.errors
+
+    async def start_observer(self) -> None:
+        await self.put("/opt/observer.py", OBSERVER.read_bytes())
+        rest = bytearray()
+
+        def take(fd: int, data: bytes) -> None:
+            assert fd == 1, data.decode()
+            rest.extend(data)
+            *lines, last = bytes(rest).split(b"\n")
+            rest[:] = last
+            self.events.extend(json.loads(line) for line in lines)
+
+        self.machine.channel.start(["python3", "-u", "/opt/observer.py"], on_output=take)
+        await until(lambda: self.events)
+
+    async def start_manager(self, *flags: str, old: bool = False) -> Manager:
+        """Returns when it says that it has started, and knows the primary."""
+        kubeconfig = self._directory / "kubeconfig"
+        kubeconfig.write_text(self.world.kube.kubeconfig())
+        await self.machines.bring(self.id, kubeconfig)
+        argv = ["nodeeni", "manager", f"--node-name={NODE}", f"--kubeconfig={kubeconfig}", *flags]
+        if old:
+            argv = ["env", "PYTHONPATH=/opt/old", "python3", "-m", "nodeeni.agent", *argv[2:]]
+        path = self._directory / f"manager-{len(self.managers)}.log"
+        with path.open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                *self.machines.command(self.id, argv),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        manager = Manager(process, path)
+        self.managers.append(manager)
+        await until(lambda: manager.said("has started") or process.returncode is not None)
+        await until(lambda: manager.said("primary") or process.returncode is not None)
+        assert process.returncode is None, path.read_text()
+        return manager
+
+    # Attaching
+
+    def plant(self) -> Interface:
+        """An ENI that is not attached yet."""
+        eni = self.world.ec2.plant_interface(self.world.subnets["a"])
+        self.enis.append(eni)
+        return eni
+
+    async def attach(self, eni: Interface) -> None:
+        ec2 = self.world.ec2
+        index = 1 + self.enis.index(eni)
+        ec2.lifecycle.attach(ec2.interface(eni.id), ec2.instance(self.id), index, 0, stuck=False)
+        await until(lambda: (a := ec2.interface(eni.id).attachment) and a.status == "attached")
+
+    async def detach(self, eni: Interface, timeout: float = 60) -> None:
+        ec2 = self.world.ec2
+        found = ec2.interface(eni.id)
+        assert found.attachment is not None
+        ec2.lifecycle.detach(found, found.attachment, force=False, stuck=False)
+        await until(lambda: ec2.interface(eni.id).attachment is None, timeout, "the detach")
+
+    async def quiet(self, seconds: float = QUIET) -> None:
+        """Until neither kernel nor udev has said anything for so long."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + LONGEST
+        count, since = len(self.events), loop.time()
+        while loop.time() - since < seconds and loop.time() < deadline:
+            await asyncio.sleep(0.05)
+            if len(self.events) != count:
+                count, since = len(self.events), loop.time()
+
+    def list_enis(self, *entries: tuple[Interface, Mapping[str, Any]]) -> None:
+        """Write these into the ENINode's spec, as the controller does."""
+        interfaces = [
+            {
+                "nodeENI": f"data-{eni.id}", "eniID": eni.id, "deviceIndex": 1 + self.enis.index(eni),
+                "networkCardIndex": 0, "macAddress": eni.mac, **wish,
+            }
+            for eni, wish in entries
+        ]  # fmt: skip
+        self.world.kube.apply(
+            {
+                "apiVersion": "networking.k8s.aws/v1alpha1",
+                "kind": "ENINode",
+                "metadata": {"name": NODE},
+                "spec": {"instanceID": self.id, "interfaces": interfaces},
+            }
+        )
+
+    # What is there
+
+    async def links(self) -> dict[str, Event]:
+        """Links by permanent MAC address, as `ip` shows them."""
+        links = await self.machines.links(self.id)
+        return {link.get("permaddr", link["address"]): link for link in links}
+
+    def reported(self) -> dict[str, Event]:
+        """The status of each listed ENI, by its MAC address."""
+        eninode = self.world.eninode(NODE) or {}
+        return {one["macAddress"]: one for one in eninode.get("status", {}).get("interfaces", [])}
+
+    async def until_reported(self, eni: Interface, state: str, timeout: float = 30.0) -> Event:
+        try:
+            await until(lambda: self.reported().get(eni.mac, {}).get("state") == state, timeout)
+        except TimeoutError:
+            found = self.reported().get(eni.mac)
+            raise AssertionError(f"not {state}: {found}") from None
+        return self.reported()[eni.mac]
+
+    async def view(self, eni: Interface) -> Event:
+        """All that kernel, udev and systemd-networkd have to say of an ENI's link."""
+        link = (await self.links()).get(eni.mac)
+        assert link is not None, f"no link has {eni.mac}"
+        name = link["ifname"]
+        udev = await self.sh(f"udevadm info -q property /sys/class/net/{name}")
+        properties = dict(line.split("=", 1) for line in udev.splitlines() if "=" in line)
+        shown = json.loads(await self.sh(f"ip -4 -j addr show dev {name}"))
+        addresses = [one for link in shown for one in link.get("addr_info", [])]
+        routes = json.loads(await self.sh(f"ip -4 -j route show dev {name}"))
+        networkd = await self.sh(f"networkctl --no-legend --no-pager list {name} 2>/dev/null", fails=True)
+        return {
+            "name": name,
+            "altnames": sorted(link.get("altnames", [])),
+            "mtu": link["mtu"],
+            "up": "UP" in link["flags"],
+            "state": link["operstate"],
+            "udev": {key: value for key, value in properties.items() if _TOLD.match(key)},
+            "networkd": networkd.split()[3:] if networkd else [],
+            "addresses": [f"{one['local']}/{one['prefixlen']}" for one in addresses],
+            "routes": sorted(_route(one) for one in routes),
+        }
+
+    def timing(self, eni: Interface) -> tuple[float | None, float | None]:
+        """(when udev was done with its link, when that was up) at its last appearance, by the guest's clock;
+        None: never."""
+        indices = [e["index"] for e in self.events if e.get("mac") == eni.mac]
+        events = [e for e in self.events if indices and e.get("index") == indices[-1]]
+        word = next((e["t"] for e in events if e.get("udev") == "add"), None)
+        return word, next((e["t"] for e in events if e.get("up")), None)
+
+    async def complaints(self) -> list[str]:
+        """What udev said of names that it could not give."""
+        journal = await self.sh("journalctl -b -u systemd-udevd --no-pager -o cat")
+        return [line for line in journal.splitlines() if WORDS.search(line)]
+
+    async def taint(self) -> int:
+        return int(await self.sh("cat /proc/sys/kernel/tainted"))
+
+
+# What udev knows of a device; the rest is of its numbering.
+_TOLD = re.compile(r"ID_NET|ID_RENAMING|INTERFACE$|SYSTEMD_ALIAS|TAGS|NM_|ID_PATH")
+
+
+def _route(route: Event) -> str:
+    return " ".join(str(route.get(key, "-")) for key in ("dst", "gateway", "metric"))
+
+
+@contextlib.asynccontextmanager
+async def a_node(image: Image, directory: Path) -> AsyncIterator[Node]:
+    """With the observer, and no manager yet. Those that run at its end have to end well."""
+    machines = Machines(image, print)
+    await asyncio.to_thread(directory.mkdir, exist_ok=True)
+    async with World(quick_settings(), hosts=machines) as world:
+        node = Node(world, machines, await world.add_node(NODE, type="m5.24xlarge"), directory)
+        await node.start_observer()
+        try:
+            yield node
+        finally:
+            statuses = [await manager.stop() for manager in node.managers]
+        assert statuses == [0] * len(statuses)

@@ -1,0 +1,110 @@
+"""ENIs plugged into machines, with the ENI manager and without: no difference but what it is there for."""
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.nodes.cells import CELLS, Cell, asked_for, plugs
+from tests.nodes.node import Node, a_node
+
+from nodeeni.sandbox.ec2 import Interface
+
+AT_A_TIME = 10  # on the machine at once, of its 25 slots
+PROMISE = 5.0  # ms at p99 from udev's word to up
+
+# Every third ENI is listed with all, every third with nothing, every third not at all.
+WISHES: tuple[dict[str, Any] | None, ...] = ({"mtu": 9001, "interfaceName": "data{}"}, {}, None)
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", asked_for())
+async def test_with_and_without_the_manager(name: str, tmp_path: Path) -> None:
+    cell = CELLS[name]
+    async with a_node(cell.image, tmp_path / "without") as node:
+        without = await plugged(node, cell, managed=False)
+        unmanaged = await node.complaints()
+    async with a_node(cell.image, tmp_path / "with") as node:
+        with_manager = await plugged(node, cell, managed=True)
+        taken = [node.timing(eni) for eni in node.enis]
+        complaints, taint = await node.complaints(), await node.taint()
+    assert complaints == unmanaged == []
+    assert taint == 0
+    expected = [to_expect(number, view) for number, view in enumerate(without)]
+    for number, (got, view) in enumerate(zip(with_manager, expected, strict=True)):
+        assert got == view, f"plug {number} of {name}"
+    print_timing(name, taken)
+
+
+async def plugged(node: Node, cell: Cell, *, managed: bool) -> list[dict[str, Any]]:
+    """Each ENI attached, looked at and detached; views in the order of the attaches."""
+    views: list[dict[str, Any]] = []
+    enis = [node.plant() for _ in range(plugs(cell))]
+    if managed:
+        listed = [(eni, wish) for number, eni in enumerate(enis) if (wish := wish_of(number)) is not None]
+        node.list_enis(*listed)
+        await node.start_manager()
+    for start in range(0, len(enis), AT_A_TIME):
+        batch = enis[start : start + AT_A_TIME]
+        for eni in batch:
+            await node.attach(eni)
+            await node.quiet()
+        await settled(node, batch)
+        views += [await node.view(eni) for eni in batch]
+        if managed:
+            for number, eni in enumerate(batch, start):
+                if wish_of(number) is not None:
+                    await node.until_reported(eni, "Up")
+        for eni in reversed(batch):
+            await node.detach(eni)
+        await node.quiet(0.2)
+        assert not [eni for eni in batch if eni.mac in await node.links()]
+    return views
+
+
+async def settled(node: Node, batch: list[Interface]) -> None:
+    """Until two views some time apart are the same: leases take a moment."""
+    before: list[dict[str, Any]] = []
+    for _ in range(20):
+        views = [await node.view(eni) for eni in batch]
+        if views == before:
+            return
+        before = views
+        await node.quiet(2)
+    raise AssertionError(f"no rest: {json.dumps(before)}")
+
+
+def wish_of(number: int) -> dict[str, Any] | None:
+    wish = WISHES[number % len(WISHES)]
+    return wish and {
+        key: value.format(number) if key == "interfaceName" else value for key, value in wish.items()
+    }
+
+
+def to_expect(number: int, without: dict[str, Any]) -> dict[str, Any]:
+    """What the manager is there for, on top of what the node does by itself."""
+    wish = wish_of(number)
+    view = {**without, "up": True}
+    if not without["up"]:
+        view["state"] = "UP"
+        if without["networkd"]:
+            view["networkd"] = (
+                ["routable", without["networkd"][1]] if without["addresses"] else without["networkd"]
+            )
+    if wish:
+        view["mtu"] = wish["mtu"]
+        view["altnames"] = sorted([*without["altnames"], wish["interfaceName"]])
+    return view
+
+
+def print_timing(name: str, taken: list[tuple[float | None, float | None]]) -> None:
+    """And keep the promise: never before udev's word, and soon after it."""
+    assert all(word is not None and up is not None for word, up in taken), taken
+    waits = [(up - word) * 1000 for word, up in taken if word is not None and up is not None]
+    cuts = statistics.quantiles(waits, n=100, method="inclusive")
+    print(
+        f"{name}: {len(waits)} plugs, from udev's word to up: p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms,"
+        f" maximum {max(waits):.1f} ms, minimum {min(waits):.1f} ms"
+    )
+    assert min(waits) >= 0, "set up before udev was done with it"
