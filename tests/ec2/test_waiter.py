@@ -51,6 +51,7 @@ async def waiting(
 ) -> AsyncIterator[tuple[Attacher, Waiter]]:
     inventory = Inventory(site.client, CLUSTER, lag=lag, gap=gap)
     waiter = Waiter(inventory, pace=pace)
+    inventory.add_listener(waiter.interface_changed)
     task = asyncio.create_task(waiter.run())
     yield Attacher(site, inventory), waiter
     assert not task.done()

@@ -14,10 +14,10 @@ from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.cli import reach, reach_ec2, tables
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.planning import Planning, read_cluster
-from nodeeni.controller.reconciler import Plan
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import SetTags
+from nodeeni.plan.plan import Plan
 from nodeeni.settings import controller_settings
 
 
@@ -53,7 +53,7 @@ async def _adopt(options: Namespace) -> int:
                 _tell(options, f"{interface.id} is of NodeENI {options.nodeeni} already: nothing to do", {})
                 return 0
             node = _node_of(interface, nodeeni, cluster)
-            planning = Planning(client, ec2, cluster, controller_settings([], os.environ), cluster_id)
+            planning = Planning(ec2, cluster, controller_settings([], os.environ), cluster_id)
             planning.suppose_named(nodeeni, node, interface)
             try:
                 await planning.read()
@@ -133,7 +133,7 @@ def _decided(plan: Plan, interface: Interface, nodeeni: NodeENI) -> SetTags:
     reasons = [
         refused.why.message for refused in plan.decision.refused if refused.action.target == interface.id
     ]
-    reasons += [f"{r.reason}: {r.message}" for r in plan.diff.refusals if r.uid == uid]
+    reasons += [f"{r.reason}: {r.message}" for r in plan.refusals if r.uid == uid]
     reasons += [
         f"node {node} has {row.interface.id} of NodeENI {name}, and a node gets one"
         for row in plan.rows

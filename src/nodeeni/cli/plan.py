@@ -41,7 +41,7 @@ async def _plan(options: Namespace, supposed: Sequence[NodeENI]) -> int:
         region = await reach_ec2.region(options, cluster)
         cluster_id = await reach_ec2.cluster_id(options, client)
         async with EC2Client.connect(region) as ec2:
-            planning = Planning(client, ec2, cluster, settings, cluster_id)
+            planning = Planning(ec2, cluster, settings, cluster_id)
             for nodeeni in supposed:
                 planning.suppose(nodeeni)
             await planning.read()

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import msgspec
 
 from nodeeni.api.v1alpha1 import ENINode, ENINodeInterface
-from nodeeni.controller.reconciler import Plan
 from nodeeni.plan.actions import Action, Create
+from nodeeni.plan.plan import Plan
 from nodeeni.plan.report import eninode_spec
 from nodeeni.plan.rows import Row, State
 
@@ -76,7 +76,7 @@ def told(node: str, plan: Plan, eninode: ENINode | None, *, dry_run: bool) -> No
         now=[*map(_step, plan.decision.allowed), *([] if dry_run else links)],
         in_progress=list(_in_progress(plan)),
         later=later,
-        refused=[Refused(r.nodeeni, r.reason or "", r.message) for r in plan.diff.refusals],
+        refused=[Refused(r.nodeeni, r.reason or "", r.message) for r in plan.refusals],
     )
 
 
@@ -86,14 +86,14 @@ def _step(action: Action) -> Step:
 
 def _in_progress(plan: Plan) -> Iterator[Progress]:
     """Interfaces on their way of which nothing else is told."""
-    spoken_of = {action.target for action in plan.diff.actions if not isinstance(action, Create)}
-    refused = {refusal.uid for refusal in plan.diff.refusals}
-    for row in plan.diff.rows:
+    spoken_of = {action.target for action in plan.actions if not isinstance(action, Create)}
+    refused = {refusal.uid for refusal in plan.refusals}
+    for row in plan.rows:
         interface = row.interface
         if interface is None or interface.id in spoken_of or (row.wanted and row.uid in refused):
             continue
         if row.state not in (State.ATTACHED, State.FAILED):
-            why = ", as its instance ends" if interface.id in plan.diff.vanishing else ""
+            why = ", as its instance ends" if interface.id in plan.vanishing else ""
             yield Progress(row.nodeeni, interface.id, row.state, f"{interface.id} is {row.state}{why}")
 
 

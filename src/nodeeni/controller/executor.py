@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
-from nodeeni import metrics
 from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.memory import Memory
 from nodeeni.ec2.buckets import Buckets, Urgency
@@ -327,12 +326,3 @@ def _priority(action: Action, missing: int) -> tuple[float, ...]:
     if isinstance(action, Create | Attach):
         return (Urgency.ATTACH, missing)
     return (Urgency.REMOVAL,) if action.REMOVES else (Urgency.REPAIR,)
-
-
-def observe_call(action: str, seconds: float, error: EC2Error | None) -> None:
-    """Count one EC2 call; handed to the client."""
-    metrics.EC2_CALLS.labels(action, error.error_class.value if error else "ok").inc()
-    if error is not None and not error.known:
-        metrics.EC2_UNKNOWN_CODES.labels(action, error.code).inc()
-        log.warning("EC2 answered a code that is not known here: %s", error)
-    metrics.EC2_SECONDS.labels(action).observe(seconds)

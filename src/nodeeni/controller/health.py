@@ -1,7 +1,8 @@
 """`/metrics`, `/healthz` and `/readyz`: how a cluster and its people see that this process works."""
 
+import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,13 +10,17 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from nodeeni import metrics
+from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.leadership import Leadership
 from nodeeni.controller.reporter import Reporter
 from nodeeni.ec2.buckets import Buckets
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.types import Action
 from nodeeni.kube.informer import Informer
-from nodeeni.plan.rows import State
+from nodeeni.plan.rows import Row, State
+
+log = logging.getLogger(__name__)
 
 # Name of a check → what is wrong, or None.
 Checks = Callable[[], dict[str, str | None]]
@@ -75,20 +80,82 @@ def fault_of_inventory(inventory: Inventory | None, oldest: float) -> str | None
     return f"last read {age:.0f} s ago" if age > oldest else None
 
 
-def gauge_buckets(buckets: Buckets) -> None:
+class AttachTimes:
+    """How long nodes wait for their interfaces: from the first plan that makes one to the one that has it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._first_needed: dict[str, dict[str, float]] = {}  # node → NodeENI uid → since
+
+    def observe(self, node: str, rows: Iterable[Row]) -> None:
+        now, before, moving = self._clock(), self._first_needed.pop(node, {}), {}
+        for row in rows:
+            since = before.get(row.uid, now)
+            if row.state in (State.CREATING, State.ATTACHING):
+                moving[row.uid] = since
+            elif row.state is State.ATTACHED and row.uid in before:
+                metrics.ATTACH_SECONDS.observe(now - since)
+        if moving:
+            self._first_needed[node] = moving
+
+
+class Health:
+    """What `/readyz` and `/metrics` say of the controller. `inventory` is None until EC2 is worked with;
+    `oldest` is how old its last reading may be, in seconds.
+    """
+
+    def __init__(
+        self, *, cluster: Cluster, leadership: Leadership, reporter: Reporter, buckets: Buckets, oldest: float
+    ) -> None:
+        self._cluster = cluster
+        self._leadership = leadership
+        self._reporter = reporter
+        self._buckets = buckets
+        self._oldest = oldest
+        self._reach = Reach()
+        self.inventory: Inventory | None = None
+
+    def checks(self) -> dict[str, str | None]:
+        """For `/readyz`: what is wrong, by check."""
+        kubernetes = fault_of_watches(self._cluster.informers)
+        if not self._leadership.leading:
+            return {"kubernetes": kubernetes, "lease": None}  # a standby is ready to take over
+        ec2 = self._reach.fault() or fault_of_inventory(self.inventory, self._oldest)
+        return {"kubernetes": kubernetes, "ec2": ec2, "lease": None if self._leadership.may_act() else "lost"}
+
+    def observe_call(self, action: str, seconds: float, error: EC2Error | None) -> None:
+        """One EC2 call; handed to the client."""
+        metrics.EC2_CALLS.labels(action, error.error_class.value if error else "ok").inc()
+        if error is not None and not error.known:
+            metrics.EC2_UNKNOWN_CODES.labels(action, error.code).inc()
+            log.warning("EC2 answered a code that is not known here: %s", error)
+        metrics.EC2_SECONDS.labels(action).observe(seconds)
+        self._reach.observe(error)
+
+    def on_scrape(self) -> None:
+        """Bring the gauges up to date."""
+        for name, fault in self.checks().items():
+            metrics.CHECKS.labels(name).set(fault is None)
+        _gauge_buckets(self._buckets)
+        _gauge_attachments(self._reporter)
+        if self.inventory is not None:
+            _gauge_inventory(self.inventory)
+
+
+def _gauge_buckets(buckets: Buckets) -> None:
     for action in Action:
         metrics.EC2_TOKENS.labels(action.value).set(buckets.tokens(action))
         metrics.EC2_WAITING.labels(action.value).set(buckets.waiting(action))
 
 
-def gauge_attachments(reporter: Reporter) -> None:
+def _gauge_attachments(reporter: Reporter) -> None:
     metrics.ATTACHMENTS.clear()  # those of NodeENIs that are gone
     for name, states in reporter.counts().items():
         for state in State:
             metrics.ATTACHMENTS.labels(name, state.value).set(states[state])
 
 
-def gauge_inventory(inventory: Inventory) -> None:
+def _gauge_inventory(inventory: Inventory) -> None:
     if inventory.last_refresh is not None:
         metrics.INVENTORY_AGE.set(time.monotonic() - inventory.last_refresh)
     counts: dict[str, int] = dict.fromkeys(("available", "attaching", "in-use", "detaching"), 0)

@@ -1,7 +1,6 @@
 """Looking without doing: everything that the reconciler decides on, read once, and its decision.
 
-`nodeeni plan` stands on this. The reconciler is the controller's own; what acts, reports and watches is
-built but never started.
+`nodeeni plan` stands on this. The planner is the controller's own; nothing that acts or reports is built.
 """
 
 import asyncio
@@ -9,23 +8,16 @@ import asyncio
 from nodeeni.api import names
 from nodeeni.api.v1alpha1 import AttachmentStatus, NodeENI
 from nodeeni.controller.adoption import Adoption
-from nodeeni.controller.announcer import Announcer
 from nodeeni.controller.cluster import Cluster
-from nodeeni.controller.eninodes import ENINodeWriter
-from nodeeni.controller.executor import Executor
 from nodeeni.controller.memory import Memory
-from nodeeni.controller.reconciler import Plan, Reconciler
-from nodeeni.controller.reporter import Reporter
-from nodeeni.controller.sweeper import Sweeper
-from nodeeni.controller.turns import Turns
-from nodeeni.controller.workqueue import WorkQueue
-from nodeeni.ec2.buckets import Buckets
+from nodeeni.controller.planner import Planner
+from nodeeni.controller.turns import Turns, TurnTaker
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.types import Interface
 from nodeeni.kube.client import KubeClient
-from nodeeni.kube.events import EventRecorder
+from nodeeni.plan.plan import Plan
 from nodeeni.plan.rows import State
 from nodeeni.settings import Settings
 
@@ -41,55 +33,22 @@ async def read_cluster(client: KubeClient) -> Cluster:
 class Planning:
     """`read` comes first; then every node can be planned, as often as is wanted."""
 
-    def __init__(
-        self, client: KubeClient, ec2: EC2Client, cluster: Cluster, settings: Settings, cluster_id: str
-    ) -> None:
-        queue = WorkQueue()
+    def __init__(self, ec2: EC2Client, cluster: Cluster, settings: Settings, cluster_id: str) -> None:
         memory = Memory(settings.read_lag)
-        announcer = Announcer(EventRecorder(client), cluster)
         self._cluster = cluster
         self._lookups = Lookups(ec2)
-        self._buckets = Buckets()
-        self._turns = Turns(queue.add)
         self._inventory = Inventory(ec2, cluster_id)
         self._adoption = Adoption(ec2, cluster, self._inventory)
-        executor = Executor(
-            ec2=ec2,
-            buckets=self._buckets,
-            inventory=self._inventory,
-            lookups=self._lookups,
-            memory=memory,
-            adoption=self._adoption,
-            fence=lambda: False,
-            again=queue.add,
-            on_failure=announcer.call_failed,
-            concurrency=1,
-        )
-        sweeper = Sweeper(
-            client=client,
-            cluster=cluster,
-            inventory=self._inventory,
-            adoption=self._adoption,
-            announcer=announcer,
-            again=queue.add,
-            resync_period=settings.resync_period,
-            grace=settings.orphan_grace_period,
-            dry_run=True,
-        )
-        self._reconciler = Reconciler(
+        self._turns = Turns(again=lambda _: None)
+        self._taker = TurnTaker(self._turns, cluster, memory)
+        self._planner = Planner(
             settings=settings,
             cluster_id=cluster_id,
             cluster=cluster,
             inventory=self._inventory,
             lookups=self._lookups,
-            memory=memory,
-            executor=executor,
             adoption=self._adoption,
-            sweeper=sweeper,
-            reporter=Reporter(client, cluster),
-            eninodes=ENINodeWriter(client, cluster),
-            announcer=announcer,
-            queue=queue,
+            memory=memory,
             turns=self._turns,
         )
 
@@ -131,9 +90,13 @@ class Planning:
         return sorted({*self._cluster.nodes.store, *named} - {""})
 
     async def plan(self, node: str) -> Plan:
-        """Raises EC2Error."""
-        return await self._reconciler.plan(node)
+        """Nodes planned one after another take turns at replacements as they would when it is done.
+
+        Raises EC2Error.
+        """
+        plan = await self._planner.plan(node)
+        self._taker.take(plan)
+        return plan
 
     async def close(self) -> None:
         await self._lookups.close()
-        self._buckets.close()

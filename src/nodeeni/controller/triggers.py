@@ -6,7 +6,6 @@ from nodeeni.api import names
 from nodeeni.api.core import Node
 from nodeeni.api.v1alpha1 import ENINode, LinkStatus, NodeENI
 from nodeeni.controller.cluster import Cluster
-from nodeeni.controller.memory import Memory
 from nodeeni.controller.workqueue import WorkQueue
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
@@ -23,26 +22,13 @@ class Triggers:
         inventory: Inventory,
         waiter: Waiter,
         lookups: Lookups,
-        memory: Memory,
     ) -> None:
         self._queue = queue
         self._cluster = cluster
         self._inventory = inventory
         self._waiter = waiter
         self._lookups = lookups
-        self._memory = memory
         self._nameless: set[str | None] = set()  # instances of interfaces that lack the node's tag
-
-    def listen(self) -> None:
-        """Begin; everything that is there already is told as new, which reconciles every node once."""
-        self._inventory.add_listener(self._memory.interface_changed)
-        self._inventory.add_listener(self.interface_changed)
-        self._cluster.nodes.add_listener(self.node_changed)
-        self._cluster.nodeenis.add_listener(self.nodeeni_changed)
-        self._cluster.eninodes.add_listener(self.eninode_changed)
-        for interface in self._inventory.all():
-            self._memory.interface_changed(None, interface)  # what hangs already hangs from now on
-            self._queue.add(interface.tags.get(names.TAG_NODE, ""))
 
     def node_changed(self, old: Node | None, new: Node | None) -> None:
         node = new or old

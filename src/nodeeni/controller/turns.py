@@ -5,8 +5,16 @@ of that NodeENI waiting: so an edit that EC2 refuses, or whose links do not come
 After a restart it is not known why a node has no interface, and it keeps them waiting too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
+
+from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.memory import Memory
+from nodeeni.plan.actions import Action, Cause, Detach
+from nodeeni.plan.plan import Plan
+from nodeeni.plan.rows import Row, State
+
+LINK_WAIT = 30.0  # seconds for the link of a replaced interface, before the next node has its turn
 
 
 class Turns:
@@ -62,3 +70,56 @@ def _enter(nodes_of: dict[str, dict[str, None]], uid: str, node: str, belongs: b
         nodes.pop(node, None)
     if not nodes:
         del nodes_of[uid]
+
+
+def replaces(action: Action) -> bool:
+    return isinstance(action, Detach) and action.cause is Cause.REPLACED
+
+
+class TurnTaker:
+    """Notes of each plan who has to be waited for, and who waits. Kubernetes and the memory are only read."""
+
+    def __init__(self, turns: Turns, cluster: Cluster, memory: Memory) -> None:
+        self._turns = turns
+        self._cluster = cluster
+        self._memory = memory
+
+    def take(self, plan: Plan) -> None:
+        """Whoever lost what it should have comes first; whoever is to be replaced waits for those."""
+        taken = {action.uid for action in plan.decision.allowed if replaces(action)}
+        put_off = {refused.action.uid for refused in plan.decision.refused if replaces(refused.action)}
+        unsettled = {
+            row.uid
+            for row in plan.rows
+            if row.wanted and (row.uid in taken or self._lacks(row) or self._link_lags(row))
+        }
+        self._turns.note(plan.observed.name, unsettled, put_off)
+
+    def links_due(self, plan: Plan) -> Iterator[float]:
+        """Seconds until the links that lag are waited for no longer."""
+        return (self._link_due_in(row) for row in plan.rows if self._link_lags(row))
+
+    def _lacks(self, row: Row) -> bool:
+        """Whether the others have to wait for what is under way here. A new node keeps nobody waiting, or a
+        cluster that always grows would never be through; one that EC2 refuses does.
+        """
+        if row.state is State.FAILED:  # the plan has no place for it any more
+            taken_off = row.interface is None or row.interface.attachment is None
+            return taken_off and self._turns.is_unsettled(row.node, row.uid)
+        if row.state is State.ATTACHED:
+            return False
+        refused = (
+            hold.reported and hold.action.uid == row.uid for hold in self._memory.holds(row.node).values()
+        )
+        return not self._turns.begun or self._turns.is_unsettled(row.node, row.uid) or any(refused)
+
+    def _link_lags(self, row: Row) -> bool:
+        """Whether an interface that was missing is back and its link is not, where an ENI manager tells."""
+        if row.state is not State.ATTACHED or row.interface is None:
+            return False
+        if not self._turns.is_unsettled(row.node, row.uid):
+            return False
+        return self._cluster.link_up(row.node, row.interface.mac) is False and self._link_due_in(row) > 0
+
+    def _link_due_in(self, row: Row) -> float:
+        return LINK_WAIT - self._memory.age(row.interface.id) if row.interface else 0.0

@@ -5,6 +5,7 @@ is missed and no node is ever worked on twice at a time.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from nodeeni import metrics
 
@@ -16,6 +17,7 @@ class WorkQueue:
         self._at_work: set[str] = set()
         self._again: set[str] = set()
         self._later: dict[str, asyncio.TimerHandle] = {}
+        self._failures: dict[str, int] = {}  # in a row
         self._drained = asyncio.Event()
 
     def add(self, key: str) -> None:
@@ -39,6 +41,16 @@ class WorkQueue:
                 return
             timer.cancel()
         self._later[key] = loop.call_later(delay, self.add, key)
+
+    def succeeded(self, key: str) -> None:
+        """The node was reconciled: its next failure is a first one."""
+        self._failures.pop(key, None)
+
+    def failed(self, key: str, delay: Callable[[int], float]) -> None:
+        """The node could not be reconciled: again in `delay(failures before this one)` seconds."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        self.add_after(key, delay(failures))
 
     def hasten(self, key: str) -> None:
         """If this node is to be reconciled later, do it now. One at work is going to see how things stand."""

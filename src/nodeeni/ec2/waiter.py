@@ -69,9 +69,6 @@ class Waiter:
         self._newest = float("-inf")
         self._ticked_at = float("-inf")
         self._woken = asyncio.Event()
-        inventory.add_listener(self._inventory_changed)
-        for interface in inventory.all():
-            self._inventory_changed(None, interface)
 
     def watch(self, eni_id: str, since: float | None = None) -> None:
         """Watch an interface that the inventory shows in transition; `since` sets its age."""
@@ -155,7 +152,8 @@ class Waiter:
                 watch.looked_at = now
         await self._inventory.refresh_ids([eni_id for eni_id, _ in looked])
 
-    def _inventory_changed(self, before: Interface | None, after: Interface | None) -> None:
+    def interface_changed(self, before: Interface | None, after: Interface | None) -> None:
+        """A listener of the inventory: what comes into a transition is watched until it is through."""
         interface = after or before
         if interface is None:
             return

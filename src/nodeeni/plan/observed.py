@@ -1,5 +1,7 @@
 """What a plan starts from: one node, its instance, and our interfaces on it, at one moment."""
 
+import math
+
 import msgspec
 
 from nodeeni.ec2.types import Instance, InstanceType, Interface
@@ -63,3 +65,10 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def node_ends(self) -> bool:
         return self.node is None or self.node.deleting or self.node.out_of_service
+
+    def hangs_in(self, interface: Interface) -> float:
+        """Seconds until its transition counts as hanging; infinite without one, or where it does already."""
+        status = interface.attachment.status if interface.attachment else ""
+        limits = {"detaching": self.force_detach_after, "attaching": self.undo_attach_after}
+        left = limits.get(status, math.inf) - self.ages.get(interface.id, 0.0)
+        return left + 0.05 if left >= 0 else math.inf

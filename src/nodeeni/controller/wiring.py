@@ -1,0 +1,185 @@
+"""Every object of the controller, built here alone; who is told of which change, and in which order.
+
+`Parts` are there from the start. `Works` need EC2, and are built once the lease is ours.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nodeeni.api import names
+from nodeeni.controller.adoption import Adoption
+from nodeeni.controller.announcer import Announcer
+from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.departures import Departures
+from nodeeni.controller.eninodes import ENINodeWriter
+from nodeeni.controller.executor import Executor
+from nodeeni.controller.finalizers import Finalizers
+from nodeeni.controller.health import Health
+from nodeeni.controller.leadership import Leadership
+from nodeeni.controller.memory import Memory
+from nodeeni.controller.planner import Planner
+from nodeeni.controller.rates import AccountRates
+from nodeeni.controller.reconciler import Reconciler
+from nodeeni.controller.reporter import Reporter
+from nodeeni.controller.sweeper import Sweeper
+from nodeeni.controller.triggers import Triggers
+from nodeeni.controller.turns import Turns, TurnTaker
+from nodeeni.controller.workqueue import WorkQueue
+from nodeeni.ec2.buckets import Buckets
+from nodeeni.ec2.client import EC2Client
+from nodeeni.ec2.inventory import Inventory
+from nodeeni.ec2.lookups import Lookups
+from nodeeni.ec2.waiter import Waiter
+from nodeeni.kube.client import KubeClient
+from nodeeni.kube.events import EventRecorder
+from nodeeni.settings import Settings
+
+INVENTORY_GAP = 2.0  # seconds between two reads that both count; less where reads lag less than that
+
+
+class Parts:
+    """What is there before anything is known of EC2. Writes go through `writer`, which asks for the lease."""
+
+    def __init__(self, settings: Settings, client: KubeClient) -> None:
+        self.settings = settings
+        self.client = client
+        self.leadership = Leadership(client, settings)
+        self.writer = client.fenced(self.leadership.may_act)
+        self.cluster = Cluster(client)
+        self.queue = WorkQueue()
+        self.memory = Memory(settings.read_lag)
+        self.turns = Turns(self.queue.add)
+        self.recorder = EventRecorder(self.writer)
+        self.announcer = Announcer(self.recorder, self.cluster)
+        self.reporter = Reporter(self.writer, self.cluster)
+        self.reporter.notes = self.memory.troubles
+        self.eninodes = ENINodeWriter(self.writer, self.cluster)
+        self.buckets = Buckets()
+        self.rates = AccountRates(self.buckets, settings.ec2_rate or {})
+        self.health = Health(
+            cluster=self.cluster,
+            leadership=self.leadership,
+            reporter=self.reporter,
+            buckets=self.buckets,
+            oldest=3 * settings.resync_period,
+        )
+
+
+@dataclass(frozen=True)
+class Works:
+    """What works on nodes while we lead, around one inventory of EC2."""
+
+    inventory: Inventory
+    lookups: Lookups
+    waiter: Waiter
+    executor: Executor
+    sweeper: Sweeper
+    reconciler: Reconciler
+    finalizers: Finalizers
+    departures: Departures
+    triggers: Triggers
+
+
+def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
+    settings, cluster, memory, leadership = parts.settings, parts.cluster, parts.memory, parts.leadership
+    inventory = Inventory(ec2, cluster_id, lag=settings.read_lag, gap=min(INVENTORY_GAP, settings.read_lag))
+    lookups = Lookups(ec2)
+    waiter = Waiter(inventory)
+    adoption = Adoption(ec2, cluster, inventory)
+    executor = Executor(
+        ec2=ec2,
+        buckets=parts.buckets,
+        inventory=inventory,
+        lookups=lookups,
+        memory=memory,
+        adoption=adoption,
+        fence=leadership.may_act,
+        again=parts.queue.add,
+        on_failure=parts.announcer.call_failed,
+        concurrency=settings.max_concurrent_nodes,
+    )
+    sweeper = Sweeper(
+        client=parts.client,
+        cluster=cluster,
+        inventory=inventory,
+        adoption=adoption,
+        announcer=parts.announcer,
+        again=parts.queue.add,
+        resync_period=settings.resync_period,
+        grace=settings.orphan_grace_period,
+        dry_run=settings.dry_run,
+    )
+    planner = Planner(
+        settings=settings,
+        cluster_id=cluster_id,
+        cluster=cluster,
+        inventory=inventory,
+        lookups=lookups,
+        adoption=adoption,
+        memory=memory,
+        turns=parts.turns,
+        under_way=executor.under_way,
+        confirmed_orphans=lambda: sweeper.confirmed,
+    )
+    reconciler = Reconciler(
+        settings=settings,
+        planner=planner,
+        turns=TurnTaker(parts.turns, cluster, memory),
+        memory=memory,
+        executor=executor,
+        sweeper=sweeper,
+        reporter=parts.reporter,
+        eninodes=parts.eninodes,
+        announcer=parts.announcer,
+        queue=parts.queue,
+    )
+    departures = Departures(
+        announcer=parts.announcer,
+        executor=executor,
+        memory=memory,
+        inventory=inventory,
+        lookups=lookups,
+        # Beside a controller that works, all that goes is its doing.
+        settled_at=math.inf if settings.dry_run else leadership.settled_at,
+        grace=settings.node_grace_period,
+    )
+    finalizers = Finalizers(parts.writer, cluster, inventory, executor, adoption, leadership.settled_at)
+    triggers = Triggers(parts.queue, cluster, inventory, waiter, lookups)
+    parts.health.inventory = inventory
+    return Works(inventory, lookups, waiter, executor, sweeper, reconciler, finalizers, departures, triggers)
+
+
+def listen(parts: Parts, works: Works) -> None:
+    """From here on every change in Kubernetes and in the inventory is followed. Listeners run in this order.
+
+    What is there already is told as new, which has every node reconciled once.
+    """
+    cluster, memory, triggers, departures = parts.cluster, parts.memory, works.triggers, works.departures
+    finalizers = [] if parts.settings.dry_run else [works.finalizers.nodeeni_changed]
+    told: list[tuple[Any, list[Callable[[Any, Any], None]]]] = [
+        (
+            works.inventory,
+            [
+                works.waiter.interface_changed,
+                parts.announcer.interface_changed,
+                departures.interface_changed,
+                memory.interface_changed,
+                triggers.interface_changed,
+            ],
+        ),
+        (cluster.nodes, [departures.node_changed, triggers.node_changed]),
+        (cluster.nodeenis, [parts.reporter.nodeeni_changed, *finalizers, triggers.nodeeni_changed]),
+        (
+            cluster.eninodes,
+            [parts.reporter.eninode_changed, parts.eninodes.changed, triggers.eninode_changed],
+        ),
+    ]
+    for source, listeners in told:
+        for listener in listeners:
+            source.add_listener(listener)
+    for interface in works.inventory.all():
+        works.waiter.interface_changed(None, interface)
+        memory.interface_changed(None, interface)  # what hangs already hangs from now on
+        parts.queue.add(interface.tags.get(names.TAG_NODE, ""))
