@@ -11,9 +11,15 @@ import msgspec
 import pytest
 from tests.contract import permitted
 
+from nodeeni.ec2.attributes import (
+    DELETE_ON_TERMINATION,
+    DESCRIPTION,
+    GROUPS,
+    SOURCE_DEST_CHECK,
+    InterfaceRequest,
+)
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.errors import EC2Error, ErrorClass
-from nodeeni.ec2.types import InterfaceRequest
 from nodeeni.sandbox.ec2 import Interface, Policy, Statement
 from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET
 
@@ -92,7 +98,10 @@ async def test_of_interfaces_that_are_not_managed_by_us_none_can_be_changed(
     free = stage.ec2.plant_interface(stage.world.subnets["a"], tags={"NodeENI": NAME, CLUSTER: "c"})
     assert cni.attachment is not None
     request = InterfaceRequest(
-        subnet_id=SUBNET, group_ids=(SECURITY_GROUP,), description="", client_token="t", tags={"a": "b"}
+        subnet_id=SUBNET,
+        values={GROUPS: (SECURITY_GROUP,), DESCRIPTION: ""},
+        client_token="t",
+        tags={"a": "b"},
     )
     before = stage.ec2.interfaces()
     for call in (
@@ -100,10 +109,10 @@ async def test_of_interfaces_that_are_not_managed_by_us_none_can_be_changed(
         client.attach(free.id, instance.id, 2),
         client.detach(cni.attachment.id, force=True),
         client.delete(free.id),
-        client.set_groups(cni.id, [SECURITY_GROUP]),
-        client.set_description(cni.id, "ours"),
-        client.set_source_dest_check(cni.id, False),
-        client.set_delete_on_termination(cni.id, cni.attachment.id, False),
+        client.modify(cni.id, GROUPS, (SECURITY_GROUP,)),
+        client.modify(cni.id, DESCRIPTION, "ours"),
+        client.modify(cni.id, SOURCE_DEST_CHECK, False),
+        client.modify(cni.id, DELETE_ON_TERMINATION, False, cni.attachment.id),
         client.create_tags([free.id], {MANAGED_BY: "nodeeni-controller"}),
         client.create_tags([instance.id, SUBNET], {MANAGED_BY: "nodeeni-controller"}),
         client.delete_tags([cni.id], ["node.k8s.amazonaws.com/createdAt"]),

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from nodeeni.api.names import interface_tags
+from nodeeni.ec2.attributes import DESCRIPTION, GROUPS, InterfaceRequest
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.errors import EC2Error
-from nodeeni.ec2.types import InterfaceRequest
 from nodeeni.sandbox.ec2 import EC2Server, SecurityGroup, Subnet, Vpc, quick_settings
 
 CLUSTER = "cluster-under-test"
@@ -49,8 +49,7 @@ class Site:
     def request(self, token: str, *, uid: str = "uid-1", node: str = "node-1") -> InterfaceRequest:
         return InterfaceRequest(
             subnet_id=self.subnet.id,
-            group_ids=(self.group.id,),
-            description="made by a test",
+            values={GROUPS: (self.group.id,), DESCRIPTION: "made by a test"},
             tags=interface_tags(
                 cluster_id=CLUSTER, nodeeni="multus", uid=uid, node=node, instance_id=f"i-of-{node}"
             ),

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from nodeeni.ec2.attributes import DELETE_ON_TERMINATION, DESCRIPTION, GROUPS, SOURCE_DEST_CHECK
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.types import Action, Attachment, Instance, InstanceSlot, InstanceType, SecurityGroup, Subnet
@@ -22,15 +23,15 @@ async def test_the_life_of_an_interface(site: Site, instance: SandboxInstance) -
     made = await site.client.create_interface(request)
     assert (made.tags, made.group_ids, made.description) == (
         request.tags,
-        request.group_ids,
-        request.description,
+        request.values[GROUPS],
+        request.values[DESCRIPTION],
     )
     assert (made.subnet_id, made.vpc_id, made.zone) == (site.subnet.id, site.vpc.id, "us-west-2a")
     assert made.attachment is None
     assert made.mac == site.ec2.interface(made.id).mac
 
     attachment_id = await site.client.attach(made.id, instance.id, 2, 0)
-    await site.client.set_delete_on_termination(made.id, attachment_id, True)
+    await site.client.modify(made.id, DELETE_ON_TERMINATION, True, attachment_id)
     await eventually(lambda: _status(site, made.id) == "attached")
     [[seen]] = [page async for page in site.client.describe_interfaces({"network-interface-id": [made.id]})]
     assert seen.attachment == Attachment(attachment_id, instance.id, 2, 0, "attached", True)
@@ -68,9 +69,9 @@ async def test_the_fence_is_asked_as_each_change_is_sent(site: Site) -> None:
 async def test_attributes_and_tags_are_changed_in_place(site: Site) -> None:
     made = await site.client.create_interface(site.request("token-1"))
     other = site.ec2.add_security_group(site.vpc, group_name="other")
-    await site.client.set_groups(made.id, [other.id])
-    await site.client.set_description(made.id, "another")
-    await site.client.set_source_dest_check(made.id, False)
+    await site.client.modify(made.id, GROUPS, (other.id,))
+    await site.client.modify(made.id, DESCRIPTION, "another")
+    await site.client.modify(made.id, SOURCE_DEST_CHECK, False)
     await site.client.create_tags([made.id], {"team": "ran"})
     await site.client.delete_tags([made.id], ["Name"])
     [[seen]] = [page async for page in site.client.describe_interfaces({"tag:team": ["ran"]})]
@@ -326,7 +327,7 @@ async def test_what_is_not_there_is_gone_or_a_bad_reference(site: Site, instance
         "attachment": site.client.detach("eni-attach-0123456789abcdef0"),
         "instance": site.client.attach(made.id, "i-0123456789abcdef0", 1),
         "primary": site.client.detach(_attachment_id(site, instance.id)),
-        "group": site.client.set_groups(made.id, ["sg-0123456789abcdef0"]),
+        "group": site.client.modify(made.id, GROUPS, ("sg-0123456789abcdef0",)),
     }
     for what, call in calls.items():
         with pytest.raises(EC2Error) as refused:

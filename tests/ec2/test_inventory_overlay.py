@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from nodeeni.api.names import TAG_CLUSTER, interface_tags
+from nodeeni.ec2.attributes import DELETE_ON_TERMINATION, DESCRIPTION, GROUPS, SOURCE_DEST_CHECK
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.types import Attachment, Interface
@@ -230,14 +231,11 @@ def test_attached_again_elsewhere_by_hand_is_shown_at_once(scene: Scene) -> None
 
 def test_our_changes_of_attributes_stay_until_shown_then_others_changes_count(scene: Scene) -> None:
     scene.read(IN_USE)
-    scene.inventory.note_modified(
-        "eni-1",
-        group_ids=["sg-2"],
-        description="ours",
-        source_dest_check=False,
-        delete_on_termination=True,
-        tags={"team": "ran", "Name": None},
-    )
+    scene.inventory.note_modified("eni-1", GROUPS, ("sg-2",))
+    scene.inventory.note_modified("eni-1", DESCRIPTION, "ours")
+    scene.inventory.note_modified("eni-1", SOURCE_DEST_CHECK, False)
+    scene.inventory.note_modified("eni-1", DELETE_ON_TERMINATION, True)
+    scene.inventory.note_tags("eni-1", {"team": "ran", "Name": None})
     scene.pass_time(1)
     scene.read(IN_USE)
     changed = replace(
@@ -257,7 +255,7 @@ def test_our_changes_of_attributes_stay_until_shown_then_others_changes_count(sc
 
 def test_a_change_that_never_shows_is_given_up_after_the_lag(scene: Scene) -> None:
     scene.read(ENI)
-    scene.inventory.note_modified("eni-1", description="ours")
+    scene.inventory.note_modified("eni-1", DESCRIPTION, "ours")
     scene.pass_time(LAG + 1)
     scene.read(ENI)
     assert scene.inventory.get("eni-1") == ENI
@@ -266,9 +264,9 @@ def test_a_change_that_never_shows_is_given_up_after_the_lag(scene: Scene) -> No
 def test_a_read_from_before_two_changes_does_not_confirm_the_second(scene: Scene) -> None:
     scene.read(ENI)
     scene.pass_time(10)
-    scene.inventory.note_modified("eni-1", description="another")
+    scene.inventory.note_modified("eni-1", DESCRIPTION, "another")
     scene.pass_time(2)
-    scene.inventory.note_modified("eni-1", description=ENI.description)
+    scene.inventory.note_modified("eni-1", DESCRIPTION, ENI.description)
     scene.read(ENI, ago=1)  # as it was before both
     scene.pass_time(1)
     scene.read(replace(ENI, description="another"))
@@ -444,7 +442,7 @@ def _set_groups(scene: Scene, ec2: LaggingEC2) -> None:
     assert ec2.present is not None
     groups = (f"sg-{len(ec2.past)}",)
     ec2.past.append((scene.now, replace(ec2.present, group_ids=groups)))
-    scene.inventory.note_modified("eni-1", group_ids=groups)
+    scene.inventory.note_modified("eni-1", GROUPS, groups)
 
 
 def _indexes_agree(scene: Scene) -> None:

@@ -9,9 +9,9 @@ from botocore.model import ServiceModel
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
-from nodeeni.ec2 import wire
 from nodeeni.ec2.client import ACTIONS
 from nodeeni.ec2.models import cut_loader
+from nodeeni.ec2.types import READ, read_interface
 
 ANSWER = """<?xml version="1.0" encoding="UTF-8"?>
 <DescribeNetworkInterfacesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
@@ -72,11 +72,19 @@ def whole() -> ServiceModel:
 
 @pytest.fixture(scope="module")
 def cut() -> ServiceModel:
-    return model(cut_loader(ACTIONS, wire.READ))
+    return model(cut_loader(ACTIONS, READ))
 
 
 def test_it_knows_our_actions_and_no_others(cut: ServiceModel) -> None:
     assert sorted(cut.operation_names) == sorted(ACTIONS)
+
+
+def test_what_is_read_is_named_as_ec2_names_it(whole: ServiceModel, cut: ServiceModel) -> None:
+    """A shape that no answer has would be cut from nothing, and its fields never be read."""
+    assert READ.keys() <= set(cut.shape_names)
+    for name, fields in READ.items():
+        assert set(cut.shape_for(name).members) == fields
+        assert fields <= set(whole.shape_for(name).members)
 
 
 @pytest.mark.parametrize("action", REQUESTS)
@@ -97,14 +105,14 @@ def test_the_same_is_read_though_less_is_parsed(whole: ServiceModel, cut: Servic
         answer = {"status_code": 200, "headers": {}, "body": ANSWER.encode()}
         parsed.append(create_parser(one.metadata["protocol"]).parse(answer, shape))
     whole_item, cut_item = (answer["NetworkInterfaces"][0] for answer in parsed)
-    assert wire.interface(cut_item) == wire.interface(whole_item)
+    assert read_interface(cut_item) == read_interface(whole_item)
     assert parsed[1]["NextToken"] == "more"
     assert "AttachTime" in whole_item["Attachment"]
     assert "AttachTime" not in cut_item["Attachment"]
 
 
 def test_endpoints_of_other_partitions_are_still_known() -> None:
-    loader = cut_loader(ACTIONS, wire.READ)
+    loader = cut_loader(ACTIONS, READ)
     partitions = {p["partition"]: p for p in loader.load_data("endpoints")["partitions"]}
     assert {"aws", "aws-cn", "aws-us-gov"} <= partitions.keys()
     assert set(partitions["aws"]["services"]) == {"ec2", "sts", "servicequotas"}

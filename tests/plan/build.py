@@ -212,10 +212,10 @@ class ToyEC2:
             vpc_id=VPC,
             zone=ZONE,
             mac=f"02:00:00:00:01:{len(self.tokens):02x}",
-            description=request.description,
-            group_ids=request.group_ids,
             tags=dict(request.tags),
         )
+        for attribute, value in request.values.items():
+            self.interfaces[eni_id] = attribute.written(self.interfaces[eni_id], value)
 
     def _attach(self, action: act.Attach) -> None:
         found = self.interfaces[action.eni_id]
@@ -233,19 +233,13 @@ class ToyEC2:
         assert not isinstance(action, act.Create)
         found = self.interfaces[action.eni_id]
         match action:
-            case act.SetDeleteOnTermination():
-                assert found.attachment
-                changed = msgspec.structs.replace(found.attachment, delete_on_termination=action.value)
-                self._attachment(found, changed)
+            case act.Modify():
+                attachment = found.attachment
+                assert action.attachment_id in ("", attachment.id if attachment else None)
+                self.interfaces[found.id] = action.attribute.written(found, action.value)
                 return
-            case act.SetGroups():
-                changes: dict[str, Any] = {"group_ids": action.group_ids}
-            case act.SetDescription():
-                changes = {"description": action.description}
-            case act.SetSourceDestCheck():
-                changes = {"source_dest_check": action.value}
             case act.SetTags():
-                changes = {"tags": {**found.tags, **action.tags}}
+                changes: dict[str, Any] = {"tags": {**found.tags, **action.tags}}
             case act.RemoveTags():
                 changes = {"tags": {k: v for k, v in found.tags.items() if k not in action.keys}}
             case _:

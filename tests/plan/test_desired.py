@@ -19,6 +19,7 @@ from tests.plan.build import (
 )
 
 from nodeeni.api.v1alpha1 import LabelRequirement, NodeENISpec
+from nodeeni.ec2.attributes import DELETE_ON_TERMINATION, DESCRIPTION, GROUPS, SOURCE_DEST_CHECK, Values
 from nodeeni.ec2.types import SecurityGroup, Subnet
 from nodeeni.plan.desired import Desired, Network, desired_interfaces, matches, selecting
 
@@ -80,10 +81,12 @@ def test_everything_that_is_asked_for_is_in_it() -> None:
         )
     ).interfaces
     own = wanted.tags
-    assert msgspec.structs.astuple(msgspec.structs.replace(wanted, tags={})) == (
-        *("multus", "uid-multus", "n1", "i-1", (SUBNET,), (GROUP.id,)),
-        *(3, True, 1, False, False, "by hand", {}, 9001, "net1"),
+    assert msgspec.structs.astuple(msgspec.structs.replace(wanted, values={}, tags={})) == (
+        *("multus", "uid-multus", "n1", "i-1", (SUBNET,), {}),
+        *(3, True, 1, {}, 9001, "net1"),
     )
+    asked: Values = {GROUPS: (GROUP.id,), DELETE_ON_TERMINATION: False, SOURCE_DEST_CHECK: False}
+    assert {**wanted.values, **asked, DESCRIPTION: "by hand"} == wanted.values
     assert own["team"] == "x"
     assert own["nodeeni.networking.k8s.aws/tags"] == "team"
     assert own["nodeeni.networking.k8s.aws/instance"] == "i-1"
@@ -91,7 +94,7 @@ def test_everything_that_is_asked_for_is_in_it() -> None:
 
 def test_names_are_given_where_none_are() -> None:
     (wanted,) = desire(nodeeni()).interfaces
-    assert (wanted.description, wanted.interface_name, wanted.mtu) == (
+    assert (wanted.values[DESCRIPTION], wanted.interface_name, wanted.mtu) == (
         "NodeENI multus on node n1",
         "multus",
         None,
@@ -127,7 +130,7 @@ def test_groups_by_id_group_name_and_tag_are_united() -> None:
     found = desire(
         nodeeni(security_group_ids=[GROUP.id], security_group_names=["second-sg", "Multus"])
     ).interfaces
-    assert found[0].group_ids == (GROUP.id, SECOND_GROUP.id)
+    assert found[0].values[GROUPS] == (GROUP.id, SECOND_GROUP.id)
 
 
 def test_a_group_name_comes_before_a_tag_of_that_name() -> None:
@@ -135,7 +138,7 @@ def test_a_group_name_comes_before_a_tag_of_that_name() -> None:
     named = SecurityGroup("sg-9", SUBNET.vpc_id, "wanted", "")
     network = Network((SUBNET,), (tagged, named))
     spec = nodeeni(security_group_ids=[], security_group_names=["wanted"])
-    assert desire(spec, network=network).interfaces[0].group_ids == ("sg-9",)
+    assert desire(spec, network=network).interfaces[0].values[GROUPS] == ("sg-9",)
 
 
 def reasons(found: Desired) -> list[str]:

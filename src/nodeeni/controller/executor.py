@@ -25,11 +25,8 @@ from nodeeni.plan.actions import (
     Create,
     Delete,
     Detach,
+    Modify,
     RemoveTags,
-    SetDeleteOnTermination,
-    SetDescription,
-    SetGroups,
-    SetSourceDestCheck,
     SetTags,
 )
 from nodeeni.plan.policy import Hold
@@ -170,24 +167,15 @@ class Executor:
             case Delete():
                 await self._ec2.delete(action.eni_id)
                 self._inventory.note_deleted(action.eni_id)
-            case SetDeleteOnTermination():
-                await self._ec2.set_delete_on_termination(action.eni_id, action.attachment_id, action.value)
-                self._inventory.note_modified(action.eni_id, delete_on_termination=action.value)
-            case SetGroups():
-                await self._ec2.set_groups(action.eni_id, action.group_ids)
-                self._inventory.note_modified(action.eni_id, group_ids=action.group_ids)
-            case SetDescription():
-                await self._ec2.set_description(action.eni_id, action.description)
-                self._inventory.note_modified(action.eni_id, description=action.description)
-            case SetSourceDestCheck():
-                await self._ec2.set_source_dest_check(action.eni_id, action.value)
-                self._inventory.note_modified(action.eni_id, source_dest_check=action.value)
+            case Modify():
+                await self._ec2.modify(action.eni_id, action.attribute, action.value, action.attachment_id)
+                self._inventory.note_modified(action.eni_id, action.attribute, action.value)
             case SetTags():
                 await self._ec2.create_tags([action.eni_id], action.tags)
                 self._note_tags(action)
             case RemoveTags():
                 await self._ec2.delete_tags([action.eni_id], action.keys)
-                self._inventory.note_modified(action.eni_id, tags=dict.fromkeys(action.keys))
+                self._inventory.note_tags(action.eni_id, dict.fromkeys(action.keys))
 
     async def _create(self, action: Create) -> None:
         self._memory.probe_quota()
@@ -218,7 +206,7 @@ class Executor:
             self._inventory.note_adopted(older, action.tags)
             self._adoption.done(action.eni_id)
         else:
-            self._inventory.note_modified(action.eni_id, tags=dict(action.tags))
+            self._inventory.note_tags(action.eni_id, action.tags)
 
     # -- refusals ------------------------------------------------------------------------------------
 
@@ -269,8 +257,8 @@ class Executor:
                 self._memory.quota_is_used_up()
             case ErrorClass.BAD_REFERENCE if isinstance(action, Create):
                 self._forget_references(action.request.group_ids, action.request.subnet_id)
-            case ErrorClass.BAD_REFERENCE if isinstance(action, SetGroups):
-                self._forget_references(action.group_ids)
+            case ErrorClass.BAD_REFERENCE if isinstance(action, Modify):
+                self._forget_references(action.attribute.references(action.value))
             case ErrorClass.NOT_READY | ErrorClass.GONE if isinstance(action, Attach | Detach):
                 self._lookups.invalidate_instance(action.instance_id)
             case ErrorClass.UNKNOWN_OUTCOME if isinstance(action, Create):

@@ -15,24 +15,30 @@ from typing import Any, Self, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
+import msgspec
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from nodeeni.ec2 import wire
+from nodeeni.ec2.attributes import Attribute, InterfaceRequest, V
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.models import cut_loader
 from nodeeni.ec2.quotas import RateQuota, rate_quota
 from nodeeni.ec2.types import (
+    READ,
     Action,
     Instance,
     InstanceType,
     Interface,
-    InterfaceRequest,
     Rehearsal,
     SecurityGroup,
     Subnet,
+    read_instance_type,
+    read_instances,
+    read_interface,
+    read_security_group,
+    read_subnet,
 )
 
 # Called after each request: action, seconds, and the error if there was one.
@@ -56,7 +62,7 @@ _T = TypeVar("_T")
 @cache
 def _models() -> Any:
     """botocore's models, read once in a process."""
-    return cut_loader(ACTIONS, wire.READ)
+    return cut_loader(ACTIONS, READ)
 
 
 def _ignore_call(action: str, seconds: float, error: EC2Error | None) -> None:
@@ -118,12 +124,9 @@ class EC2Client:
         answer = await self._send(
             Action.CREATE,
             SubnetId=request.subnet_id,
-            Groups=list(request.group_ids),
-            Description=request.description,
             ClientToken=request.client_token,
-            TagSpecifications=[
-                {"ResourceType": "network-interface", "Tags": wire.tag_pairs(request.tags)},
-            ],
+            TagSpecifications=[{"ResourceType": "network-interface", "Tags": _tag_pairs(request.tags)}],
+            **request.parameters,
         )
         return self._read_interface(answer)
 
@@ -150,24 +153,13 @@ class EC2Client:
     async def delete(self, eni_id: str) -> None:
         await self._send(Action.DELETE, NetworkInterfaceId=eni_id)
 
-    async def set_delete_on_termination(self, eni_id: str, attachment_id: str, value: bool) -> None:
-        await self._send(
-            Action.MODIFY,
-            NetworkInterfaceId=eni_id,
-            Attachment={"AttachmentId": attachment_id, "DeleteOnTermination": value},
-        )
-
-    async def set_groups(self, eni_id: str, group_ids: Sequence[str]) -> None:
-        await self._send(Action.MODIFY, NetworkInterfaceId=eni_id, Groups=list(group_ids))
-
-    async def set_description(self, eni_id: str, description: str) -> None:
-        await self._send(Action.MODIFY, NetworkInterfaceId=eni_id, Description={"Value": description})
-
-    async def set_source_dest_check(self, eni_id: str, value: bool) -> None:
-        await self._send(Action.MODIFY, NetworkInterfaceId=eni_id, SourceDestCheck={"Value": value})
+    async def modify(self, eni_id: str, attribute: Attribute[V], value: V, attachment_id: str = "") -> None:
+        """`attachment_id`: where the attribute is one of the attachment."""
+        parameters = attribute.modify(value, attachment_id)
+        await self._send(Action.MODIFY, NetworkInterfaceId=eni_id, **parameters)
 
     async def create_tags(self, eni_ids: Sequence[str], tags: Mapping[str, str]) -> None:
-        await self._send(Action.CREATE_TAGS, Resources=list(eni_ids), Tags=wire.tag_pairs(tags))
+        await self._send(Action.CREATE_TAGS, Resources=list(eni_ids), Tags=_tag_pairs(tags))
 
     async def delete_tags(self, eni_ids: Sequence[str], keys: Iterable[str]) -> None:
         await self._send(
@@ -190,15 +182,15 @@ class EC2Client:
         """Pages of the interfaces that match; a filter with more than 200 values becomes several calls."""
         for part in _parts(filters):
             async for page in self._pages("DescribeNetworkInterfaces", "NetworkInterfaces", part):
-                yield [_decoded("DescribeNetworkInterfaces", wire.interface, item) for item in page]
+                yield [_decoded("DescribeNetworkInterfaces", read_interface, item) for item in page]
 
     async def describe_instances(self, ids: Sequence[str]) -> list[Instance]:
         """The instances that exist; the others are absent from the answer."""
         reservations = await self._all("DescribeInstances", "Reservations", {"instance-id": ids})
         return [
-            _decoded("DescribeInstances", wire.instance, item)
+            instance
             for reservation in reservations
-            for item in reservation.get("Instances", ())
+            for instance in _decoded("DescribeInstances", read_instances, reservation)
         ]
 
     async def describe_instance_types(self, names: Sequence[str]) -> list[InstanceType]:
@@ -206,15 +198,15 @@ class EC2Client:
         answer = await self._all(
             "DescribeInstanceTypes", "InstanceTypes", {"instance-type": names}, page=_PAGE_OF_TYPES
         )
-        return [_decoded("DescribeInstanceTypes", wire.instance_type, item) for item in answer]
+        return [_decoded("DescribeInstanceTypes", read_instance_type, item) for item in answer]
 
     async def describe_subnets(self, filters: Filters) -> list[Subnet]:
         answer = await self._all("DescribeSubnets", "Subnets", filters)
-        return [_decoded("DescribeSubnets", wire.subnet, item) for item in answer]
+        return [_decoded("DescribeSubnets", read_subnet, item) for item in answer]
 
     async def describe_security_groups(self, filters: Filters) -> list[SecurityGroup]:
         answer = await self._all("DescribeSecurityGroups", "SecurityGroups", filters)
-        return [_decoded("DescribeSecurityGroups", wire.security_group, item) for item in answer]
+        return [_decoded("DescribeSecurityGroups", read_security_group, item) for item in answer]
 
     async def _all(self, action: str, field: str, filters: Filters, page: int = _PAGE) -> list[Any]:
         return [
@@ -274,7 +266,7 @@ class EC2Client:
     def _read_interface(self, answer: Mapping[str, Any]) -> Interface:
         if "NetworkInterface" not in answer:
             raise EC2Error(Action.CREATE, "MalformedAnswer", "no interface")
-        return _decoded(Action.CREATE, wire.interface, answer["NetworkInterface"])
+        return _decoded(Action.CREATE, read_interface, answer["NetworkInterface"])
 
 
 class _NotSent(Exception):
@@ -295,13 +287,18 @@ def _encode_once(params: dict[str, Any], **_: Any) -> None:
         params["body"] = urlencode(params["body"]).encode()
 
 
+def _tag_pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as EC2's calls take them, in one order whatever the mapping's: they count as parameters."""
+    return [{"Key": key, "Value": values[key]} for key in sorted(values)]
+
+
 _WOULD_BE_DONE = "DryRunOperation"
 
 
 def _rehearsed(action: Action, on: Rehearsal) -> dict[str, Any]:
     interface = {"NetworkInterfaceId": on.eni_id}
-    tagged = {"Resources": [on.eni_id], "Tags": wire.tag_pairs(on.tags)}
-    specification = {"ResourceType": "network-interface", "Tags": wire.tag_pairs(on.tags)}
+    tagged = {"Resources": [on.eni_id], "Tags": _tag_pairs(on.tags)}
+    specification = {"ResourceType": "network-interface", "Tags": _tag_pairs(on.tags)}
     parameters: dict[Action, dict[str, Any]] = {
         Action.CREATE: {"SubnetId": on.subnet_id, "TagSpecifications": [specification]},
         Action.ATTACH: {**interface, "InstanceId": on.instance_id, "DeviceIndex": 1},
@@ -393,7 +390,7 @@ def _decoded(action: str, decode: Callable[[Mapping[str, Any]], _T], item: Mappi
     """An answer that lacks a field is one whose outcome we do not know."""
     try:
         return decode(item)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
         raise EC2Error(action, "MalformedAnswer", f"{type(error).__name__}: {error}") from error
 
 

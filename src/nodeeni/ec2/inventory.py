@@ -8,18 +8,12 @@ All times are seconds of the monotonic clock.
 import time
 from bisect import insort
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
 from nodeeni.api.names import TAG_CLUSTER, TAG_INSTANCE, TAG_NODE, TAG_UID
+from nodeeni.ec2.attributes import Attribute, V
 from nodeeni.ec2.client import EC2Client, Filters
-from nodeeni.ec2.overlay import (
-    DescriptionWrite,
-    GroupsWrite,
-    Record,
-    SourceDestCheckWrite,
-    Stage,
-    TerminationWrite,
-)
+from nodeeni.ec2.overlay import Record, Stage
 from nodeeni.ec2.types import Attachment, Interface
 
 Listener = Callable[[Interface | None, Interface | None], None]
@@ -250,33 +244,21 @@ class Inventory:
         if eni_id in self._records:
             self._remove(eni_id, until=self._clock() + self._lag)
 
-    def note_modified(
-        self,
-        eni_id: str,
-        *,
-        group_ids: Sequence[str] | None = None,
-        description: str | None = None,
-        source_dest_check: bool | None = None,
-        delete_on_termination: bool | None = None,
-        tags: dict[str, str | None] | None = None,
-    ) -> None:
-        """Attributes that we changed; a tag whose value is None was taken away."""
+    def note_modified(self, eni_id: str, attribute: Attribute[V], value: V) -> None:
+        """An attribute that we changed."""
         record = self._records.get(eni_id)
-        if record is None:
-            return
-        now, before = self._clock(), record.view
-        if group_ids is not None:
-            record.field_write("groups", GroupsWrite(now, tuple(group_ids)))
-        if description is not None:
-            record.field_write("description", DescriptionWrite(now, description))
-        if source_dest_check is not None:
-            record.field_write("source_dest_check", SourceDestCheckWrite(now, source_dest_check))
-        if delete_on_termination is not None and before.attachment is not None:
-            write = TerminationWrite(now, before.attachment.id, delete_on_termination)
-            record.field_write("delete_on_termination", write)
-        if tags:
-            record.tags_write(now, tags)
-        self._changed(before, record.view)
+        if record is not None:
+            before = record.view
+            record.attribute_write(self._clock(), attribute, value)
+            self._changed(before, record.view)
+
+    def note_tags(self, eni_id: str, tags: Mapping[str, str | None]) -> None:
+        """Tags that we set, or took away where the value is None."""
+        record = self._records.get(eni_id)
+        if record is not None and tags:
+            before = record.view
+            record.tags_write(self._clock(), dict(tags))
+            self._changed(before, record.view)
 
     # Within
 

@@ -6,10 +6,11 @@ then what EC2 shows is the truth, since somebody else must have changed it. Pure
 """
 
 from enum import IntEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
+from nodeeni.ec2.attributes import Attribute, V
 from nodeeni.ec2.types import Attachment, Interface
 
 
@@ -93,63 +94,25 @@ class AttachmentWrite:
         return Stage.BEFORE if attachment.id in self._past else Stage.DETACHED
 
 
-class TerminationWrite:
-    """DeleteOnTermination of one attachment."""
+class AttributeWrite:
+    """The value of one attribute; of an attachment, as long as it is that one."""
 
-    def __init__(self, at: float, attachment_id: str, value: bool) -> None:
+    def __init__(self, at: float, attribute: Attribute[V], value: V, attachment_id: str) -> None:
         self.at = at
+        self._attribute: Attribute[Any] = attribute
+        self._value: Any = value
         self._attachment_id = attachment_id
-        self._value = value
 
     def shown(self, read: Interface, began: float, lag: float) -> bool:
-        attachment = read.attachment
-        return (
-            attachment is not None
-            and attachment.id == self._attachment_id
-            and attachment.delete_on_termination == self._value
-        )
+        return self._concerns(read) and not self._attribute.differs(read, self._value)
 
     def apply(self, view: Interface) -> Interface:
-        attachment = view.attachment
-        if attachment is None or attachment.id != self._attachment_id:
-            return view
-        return replace(view, attachment=replace(attachment, delete_on_termination=self._value))
+        return self._attribute.written(view, self._value) if self._concerns(view) else view
 
-
-class GroupsWrite:
-    def __init__(self, at: float, group_ids: tuple[str, ...]) -> None:
-        self.at = at
-        self._group_ids = group_ids
-
-    def shown(self, read: Interface, began: float, lag: float) -> bool:
-        return set(read.group_ids) == set(self._group_ids)
-
-    def apply(self, view: Interface) -> Interface:
-        return replace(view, group_ids=self._group_ids)
-
-
-class DescriptionWrite:
-    def __init__(self, at: float, description: str) -> None:
-        self.at = at
-        self._description = description
-
-    def shown(self, read: Interface, began: float, lag: float) -> bool:
-        return read.description == self._description
-
-    def apply(self, view: Interface) -> Interface:
-        return replace(view, description=self._description)
-
-
-class SourceDestCheckWrite:
-    def __init__(self, at: float, value: bool) -> None:
-        self.at = at
-        self._value = value
-
-    def shown(self, read: Interface, began: float, lag: float) -> bool:
-        return read.source_dest_check == self._value
-
-    def apply(self, view: Interface) -> Interface:
-        return replace(view, source_dest_check=self._value)
+    def _concerns(self, interface: Interface) -> bool:
+        if not self._attribute.of_attachment:
+            return True
+        return interface.attachment is not None and interface.attachment.id == self._attachment_id
 
 
 class TagsWrite:
@@ -232,8 +195,11 @@ class Record:
     def tags_write(self, at: float, tags: dict[str, str | None]) -> None:
         self._write("tags", TagsWrite(at, tags, self._writes.get("tags")))
 
-    def field_write(self, field: str, write: Write) -> None:
-        self._write(field, write)
+    def attribute_write(self, at: float, attribute: Attribute[V], value: V) -> None:
+        attachment = self.view.attachment
+        if attachment is not None or not attribute.of_attachment:
+            attachment_id = attachment.id if attachment else ""
+            self._write(attribute.name, AttributeWrite(at, attribute, value, attachment_id))
 
     def has_tags_pending(self) -> bool:
         return "tags" in self._writes

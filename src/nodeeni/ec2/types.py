@@ -1,12 +1,35 @@
-"""EC2's objects as the rest of the code sees them: frozen, small, in EC2's own words.
+"""EC2's objects: what of an answer is read, and what the rest of the code sees of it, in EC2's own words.
 
-Everything here is data without behaviour of its own beyond reading itself, so that `plan/`, which may
+A struct whose name ends in `Shape` is a shape of EC2's answers: botocore's answer is decoded by it, and
+nothing that it does not name is even parsed (`READ`, see `models.py`). Beside it stands what is made of it:
+frozen and small. All is data without behaviour of its own beyond reading itself, so that `plan/`, which may
 not touch the network, can work on it.
+
+Strings that repeat in thousands of interfaces (zones, tag keys, group ids) are interned, which is most of
+what 5,000 interfaces weigh.
 """
 
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from sys import intern
+from typing import Any
 
 import msgspec
+
+Answer = Mapping[str, Any]  # as botocore decodes it
+
+
+class Shape(msgspec.Struct, rename="pascal"):
+    """What is read of one shape of EC2's model: the class's name without `Shape`."""
+
+
+class TagShape(Shape):
+    key: str
+    value: str
+
+
+def _tags(pairs: Iterable[TagShape]) -> dict[str, str]:
+    return {intern(pair.key): intern(pair.value) for pair in pairs}
 
 
 class Action(StrEnum):
@@ -19,6 +42,15 @@ class Action(StrEnum):
     MODIFY = "ModifyNetworkInterfaceAttribute"
     CREATE_TAGS = "CreateTags"
     DELETE_TAGS = "DeleteTags"
+
+
+class NetworkInterfaceAttachmentShape(Shape):
+    attachment_id: str
+    device_index: int
+    status: str
+    instance_id: str = ""
+    network_card_index: int = 0
+    delete_on_termination: bool = False
 
 
 class Attachment(msgspec.Struct, frozen=True):
@@ -36,10 +68,49 @@ class Attachment(msgspec.Struct, frozen=True):
     delete_on_termination: bool = False
 
 
+def _attachment(shown: NetworkInterfaceAttachmentShape | None) -> Attachment | None:
+    """None unless it is attached to an instance: NAT gateways and the like have no instance."""
+    if shown is None or not shown.instance_id or shown.status == "detached":
+        return None
+    return Attachment(
+        id=shown.attachment_id,
+        instance_id=shown.instance_id,
+        device_index=shown.device_index,
+        network_card_index=shown.network_card_index,
+        status=intern(shown.status),
+        delete_on_termination=shown.delete_on_termination,
+    )
+
+
+class GroupIdentifierShape(Shape):
+    group_id: str
+
+
+class NetworkInterfacePrivateIpAddressShape(Shape):
+    private_ip_address: str
+    primary: bool = False
+
+
+class NetworkInterfaceShape(Shape):
+    network_interface_id: str
+    status: str
+    subnet_id: str
+    vpc_id: str
+    availability_zone: str
+    mac_address: str
+    private_ip_addresses: tuple[NetworkInterfacePrivateIpAddressShape, ...] = ()
+    description: str = ""
+    groups: tuple[GroupIdentifierShape, ...] = ()
+    tag_set: tuple[TagShape, ...] = ()
+    source_dest_check: bool = True
+    attachment: NetworkInterfaceAttachmentShape | None = None
+
+
 class Interface(msgspec.Struct, frozen=True):
     """A network interface (ENI) as DescribeNetworkInterfaces shows it.
 
-    `status` is EC2's: `pending`, `available`, `attaching`, `in-use`, `detaching`.
+    `status` is EC2's: `pending`, `available`, `attaching`, `in-use`, `detaching`. `private_ips` has the
+    primary address first.
     """
 
     id: str
@@ -56,14 +127,24 @@ class Interface(msgspec.Struct, frozen=True):
     attachment: Attachment | None = None
 
 
-class InterfaceRequest(msgspec.Struct, frozen=True):
-    """One CreateNetworkInterface. The same token with the same fields gives the same interface."""
-
-    subnet_id: str
-    group_ids: tuple[str, ...]
-    description: str
-    tags: dict[str, str]
-    client_token: str  # at most 64 ASCII characters
+def read_interface(answer: Answer) -> Interface:
+    """One `NetworkInterface`, of DescribeNetworkInterfaces or CreateNetworkInterface."""
+    shown = msgspec.convert(answer, NetworkInterfaceShape)
+    addresses = sorted(shown.private_ip_addresses, key=lambda item: not item.primary)
+    return Interface(
+        id=shown.network_interface_id,
+        status=intern(shown.status),
+        subnet_id=intern(shown.subnet_id),
+        vpc_id=intern(shown.vpc_id),
+        zone=intern(shown.availability_zone),
+        mac=shown.mac_address.lower(),
+        private_ips=tuple(item.private_ip_address for item in addresses),
+        description=shown.description,
+        group_ids=tuple(intern(group.group_id) for group in shown.groups),
+        tags=_tags(shown.tag_set),
+        source_dest_check=shown.source_dest_check,
+        attachment=_attachment(shown.attachment),
+    )
 
 
 class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +155,41 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     instance_id: str
     attachment_id: str
     tags: dict[str, str]
+
+
+class InstanceNetworkInterfaceAttachmentShape(Shape):
+    device_index: int
+    status: str
+    network_card_index: int = 0
+
+
+class InstanceNetworkInterfaceShape(Shape):
+    network_interface_id: str
+    attachment: InstanceNetworkInterfaceAttachmentShape | None = None
+
+
+class InstanceStateShape(Shape):
+    name: str
+
+
+class PlacementShape(Shape):
+    availability_zone: str
+
+
+class InstanceShape(Shape):
+    """A terminated one has neither subnet nor VPC."""
+
+    instance_id: str
+    instance_type: str
+    state: InstanceStateShape
+    placement: PlacementShape
+    vpc_id: str = ""
+    subnet_id: str = ""
+    network_interfaces: tuple[InstanceNetworkInterfaceShape, ...] = ()
+
+
+class ReservationShape(Shape):
+    instances: tuple[InstanceShape, ...] = ()
 
 
 class InstanceSlot(msgspec.Struct, frozen=True):
@@ -100,12 +216,75 @@ class Instance(msgspec.Struct, frozen=True):
     slots: tuple[InstanceSlot, ...] = ()
 
 
+def read_instances(answer: Answer) -> list[Instance]:
+    """Those of one `Reservation` of DescribeInstances."""
+    return [_instance(shown) for shown in msgspec.convert(answer, ReservationShape).instances]
+
+
+def _instance(shown: InstanceShape) -> Instance:
+    return Instance(
+        id=shown.instance_id,
+        type=intern(shown.instance_type),
+        state=intern(shown.state.name),
+        zone=intern(shown.placement.availability_zone),
+        vpc_id=intern(shown.vpc_id),
+        subnet_id=intern(shown.subnet_id),
+        slots=tuple(
+            InstanceSlot(
+                eni_id=item.network_interface_id,
+                device_index=item.attachment.device_index,
+                network_card_index=item.attachment.network_card_index,
+                status=intern(item.attachment.status),
+            )
+            for item in shown.network_interfaces
+            if item.attachment is not None
+        ),
+    )
+
+
+class NetworkCardInfoShape(Shape):
+    network_card_index: int
+    maximum_network_interfaces: int
+
+
+class NetworkInfoShape(Shape):
+    maximum_network_interfaces: int
+    network_cards: tuple[NetworkCardInfoShape, ...] = ()
+
+
+class InstanceTypeInfoShape(Shape):
+    instance_type: str
+    network_info: NetworkInfoShape
+
+
 class InstanceType(msgspec.Struct, frozen=True):
     """What an instance type allows: interfaces in all, and by network card (card index is the position)."""
 
     name: str
     max_interfaces: int
     max_interfaces_by_card: tuple[int, ...]
+
+
+def read_instance_type(answer: Answer) -> InstanceType:
+    """One `InstanceTypeInfo` of DescribeInstanceTypes."""
+    shown = msgspec.convert(answer, InstanceTypeInfoShape)
+    network = shown.network_info
+    cards = sorted(network.network_cards, key=lambda card: card.network_card_index)
+    return InstanceType(
+        name=shown.instance_type,
+        max_interfaces=network.maximum_network_interfaces,
+        max_interfaces_by_card=tuple(card.maximum_network_interfaces for card in cards)
+        or (network.maximum_network_interfaces,),
+    )
+
+
+class SubnetShape(Shape):
+    subnet_id: str
+    vpc_id: str
+    availability_zone: str
+    cidr_block: str
+    available_ip_address_count: int
+    tags: tuple[TagShape, ...] = ()
 
 
 class Subnet(msgspec.Struct, frozen=True):
@@ -117,8 +296,47 @@ class Subnet(msgspec.Struct, frozen=True):
     name: str = ""  # the tag `Name`
 
 
+def read_subnet(answer: Answer) -> Subnet:
+    """One `Subnet` of DescribeSubnets."""
+    shown = msgspec.convert(answer, SubnetShape)
+    return Subnet(
+        id=shown.subnet_id,
+        vpc_id=shown.vpc_id,
+        zone=shown.availability_zone,
+        cidr=shown.cidr_block,
+        free_addresses=shown.available_ip_address_count,
+        name=_tags(shown.tags).get("Name", ""),
+    )
+
+
+class SecurityGroupShape(Shape):
+    group_id: str
+    group_name: str
+    vpc_id: str = ""
+    tags: tuple[TagShape, ...] = ()
+
+
 class SecurityGroup(msgspec.Struct, frozen=True):
     id: str
     vpc_id: str
     group_name: str
     name: str = ""  # the tag `Name`
+
+
+def read_security_group(answer: Answer) -> SecurityGroup:
+    """One `SecurityGroup` of DescribeSecurityGroups."""
+    shown = msgspec.convert(answer, SecurityGroupShape)
+    return SecurityGroup(
+        id=shown.group_id,
+        vpc_id=shown.vpc_id,
+        group_name=shown.group_name,
+        name=_tags(shown.tags).get("Name", ""),
+    )
+
+
+# By EC2's name of the shape, what is read of it: nothing else of an answer is parsed. Times above all are
+# dear, and 5,000 interfaces and instances have 15,000 of them.
+READ: Mapping[str, frozenset[str]] = {
+    shape.__name__.removesuffix("Shape"): frozenset(shape.__struct_encode_fields__)
+    for shape in Shape.__subclasses__()
+}

@@ -5,14 +5,14 @@ the executor starts what is new, leaves what is under way, and drops what is no 
 """
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
 from nodeeni.api import names
 from nodeeni.api.reasons import EventReason
+from nodeeni.ec2.attributes import Attribute, InterfaceRequest
 from nodeeni.ec2.types import Action as EC2Action
-from nodeeni.ec2.types import InterfaceRequest
 
 
 class Cause(StrEnum):
@@ -122,45 +122,22 @@ class Delete(_OnInterface, frozen=True, kw_only=True):
         return f"delete {self.eni_id}: {self.cause}"
 
 
-class SetDeleteOnTermination(_OnInterface, frozen=True, kw_only=True):
+class Modify(_OnInterface, frozen=True, kw_only=True):
+    """Set one attribute. Of an interface each attribute is a piece of work of its own."""
+
     CALL = EC2Action.MODIFY
 
-    attachment_id: str
-    value: bool
+    attribute: Attribute[Any]
+    value: Any
+    attachment_id: str = ""  # where the attribute is one of the attachment
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (f"Modify {self.attribute.name}", self.target)
 
     @property
     def text(self) -> str:
-        return f"set DeleteOnTermination of {self.eni_id} to {str(self.value).lower()}"
-
-
-class SetGroups(_OnInterface, frozen=True, kw_only=True):
-    CALL = EC2Action.MODIFY
-
-    group_ids: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        return f"set the security groups of {self.eni_id} to {','.join(self.group_ids)}"
-
-
-class SetDescription(_OnInterface, frozen=True, kw_only=True):
-    CALL = EC2Action.MODIFY
-
-    description: str
-
-    @property
-    def text(self) -> str:
-        return f"set the description of {self.eni_id} to {self.description!r}"
-
-
-class SetSourceDestCheck(_OnInterface, frozen=True, kw_only=True):
-    CALL = EC2Action.MODIFY
-
-    value: bool
-
-    @property
-    def text(self) -> str:
-        return f"set the source/destination check of {self.eni_id} to {str(self.value).lower()}"
+        return f"set {self.attribute.label} of {self.eni_id} to {self.attribute.printed(self.value)}"
 
 
 class SetTags(_OnInterface, frozen=True, kw_only=True):
@@ -189,15 +166,4 @@ class RemoveTags(_OnInterface, frozen=True, kw_only=True):
         return f"remove the tags {', '.join(self.keys)} from {self.eni_id}"
 
 
-Action = (
-    Create
-    | Attach
-    | Detach
-    | Delete
-    | SetDeleteOnTermination
-    | SetGroups
-    | SetDescription
-    | SetSourceDestCheck
-    | SetTags
-    | RemoveTags
-)
+Action = Create | Attach | Detach | Delete | Modify | SetTags | RemoveTags

@@ -11,6 +11,7 @@ import msgspec
 from nodeeni.api.names import TAG_EXTRA, TAG_VALUE_LIMIT, interface_tags
 from nodeeni.api.reasons import EventReason, RowReason
 from nodeeni.api.v1alpha1 import LabelRequirement, NodeENI, NodeENISpec
+from nodeeni.ec2.attributes import ATTRIBUTES, DESCRIPTION, GROUPS, Values
 from nodeeni.ec2.types import Instance, SecurityGroup, Subnet
 from nodeeni.plan.observed import ENDS, NodeView
 from nodeeni.plan.refusal import Refusal
@@ -41,13 +42,10 @@ class DesiredInterface(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     instance_id: str
     subnets: tuple[Subnet, ...]
-    group_ids: tuple[str, ...]
+    values: Values  # of every attribute
     device_index: int
     next_free: bool
     network_card_index: int
-    delete_on_termination: bool
-    source_dest_check: bool
-    description: str
     tags: dict[str, str]
     mtu: int | None
     interface_name: str
@@ -139,13 +137,14 @@ def _interface(
         node=node.name,
         instance_id=instance.id,
         subnets=subnets,
-        group_ids=groups,
+        values={
+            **{attribute: getattr(spec, attribute.fields[0]) for attribute in ATTRIBUTES},
+            GROUPS: groups,
+            DESCRIPTION: spec.description or default_description(name, node.name),
+        },
         device_index=spec.device_index,
         next_free=spec.device_index_policy == "NextFree",
         network_card_index=spec.network_card_index,
-        delete_on_termination=spec.delete_on_termination,
-        source_dest_check=spec.source_dest_check,
-        description=spec.description or default_description(name, node.name),
         tags={**spec.tags, **_extra_keys(spec.tags), **own},
         mtu=spec.mtu,
         interface_name=_interface_name(nodeeni),

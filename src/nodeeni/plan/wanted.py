@@ -2,8 +2,9 @@
 
 from nodeeni.api import names
 from nodeeni.api.reasons import EventReason, RowReason
-from nodeeni.ec2.types import Instance, Interface, InterfaceRequest
-from nodeeni.plan.actions import Attach, Cause, Create, SetDeleteOnTermination
+from nodeeni.ec2.attributes import InterfaceRequest, creatable
+from nodeeni.ec2.types import Instance, Interface
+from nodeeni.plan.actions import Attach, Cause, Create
 from nodeeni.plan.adopting import candidates, fitting, left_alone, surplus, take_over
 from nodeeni.plan.corrections import corrections
 from nodeeni.plan.desired import DesiredInterface
@@ -80,8 +81,7 @@ class Wanted:
             network_card_index=wanted.network_card_index,
             request=InterfaceRequest(
                 subnet_id=subnet.id,
-                group_ids=wanted.group_ids,
-                description=wanted.description,
+                values=creatable(wanted.values),
                 tags={**wanted.tags, names.TAG_GENERATION: str(generation)} if generation else wanted.tags,
                 client_token=names.client_token(
                     cluster_id=wanted.tags[names.TAG_CLUSTER],
@@ -201,19 +201,6 @@ class Wanted:
         return free_index(wanted, self._instance, self.draft.observed.full, self.slots.without(self.leaving))
 
     def _in_place(self, wanted: DesiredInterface, interface: Interface) -> None:
-        attachment = interface.attachment
-        assert attachment is not None
-        if attachment.delete_on_termination != wanted.delete_on_termination:
-            self.draft.actions.append(
-                SetDeleteOnTermination(
-                    node=wanted.node,
-                    nodeeni=wanted.nodeeni,
-                    uid=wanted.uid,
-                    eni_id=interface.id,
-                    attachment_id=attachment.id,
-                    value=wanted.delete_on_termination,
-                )
-            )
         self.draft.actions += corrections(wanted, interface)
         self.draft.row(wanted, interface, State.ATTACHED)
 

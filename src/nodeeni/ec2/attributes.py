@@ -1,0 +1,170 @@
+"""What can be changed on an interface that stands: each attribute is declared here once. Pure.
+
+A declaration says on which fields of the spec an attribute stands, how its value is shown by EC2, sent,
+compared and printed, what it costs, and what EC2 refuses. Everything else goes over `ATTRIBUTES`: the wanted
+values (`plan/desired.py`), what differs (`plan/corrections.py`), the calls (`client.py`), our writes over
+stale reads (`overlay.py`), and the field's row in `docs/reference.md`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from operator import eq
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from nodeeni.ec2.types import Interface
+
+V = TypeVar("V")
+Parameters = Mapping[str, Any]  # of a call, as botocore takes them
+
+
+def _nothing(_: Any) -> tuple[str, ...]:
+    return ()
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Attribute(Generic[V]):
+    """One attribute with values of type `V`. None as the wanted value asks for nothing: EC2's stays.
+
+    `fields` are those of `NodeENISpec` that it stands on; where `desired.py` works nothing else out, the
+    first one's value is wanted. `shown_as` is the field of `Interface`, or of its `Attachment` where the
+    attribute is one `of_attachment`: such a one goes with each detach, and can be set once it is attached.
+
+    `create` gives parameters of CreateNetworkInterface; without it a Modify follows the create where the
+    wanted value is not `made_with`, which is what EC2 gives an interface by itself. `modify` gives those of
+    ModifyNetworkInterfaceAttribute, from value and attachment id ("" where it is not of the attachment).
+
+    `printed` is the value in logs, `nodeeni plan` and refusals: "set NAME of eni-1 to PRINTED". `refused`:
+    EC2's codes for values that it does not take, in the words of `errors.py`. `references`: the ids of
+    security groups in a value, which are looked up anew when EC2 says that one does not exist.
+    """
+
+    name: str
+    label: str
+    fields: tuple[str, ...]
+    shown_as: str
+    made_with: V | None
+    modify: Callable[[V, str], Parameters]
+    create: Callable[[V], Parameters] | None = None
+    of_attachment: bool = False
+    same: Callable[[V, V], bool] = eq
+    printed: Callable[[V], str] = str
+    refused: tuple[str, ...] = ()
+    references: Callable[[V], Iterable[str]] = _nothing
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def shown(self, interface: Interface) -> V | None:
+        """Its value as EC2 shows it; None for one of the attachment where there is none."""
+        holder = interface.attachment if self.of_attachment else interface
+        value: V | None = None if holder is None else getattr(holder, self.shown_as)
+        return value
+
+    def written(self, interface: Interface, value: V) -> Interface:
+        """The interface with that value."""
+        if not self.of_attachment:
+            return replace(interface, **{self.shown_as: value})
+        if interface.attachment is None:
+            return interface
+        return replace(interface, attachment=replace(interface.attachment, **{self.shown_as: value}))
+
+    def differs(self, interface: Interface, wanted: V | None) -> bool:
+        """Whether it has to be set: a value is wanted, and EC2 shows another one."""
+        shown = self.shown(interface)
+        return wanted is not None and shown is not None and not self.same(wanted, shown)
+
+
+def _truth(value: bool) -> str:
+    return str(value).lower()
+
+
+DELETE_ON_TERMINATION: Attribute[bool] = Attribute(
+    name="deleteOnTermination",
+    label="DeleteOnTermination",
+    fields=("delete_on_termination",),
+    shown_as="delete_on_termination",
+    of_attachment=True,
+    made_with=False,
+    modify=lambda value, attachment_id: {
+        "Attachment": {"AttachmentId": attachment_id, "DeleteOnTermination": value}
+    },
+    printed=_truth,
+    refused=("OperationNotPermitted",),
+)
+
+GROUPS: Attribute[tuple[str, ...]] = Attribute(
+    name="groups",
+    label="the security groups",
+    fields=("security_group_ids", "security_group_names"),
+    shown_as="group_ids",
+    made_with=None,
+    create=lambda value: {"Groups": list(value)},
+    modify=lambda value, _: {"Groups": list(value)},
+    same=lambda wanted, shown: set(wanted) == set(shown),
+    printed=",".join,
+    refused=(
+        "InvalidGroup.NotFound",
+        "InvalidSecurityGroupID.NotFound",
+        "InvalidSecurityGroupID.Malformed",
+        "SecurityGroupsPerInterfaceLimitExceeded",
+        "InvalidParameter",
+    ),
+    references=tuple,
+)
+
+DESCRIPTION: Attribute[str] = Attribute(
+    name="description",
+    label="the description",
+    fields=("description",),
+    shown_as="description",
+    made_with="",
+    create=lambda value: {"Description": value},
+    modify=lambda value, _: {"Description": {"Value": value}},
+    printed=repr,
+    refused=("InvalidParameterValue",),
+)
+
+SOURCE_DEST_CHECK: Attribute[bool] = Attribute(
+    name="sourceDestCheck",
+    label="the source/destination check",
+    fields=("source_dest_check",),
+    shown_as="source_dest_check",
+    made_with=True,
+    modify=lambda value, _: {"SourceDestCheck": {"Value": value}},
+    printed=_truth,
+)
+
+# In the order in which they are put right.
+ATTRIBUTES: tuple[Attribute[Any], ...] = (DELETE_ON_TERMINATION, GROUPS, DESCRIPTION, SOURCE_DEST_CHECK)
+
+Values = Mapping[Attribute[Any], Any]
+
+
+class InterfaceRequest(msgspec.Struct, frozen=True):
+    """One CreateNetworkInterface. The same token with the same fields gives the same interface."""
+
+    subnet_id: str
+    values: Values  # of the attributes that a create takes
+    tags: dict[str, str]
+    client_token: str  # at most 64 ASCII characters
+
+    @property
+    def group_ids(self) -> tuple[str, ...]:
+        return tuple(self.values[GROUPS])
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The attributes, as parameters of the call."""
+        sent: dict[str, Any] = {}
+        for attribute, value in self.values.items():
+            if attribute.create is not None:
+                sent |= attribute.create(value)
+        return sent
+
+
+def creatable(values: Values) -> Values:
+    """Those that a create takes; the others are left to Modify."""
+    return {a: value for a, value in values.items() if a.create is not None and value is not None}
