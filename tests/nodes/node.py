@@ -5,12 +5,13 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nodeeni.sandbox.ec2 import Interface, quick_settings
+from nodeeni.sandbox.hosts import METADATA_ADDRESS
 from nodeeni.sandbox.machines.hosts import Machines
 from nodeeni.sandbox.machines.images import Image
 from nodeeni.sandbox.world import World, WorldNode
@@ -92,8 +93,8 @@ class Node:
         self.machine.channel.start(["python3", "-u", "/opt/observer.py"], on_output=take)
         await until(lambda: self.events)
 
-    async def start_manager(self, *flags: str, old: bool = False) -> Manager:
-        """Returns when it says that it has started, and knows the primary."""
+    async def start_manager(self, *flags: str, old: bool = False, within: Sequence[str] = ()) -> Manager:
+        """Returns when it has started and knows the primary. `within`: a command that starts it."""
         kubeconfig = self._directory / "kubeconfig"
         kubeconfig.write_text(self.world.kube.kubeconfig())
         await self.machines.bring(self.id, kubeconfig)
@@ -103,7 +104,7 @@ class Node:
         path = self._directory / f"manager-{len(self.managers)}.log"
         with path.open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                *self.machines.command(self.id, argv),
+                *self.machines.command(self.id, [*within, *argv]),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -114,6 +115,11 @@ class Node:
         await until(lambda: manager.said("primary") or process.returncode is not None)
         assert process.returncode is None, path.read_text()
         return manager
+
+    async def reboot(self) -> None:
+        await self.machines.reboot(self.id)
+        self.events.clear()
+        await self.start_observer()
 
     # Attaching
 
@@ -185,34 +191,27 @@ class Node:
         return self.reported()[eni.mac]
 
     async def view(self, eni: Interface) -> Event:
-        """All that kernel, udev and systemd-networkd have to say of an ENI's link."""
-        link = (await self.links()).get(eni.mac)
-        assert link is not None, f"no link has {eni.mac}"
-        name = link["ifname"]
-        udev = await self.sh(f"udevadm info -q property /sys/class/net/{name}")
-        properties = dict(line.split("=", 1) for line in udev.splitlines() if "=" in line)
-        shown = json.loads(await self.sh(f"ip -4 -j addr show dev {name}"))
-        addresses = [one for link in shown for one in link.get("addr_info", [])]
-        routes = json.loads(await self.sh(f"ip -4 -j route show dev {name}"))
-        networkd = await self.sh(f"networkctl --no-legend --no-pager list {name} 2>/dev/null", fails=True)
-        return {
-            "name": name,
-            "altnames": sorted(link.get("altnames", [])),
-            "mtu": link["mtu"],
-            "up": "UP" in link["flags"],
-            "state": link["operstate"],
-            "udev": {key: value for key, value in properties.items() if _TOLD.match(key)},
-            "networkd": networkd.split()[3:] if networkd else [],
-            "addresses": [f"{one['local']}/{one['prefixlen']}" for one in addresses],
-            "routes": sorted(_route(one) for one in routes),
-        }
+        return (await self.views([eni]))[0]
+
+    async def views(self, enis: Sequence[Interface]) -> list[Event]:
+        """All that kernel, udev and systemd-networkd have to say of these ENIs' links."""
+        links = await self.links()
+        missing = [eni.mac for eni in enis if eni.mac not in links]
+        assert not missing, f"no link has {missing}"
+        names = [links[eni.mac]["ifname"] for eni in enis]
+        told = (await self.sh("; ".join(_ASKING.replace("LINK", name) for name in names))).split(_MARK)
+        return [
+            _view(links[eni.mac], *told[start : start + 4])
+            for eni, start in zip(enis, range(0, 4 * len(enis), 4), strict=True)
+        ]
 
     def timing(self, eni: Interface) -> tuple[float | None, float | None]:
         """(when udev was done with its link, when that was up) at its last appearance, by the guest's clock;
         None: never."""
         indices = [e["index"] for e in self.events if e.get("mac") == eni.mac]
         events = [e for e in self.events if indices and e.get("index") == indices[-1]]
-        word = next((e["t"] for e in events if e.get("udev") == "add"), None)
+        # While it renames, udev says `add` with ID_RENAMING; it is done with the `move` that follows.
+        word = next((e["t"] for e in events if "udev" in e and e["renaming"] != "1"), None)
         return word, next((e["t"] for e in events if e.get("up")), None)
 
     async def complaints(self) -> list[str]:
@@ -224,12 +223,31 @@ class Node:
         return int(await self.sh("cat /proc/sys/kernel/tainted"))
 
 
+_MARK = "=====\n"
+_ASKING = (
+    "udevadm info -q property /sys/class/net/LINK; echo =====; ip -4 -j addr show dev LINK; echo =====;"
+    " ip -4 -j route show dev LINK; echo =====; networkctl --no-legend --no-pager list LINK 2>/dev/null;"
+    " echo ====="
+)
 # What udev knows of a device; the rest is of its numbering.
 _TOLD = re.compile(r"ID_NET|ID_RENAMING|INTERFACE$|SYSTEMD_ALIAS|TAGS|NM_|ID_PATH")
 
 
-def _route(route: Event) -> str:
-    return " ".join(str(route.get(key, "-")) for key in ("dst", "gateway", "metric"))
+def _view(link: Event, udev: str, addresses: str, routes: str, networkd: str) -> Event:
+    properties = dict(line.split("=", 1) for line in udev.splitlines() if "=" in line)
+    infos = [one for shown in json.loads(addresses) for one in shown.get("addr_info", [])]
+    keys = ("dst", "gateway", "metric")
+    return {
+        "name": link["ifname"],
+        "altnames": sorted(link.get("altnames", [])),
+        "mtu": link["mtu"],
+        "up": "UP" in link["flags"],
+        "state": link["operstate"],
+        "udev": {key: value for key, value in properties.items() if _TOLD.match(key)},
+        "networkd": networkd.split()[3:],
+        "addresses": [f"{one['local']}/{one['prefixlen']}" for one in infos],
+        "routes": sorted(" ".join(str(one.get(key, "-")) for key in keys) for one in json.loads(routes)),
+    }
 
 
 @contextlib.asynccontextmanager
@@ -240,8 +258,11 @@ async def a_node(image: Image, directory: Path) -> AsyncIterator[Node]:
     async with World(quick_settings(), hosts=machines) as world:
         node = Node(world, machines, await world.add_node(NODE, type="m5.24xlarge"), directory)
         await node.start_observer()
+        imds = world.ec2.imds(node.id)
+        await imds.start(listening=await machines.listen(node.id, METADATA_ADDRESS, 80))
         try:
             yield node
         finally:
+            await imds.stop()
             statuses = [await manager.stop() for manager in node.managers]
         assert statuses == [0] * len(statuses)

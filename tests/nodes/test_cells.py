@@ -50,8 +50,8 @@ async def plugged(node: Node, cell: Cell, *, managed: bool) -> list[dict[str, An
         for eni in batch:
             await node.attach(eni)
             await node.quiet()
-        await settled(node, batch)
-        views += [await node.view(eni) for eni in batch]
+        seen = await settled(node, batch)
+        views += seen
         if managed:
             for number, eni in enumerate(batch, start):
                 if wish_of(number) is not None:
@@ -63,13 +63,13 @@ async def plugged(node: Node, cell: Cell, *, managed: bool) -> list[dict[str, An
     return views
 
 
-async def settled(node: Node, batch: list[Interface]) -> None:
-    """Until two views some time apart are the same: leases take a moment."""
+async def settled(node: Node, batch: list[Interface]) -> list[dict[str, Any]]:
+    """The views, once two some time apart are the same: leases take a moment."""
     before: list[dict[str, Any]] = []
     for _ in range(20):
-        views = [await node.view(eni) for eni in batch]
+        views = await node.views(batch)
         if views == before:
-            return
+            return views
         before = views
         await node.quiet(2)
     raise AssertionError(f"no rest: {json.dumps(before)}")

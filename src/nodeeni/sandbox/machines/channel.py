@@ -10,10 +10,9 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-_LINE = 1 << 20  # bytes: longer than any that the guest writes
+LINE = 1 << 20  # bytes: longer than any that the guest writes
 _PART = 32768
 _PING_AGAIN = 0.1  # seconds; what was said before the guest listened is lost
 
@@ -75,7 +74,7 @@ class _Listener:
 
 
 class Channel:
-    """Over the socket of QEMU's character device at `path`. `hello` is set each time the guest has booted."""
+    """Over the socket of QEMU's character device. `hello` is set each time the guest has booted."""
 
     def __init__(self) -> None:
         self.hello = asyncio.Event()
@@ -87,8 +86,9 @@ class Channel:
         self._tasks: set[asyncio.Task[None]] = set()
         self._writer: asyncio.StreamWriter | None = None
 
-    async def open(self, path: Path) -> None:
-        reader, self._writer = await asyncio.open_unix_connection(path, limit=_LINE)
+    def open(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """The reader has to take lines of `LINE` bytes."""
+        self._writer = writer
         self.say()  # ends a line that an earlier host may have begun
         self._start(self._read(reader))
 

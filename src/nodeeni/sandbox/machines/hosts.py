@@ -57,9 +57,12 @@ def why_impossible() -> str:
 
 @dataclass
 class _Host:
+    """`served`: the addresses in the guest that lead to sockets of ours."""
+
     cidr: str
-    primary: str
+    primary: Interface
     machine: Machine
+    served: dict[tuple[str, int], tuple[str, int]] = field(default_factory=dict)
     entrance: asyncio.Server | None = None
     plugged: set[str] = field(default_factory=set)
 
@@ -93,14 +96,14 @@ class Machines:
         directory = self._directory / instance_id
         directory.mkdir()
         machine = Machine(directory, self._built.hardware())
-        host = self._hosts[instance_id] = _Host(cidr, primary.id, machine)
+        host = self._hosts[instance_id] = _Host(cidr, primary, machine)
         disk = directory / "disk.qcow2"
         await asyncio.to_thread(self._built.new_disk, disk)
         await machine.start(self._built.software(disk, snapshot=True))
         await machine.channel.greet(_GREETED)
         await self._move_in(host)
         await self.on_attached(instance_id, primary, cidr)
-        await self._configure_primary(host, primary)
+        await self._configure_primary(host)
 
     async def remove(self, instance_id: str) -> None:
         host = self._hosts.pop(instance_id)
@@ -118,9 +121,14 @@ class Machines:
     async def reboot(self, instance_id: str) -> None:
         """The same machine with the same devices; returns when it has booted."""
         host = self._hosts[instance_id]
+        channel = host.machine.channel
+        await _run(channel, "sync")
         await host.machine.reset()
         await booted(host.machine)
-        await _run(host.machine.channel, "ip", "addr", "replace", f"{METADATA_ADDRESS}/32", "dev", "lo")
+        await _run(channel, "ip", "addr", "add", f"{METADATA_ADDRESS}/32", "dev", "lo")
+        for (address, port), target in host.served.items():
+            await channel.listen(address, port, target)
+        await self._configure_primary(host)
 
     # What EC2 tells the kernels
 
@@ -132,7 +140,7 @@ class Machines:
         host.plugged.add(interface.id)
         gateway = str(ipaddress.IPv4Network(cidr)[1])
         nic = Nic(interface.id, interface.mac, cidr, interface.private_ips[0], gateway)
-        await host.machine.plug(nic, PRIMARY_SLOT if interface.id == host.primary else None)
+        await host.machine.plug(nic, PRIMARY_SLOT if interface.id == host.primary.id else None)
 
     async def on_detached(self, instance_id: str, interface: Interface) -> None:
         """The guest is asked to let go of the device, and has. Once only; TimeoutError if it does not."""
@@ -160,8 +168,9 @@ class Machines:
     async def listen(self, instance_id: str, address: str, port: int) -> socket.socket:
         """A listening socket: what is served on it is reached on the machine at that address and port."""
         listening = socket.create_server(("127.0.0.1", 0), backlog=128)
-        target: tuple[str, int] = listening.getsockname()
-        await self._hosts[instance_id].machine.channel.listen(address, port, target)
+        host = self._hosts[instance_id]
+        host.served[address, port] = target = listening.getsockname()
+        await host.machine.channel.listen(address, port, target)
         return listening
 
     async def links(self, instance_id: str) -> list[dict[str, Any]]:
@@ -181,9 +190,9 @@ class Machines:
             _Doorkeeper(channel).enter, host.machine.directory / ENTRANCE
         )
 
-    async def _configure_primary(self, host: _Host, primary: Interface) -> None:
+    async def _configure_primary(self, host: _Host) -> None:
         """By hand where no service does it; and until the default route is there."""
-        channel = host.machine.channel
+        channel, primary = host.machine.channel, host.primary
         name = await _until_named(channel, primary.mac)
         if not NETWORKS[self._image.network].dhcp:
             network = ipaddress.IPv4Network(host.cidr)

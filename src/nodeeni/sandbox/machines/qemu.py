@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .channel import Channel
+from .channel import LINE, Channel
 from .guest import PORT_NAME
 
 PROGRAM = "qemu-system-x86_64"
@@ -25,6 +25,8 @@ _SLOTS = 26  # of bus 0 from the primary's on: 5 to 30
 _MEMORY = "512M"
 _EJECT_AGAIN = 6.0  # seconds; a guest that is busy with another device can miss the request
 _QUIT = 10.0
+# The routers of its wires are QEMU itself, and would lead to where QEMU is.
+_WITHOUT_NETWORK = ("unshare", "--net", "--")
 _LIBC = ctypes.CDLL(None)  # loaded before any fork
 _PR_SET_PDEATHSIG = 1
 
@@ -47,6 +49,11 @@ class Board:
         if self.ports:
             return {"bus": self.ports[slot - PRIMARY_SLOT]}
         return {"bus": "pci.0", "addr": hex(slot)}
+
+    def device(self, nic: "Nic", slot: int) -> Message:
+        """For QMP's device_add. `romfile`: nobody boots from it, and its ROM is another package."""
+        wire = {"netdev": f"wire-{nic.name}", "romfile": ""}
+        return {"driver": self.nic, "id": nic.name, "mac": nic.mac, **wire, **self.place(slot)}
 
 
 _PORTS = tuple(f"port{number}" for number in range(PRIMARY_SLOT, PRIMARY_SLOT + _SLOTS))
@@ -91,7 +98,7 @@ class Nic:
         if not self.cidr:
             return {"type": "hubport", "hubid": 1 + int(self.mac.replace(":", "")[-6:], 16)}
         return {
-            "type": "user", "restrict": True, "ipv6": False, "net": self.cidr, "host": self.gateway,
+            "type": "user", "ipv6": False, "net": self.cidr, "host": self.gateway,
             "dhcpstart": self.address, "dns": _resolver(self.cidr),
         }  # fmt: skip
 
@@ -119,11 +126,9 @@ class Machine:
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
 
-    async def start(self, software: Software, *nics: Nic) -> None:
-        """With these network devices from the start. Returns when QEMU runs; the guest boots."""
-        command = [*_command(self.hardware, software, self.directory)]
-        for nic in nics:
-            command += self._cold(nic)
+    async def start(self, software: Software) -> None:
+        """Returns when QEMU runs; the guest boots."""
+        command = _command(self.hardware, software, self.directory)
         with (self.directory / "qemu.log").open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
@@ -137,8 +142,7 @@ class Machine:
         await reader.readline()  # its greeting
         self._reading = asyncio.create_task(self._read(reader))
         await self.qmp("qmp_capabilities")
-        await self._until_there("channel")
-        await self.channel.open(self.directory / "channel")
+        self.channel.open(*await self._connect("channel"))
 
     async def stop(self) -> None:
         await self.channel.close()
@@ -170,16 +174,8 @@ class Machine:
     async def plug(self, nic: Nic, slot: int | None = None) -> None:
         """MachineError where no slot is free."""
         slot = self._take(nic.name, slot)
-        board = BOARDS[self.hardware.board]
         await self.qmp("netdev_add", id=f"wire-{nic.name}", **nic.netdev())
-        await self.qmp(
-            "device_add",
-            driver=board.nic,
-            id=nic.name,
-            mac=nic.mac,
-            netdev=f"wire-{nic.name}",
-            **board.place(slot),
-        )
+        await self.qmp("device_add", **BOARDS[self.hardware.board].device(nic, slot))
 
     async def unplug(self, name: str, timeout: float = 60.0) -> None:
         """Ask the guest to let go of it, until it has. TimeoutError if it does not."""
@@ -211,19 +207,6 @@ class Machine:
         self._slots[name] = slot
         return slot
 
-    def _cold(self, nic: Nic) -> list[str]:
-        slot = self._take(nic.name, None if self._slots else PRIMARY_SLOT)
-        board = BOARDS[self.hardware.board]
-        netdev = {"id": f"wire-{nic.name}", **nic.netdev()}
-        device = {
-            "driver": board.nic,
-            "id": nic.name,
-            "mac": nic.mac,
-            "netdev": netdev["id"],
-            **board.place(slot),
-        }
-        return ["-netdev", json.dumps(netdev), "-device", json.dumps(device)]
-
     # QMP
 
     async def monitor(self, line: str) -> None:
@@ -234,7 +217,8 @@ class Machine:
     async def qmp(self, execute: str, **arguments: Any) -> Any:
         number = next(self._numbers)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
-        assert self._writer is not None, "not started"
+        if self._writer is None:
+            raise MachineError("QEMU has not started")
         self._writer.write(
             json.dumps({"execute": execute, "arguments": arguments, "id": number}).encode() + b"\n"
         )
@@ -256,15 +240,12 @@ class Machine:
         self._answers.clear()
 
     async def _connect(self, name: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        await self._until_there(name)
-        return await asyncio.open_unix_connection(self.directory / name)
-
-    async def _until_there(self, name: str) -> None:
         assert self._process is not None
-        while not (self.directory / name).exists():
-            if self._process.returncode is not None:
-                raise MachineError((self.directory / "qemu.log").read_text(errors="replace").strip())
+        while self._process.returncode is None:
+            with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):  # it is starting
+                return await asyncio.open_unix_connection(self.directory / name, limit=LINE)
             await asyncio.sleep(0.02)
+        raise MachineError((self.directory / "qemu.log").read_text(errors="replace").strip())
 
 
 def _command(hardware: Hardware, software: Software, directory: Path) -> list[str]:
@@ -282,7 +263,7 @@ def _command(hardware: Hardware, software: Software, directory: Path) -> list[st
     split = ",kernel-irqchip=split" if hardware.iommu and kvm else ""
     arguments = "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0 panic=-1"
     return [
-        PROGRAM, "-nodefaults", "-no-user-config", "-display", "none",
+        *_WITHOUT_NETWORK, PROGRAM, "-nodefaults", "-no-user-config", "-display", "none",
         *("-machine", board.machine + split),
         *("-accel", hardware.accelerator if kvm else "tcg,thread=multi"),
         *("-cpu", "host" if kvm else "max"),
