@@ -187,7 +187,7 @@ class Machines:
         await _put(channel, "/usr/local/bin/nodeeni", _COMMAND.encode(), "755")
         await _run(channel, "ip", "addr", "add", f"{METADATA_ADDRESS}/32", "dev", "lo")
         host.entrance = await asyncio.start_unix_server(
-            _Doorkeeper(channel).enter, host.machine.directory / ENTRANCE
+            Doorkeeper(channel).enter, host.machine.directory / ENTRANCE
         )
 
     async def _configure_primary(self, host: _Host) -> None:
@@ -248,7 +248,7 @@ def _our_package() -> bytes:
     return stream.getvalue()
 
 
-class _Doorkeeper:
+class Doorkeeper:
     """Serves the entrance: one connection of `enter.py` is one command on the machine."""
 
     def __init__(self, channel: Channel) -> None:

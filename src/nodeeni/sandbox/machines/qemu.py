@@ -148,7 +148,7 @@ class Machine:
         await self.channel.close()
         process = self._process
         if process is not None and process.returncode is None:
-            with contextlib.suppress(MachineError):
+            with contextlib.suppress(MachineError, TimeoutError):
                 await asyncio.wait_for(self.qmp("quit"), _QUIT)
             try:
                 await asyncio.wait_for(process.wait(), _QUIT)
