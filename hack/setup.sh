@@ -80,6 +80,7 @@ find_missing_packages() {
   test | apitest)
     [ "$(uname -s)" != Linux ] || has ip || need required iproute2 "links of the node agent's tests"
     has openssl || need required openssl "certificates of tests"
+    has jq || need required jq "commands of the docs, which tests type"
     ;;
   esac
   if [ "$level" = nodetest ]; then

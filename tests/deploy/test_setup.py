@@ -146,6 +146,7 @@ def test_a_user_gets_one_line_with_the_command_before_anything_else_happens(mach
 def test_without_ip_the_demo_is_set_up_all_the_same_but_not_the_tests(machine: Machine) -> None:
     machine.python("python3", "3.12")
     machine.program("openssl", "")
+    machine.program("jq", "")
     (machine.bin / "ip").unlink()
     machine.user(1000)
     status, said = machine.set_up("run")

@@ -81,8 +81,8 @@ def sandbox(tmp_path: Path) -> Iterator[Started]:
 
 @pytest.fixture
 def terminal(sandbox: Started) -> Shell:
-    program("kubectl")
-    program("aws")
+    for name in ("kubectl", "aws", "jq"):
+        program(name)
     return Shell(sandbox)
 
 
