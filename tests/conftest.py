@@ -6,9 +6,15 @@ import signal
 import sys
 from pathlib import Path
 
+from tests.discipline import _nothing_blocks_a_loop, _nothing_is_left_pending
 from tests.skips import pytest_addoption, pytest_configure
 
-__all__ = ["pytest_addoption", "pytest_configure"]
+__all__ = [
+    "_nothing_blocks_a_loop",
+    "_nothing_is_left_pending",
+    "pytest_addoption",
+    "pytest_configure",
+]
 
 # kubectl, helm and aws, which `make tools` puts there.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.prefix, "bin")), os.environ["PATH"]])
