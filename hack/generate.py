@@ -1,11 +1,13 @@
 """Write the generated files and tables, or with --check fail when a committed one is stale."""
 
+import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
+from botocore.session import get_session
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -41,6 +43,36 @@ its name. [How to have them scraped](how-to.md#watch-it), with alerts and a dash
 """
 
 
+# What the sandbox simulates, by botocore's name of the service: a new action is named here first.
+SIMULATED = {
+    "ec2": [
+        "AssignPrivateIpAddresses",
+        "AttachNetworkInterface",
+        "CreateNetworkInterface",
+        "CreateTags",
+        "DeleteNetworkInterface",
+        "DeleteTags",
+        "DescribeAvailabilityZones",
+        "DescribeInstanceTypes",
+        "DescribeInstances",
+        "DescribeNetworkInterfaceAttribute",
+        "DescribeNetworkInterfaces",
+        "DescribeRegions",
+        "DescribeSecurityGroups",
+        "DescribeSubnets",
+        "DescribeTags",
+        "DescribeVpcs",
+        "DetachNetworkInterface",
+        "ModifyNetworkInterfaceAttribute",
+        "RunInstances",
+        "StartInstances",
+        "StopInstances",
+        "TerminateInstances",
+        "UnassignPrivateIpAddresses",
+    ],
+    "sts": ["GetCallerIdentity"],
+}
+
 # A table within a page stands between these two; in between is what `TABLES` makes of that name.
 _TABLE = re.compile(r"(<!-- generated: (?P<name>[^>]+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
@@ -53,6 +85,7 @@ def generated() -> dict[Path, str]:
     }
     files[ROOT / "docs" / "settings.md"] = settings_reference()
     files[ROOT / "docs" / "metrics.md"] = metrics_reference()
+    files[ROOT / "src/nodeeni/sandbox/ec2/actions/parameters.json"] = ec2_parameters()
     tables = {name: "\n".join(table()) for name, table in TABLES.items()}
     for page in sorted((ROOT / "docs").glob("*.md")):
         text = page.read_text()
@@ -60,6 +93,29 @@ def generated() -> dict[Path, str]:
             files[page] = _TABLE.sub(lambda found: f"{found[1]}{tables.pop(found['name'])}\n{found[4]}", text)
     assert not tables, f"no page has a place for {', '.join(tables)}"
     return files
+
+
+def ec2_parameters() -> str:
+    """The parameters of the simulated actions, by their names on the wire, as botocore's models have them."""
+    models = get_session()
+    known = {}
+    for service, actions in SIMULATED.items():
+        model = models.get_service_model(service)
+        for action in actions:
+            shape = model.operation_model(action).input_shape
+            members = shape.members if shape else {}
+            names = {name: _on_the_wire(name, member.serialization) for name, member in members.items()}
+            known[action] = {
+                "accepted": sorted(names.values()),
+                "required": sorted(names[name] for name in (shape.required_members if shape else ())),
+            }
+    return json.dumps(known, indent=1, sort_keys=True) + "\n"
+
+
+def _on_the_wire(member: str, serialization: Mapping[str, str]) -> str:
+    """EC2's Query protocol: a name of its own, else the location's with a capital, else the member's."""
+    location = serialization.get("name", member)
+    return serialization.get("queryName", location[:1].upper() + location[1:])
 
 
 def settings_reference() -> str:

@@ -8,46 +8,45 @@ GET    /_sandbox/interfaces
 GET    /_sandbox/instances
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from .faults import Fault
+from .calls import Calls
+from .faults import Fault, Faults
+from .scene import Scene
 
-if TYPE_CHECKING:
-    from .server import EC2Server
 
-
-def control_routes(server: "EC2Server") -> list[web.RouteDef]:
+def control_routes(scene: Scene, faults: Faults, calls: Calls) -> list[web.RouteDef]:
     async def add_fault(request: web.Request) -> web.Response:
         try:
             fault = msgspec.json.decode(await request.read(), type=Fault)
         except msgspec.DecodeError as error:
             return web.Response(status=400, text=f"{error}\n")
-        server.faults.add(fault)
+        faults.add(fault)
         return _json(fault)
 
     async def list_faults(_: web.Request) -> web.Response:
-        return _json(server.faults.pending())
+        return _json(faults.pending())
 
     async def clear_faults(_: web.Request) -> web.Response:
-        server.faults.clear()
+        faults.clear()
         return _json([])
 
     async def list_calls(request: web.Request) -> web.Response:
         action = request.query.get("action")
-        calls = list(server.calls) if action is None else server.calls.of(action)
+        shown = list(calls) if action is None else calls.of(action)
         counts: dict[str, dict[str, int]] = {}
-        for (name, code), count in server.calls.by_code.items():
+        for (name, code), count in calls.by_code.items():
             counts.setdefault(name, {})[code] = count
-        return _json({"counts": counts, "throttled": server.calls.throttled, "calls": calls})
+        return _json({"counts": counts, "throttled": calls.throttled, "calls": shown})
 
     async def list_interfaces(_: web.Request) -> web.Response:
-        return _json([msgspec.to_builtins(each) | {"status": each.status} for each in server.interfaces()])
+        return _json([msgspec.to_builtins(each) | {"status": each.status} for each in scene.interfaces()])
 
     async def list_instances(_: web.Request) -> web.Response:
-        return _json(server.instances())
+        return _json(scene.instances())
 
     return [
         web.post("/_sandbox/faults", add_fault),

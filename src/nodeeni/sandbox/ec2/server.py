@@ -64,7 +64,7 @@ class EC2Server(Scene):
 
     async def start(self) -> None:
         app = web.Application(client_max_size=4 * 1024 * 1024)
-        app.add_routes([web.post("/", self._serve), *control_routes(self)])
+        app.add_routes([web.post("/", self._serve), *control_routes(self, self.faults, self.calls)])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)

@@ -11,11 +11,7 @@ from .registry import Request, action
 _replace = msgspec.structs.replace
 
 
-@action(
-    "AssignPrivateIpAddresses",
-    required="NetworkInterfaceId",
-    optional="PrivateIpAddress SecondaryPrivateIpAddressCount AllowReassignment",
-)
+@action("AssignPrivateIpAddresses", without="Ipv4Prefix Ipv4PrefixCount")
 def assign_private_ip_addresses(request: Request) -> Mapping[str, object]:
     account, asked = request.account, request.parameters
     interface = account.interface(asked.required("NetworkInterfaceId"))
@@ -41,7 +37,7 @@ def assign_private_ip_addresses(request: Request) -> Mapping[str, object]:
     }
 
 
-@action("UnassignPrivateIpAddresses", required="NetworkInterfaceId PrivateIpAddress")
+@action("UnassignPrivateIpAddresses", required="PrivateIpAddress", without="Ipv4Prefix")
 def unassign_private_ip_addresses(request: Request) -> Mapping[str, object]:
     account, asked = request.account, request.parameters
     interface = account.interface(asked.required("NetworkInterfaceId"))

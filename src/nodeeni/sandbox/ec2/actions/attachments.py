@@ -17,11 +17,7 @@ _replace = msgspec.structs.replace
 _ATTACHABLE = ("running", "stopped")
 
 
-@action(
-    "AttachNetworkInterface",
-    required="NetworkInterfaceId InstanceId DeviceIndex",
-    optional="NetworkCardIndex",
-)
+@action("AttachNetworkInterface", without="EnaQueueCount EnaSrdSpecification")
 def attach_network_interface(request: Request) -> Mapping[str, object]:
     account, asked = request.account, request.parameters
     interface = account.interface(asked.required("NetworkInterfaceId"))
@@ -77,7 +73,7 @@ def _check_slot(account: Account, instance: Instance, device_index: int, card_in
         )
 
 
-@action("DetachNetworkInterface", required="AttachmentId", optional="Force")
+@action("DetachNetworkInterface")
 def detach_network_interface(request: Request) -> Mapping[str, object]:
     account, asked = request.account, request.parameters
     interface, attachment = account.attached_by(asked.required("AttachmentId"))
@@ -96,8 +92,8 @@ def detach_network_interface(request: Request) -> Mapping[str, object]:
 
 @action(
     "ModifyNetworkInterfaceAttribute",
-    required="NetworkInterfaceId",
-    optional="Description SourceDestCheck SecurityGroupId Attachment",
+    without="AssociatePublicIpAddress AssociatedSubnetId ConnectionTrackingSpecification "
+    "EnaSrdSpecification EnablePrimaryIpv6 ",
 )
 def modify_network_interface_attribute(request: Request) -> Mapping[str, object]:
     account, asked = request.account, request.parameters

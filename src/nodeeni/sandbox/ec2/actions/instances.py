@@ -17,7 +17,7 @@ from .tags import tag_set, tags_for
 _replace = msgspec.structs.replace
 
 
-@action("DescribeInstances", optional="InstanceId Filter MaxResults NextToken IncludeManagedResources")
+@action("DescribeInstances")
 def describe_instances(request: Request) -> Mapping[str, object]:
     account = request.account
     ids = request.parameters.texts("InstanceId")
@@ -40,8 +40,15 @@ def describe_instances(request: Request) -> Mapping[str, object]:
 
 @action(
     "RunInstances",
-    required="ImageId MinCount MaxCount SubnetId",
-    optional="InstanceType SecurityGroupId TagSpecification ClientToken KeyName UserData",
+    required="ImageId SubnetId",
+    without="AdditionalInfo BlockDeviceMapping CapacityReservationSpecification CpuOptions "
+    "CreditSpecification DisableApiStop DisableApiTermination EbsOptimized "
+    "ElasticGpuSpecification ElasticInferenceAccelerator EnablePrimaryIpv6 EnclaveOptions "
+    "HibernationOptions IamInstanceProfile InstanceInitiatedShutdownBehavior "
+    "InstanceMarketOptions Ipv6Address Ipv6AddressCount KernelId LaunchTemplate "
+    "LicenseSpecification MaintenanceOptions MetadataOptions Monitoring NetworkInterface "
+    "NetworkPerformanceOptions Operator Placement PrivateDnsNameOptions PrivateIpAddress "
+    "RamdiskId SecondaryInterface SecurityGroup ",
 )
 def run_instances(request: Request) -> Mapping[str, object]:
     account, asked = request.account, request.parameters
@@ -116,19 +123,19 @@ def launch(
     return instance
 
 
-@action("TerminateInstances", required="InstanceId", optional="Force SkipOsShutdown")
+@action("TerminateInstances")
 def terminate_instances(request: Request) -> Mapping[str, object]:
     return _change(request, request.lifecycle.terminate, done=("shutting-down", "terminated"), allowed=())
 
 
-@action("StopInstances", required="InstanceId", optional="Force SkipOsShutdown Hibernate")
+@action("StopInstances")
 def stop_instances(request: Request) -> Mapping[str, object]:
     return _change(
         request, request.lifecycle.stop_instance, done=("stopping", "stopped"), allowed=("pending", "running")
     )
 
 
-@action("StartInstances", required="InstanceId", optional="AdditionalInfo")
+@action("StartInstances")
 def start_instances(request: Request) -> Mapping[str, object]:
     return _change(request, request.lifecycle.start, done=("pending", "running"), allowed=("stopped",))
 

@@ -12,14 +12,14 @@ from nodeeni.sandbox.ec2.wire import Parameters, Raw, render_members
 from .registry import Request, action
 from .tags import tag_set, tags_for
 
-_CREATE_OPTIONAL = (
-    "Description PrivateIpAddress PrivateIpAddresses SecurityGroupId SecondaryPrivateIpAddressCount "
-    "TagSpecification ClientToken InterfaceType"
-)
 _PLAIN_TYPES = ("interface", "efa", "efa-only")
 
 
-@action("CreateNetworkInterface", required="SubnetId", optional=_CREATE_OPTIONAL)
+@action(
+    "CreateNetworkInterface",
+    without="ConnectionTrackingSpecification EnablePrimaryIpv6 Ipv4Prefix Ipv4PrefixCount "
+    "Ipv6AddressCount Ipv6Addresses Ipv6Prefix Ipv6PrefixCount Operator ",
+)
 def create_network_interface(request: Request) -> Mapping[str, object]:
     account, asked = request.account, request.parameters
     token = asked.text("ClientToken")
@@ -105,7 +105,7 @@ def checked_description(text: str) -> str:
     return text
 
 
-@action("DeleteNetworkInterface", required="NetworkInterfaceId")
+@action("DeleteNetworkInterface")
 def delete_network_interface(request: Request) -> Mapping[str, object]:
     interface = request.account.interface(request.parameters.required("NetworkInterfaceId"))
     if interface.attachment is not None:
@@ -114,10 +114,7 @@ def delete_network_interface(request: Request) -> Mapping[str, object]:
     return {"return": True}
 
 
-@action(
-    "DescribeNetworkInterfaces",
-    optional="NetworkInterfaceId Filter MaxResults NextToken IncludeManagedResources",
-)
+@action("DescribeNetworkInterfaces")
 def describe_network_interfaces(request: Request) -> Mapping[str, object]:
     account = request.account
     ids = request.parameters.texts("NetworkInterfaceId")
@@ -135,7 +132,7 @@ def describe_network_interfaces(request: Request) -> Mapping[str, object]:
     return {"networkInterfaceSet": items, "nextToken": token}
 
 
-@action("DescribeNetworkInterfaceAttribute", required="NetworkInterfaceId Attribute")
+@action("DescribeNetworkInterfaceAttribute", required="Attribute")
 def describe_network_interface_attribute(request: Request) -> Mapping[str, object]:
     account, asked = request.account, request.parameters
     interface = account.interface(asked.required("NetworkInterfaceId"))

@@ -21,7 +21,7 @@ from .registry import Request, action
 from .tags import tag_set
 
 
-@action("DescribeVpcs", optional="VpcId Filter MaxResults NextToken")
+@action("DescribeVpcs")
 def describe_vpcs(request: Request) -> Mapping[str, object]:
     account = request.account
     page, token = select(
@@ -47,7 +47,7 @@ def _vpc_xml(account: Account, vpc: Vpc) -> Mapping[str, object]:
     }
 
 
-@action("DescribeSubnets", optional="SubnetId Filter MaxResults NextToken")
+@action("DescribeSubnets")
 def describe_subnets(request: Request) -> Mapping[str, object]:
     account = request.account
     ids = request.parameters.texts("SubnetId")
@@ -76,7 +76,7 @@ def _subnet_xml(account: Account, subnet: Subnet) -> Mapping[str, object]:
     }
 
 
-@action("DescribeSecurityGroups", optional="GroupId GroupName Filter MaxResults NextToken")
+@action("DescribeSecurityGroups")
 def describe_security_groups(request: Request) -> Mapping[str, object]:
     account = request.account
     ids = _group_ids(request)
@@ -109,7 +109,7 @@ def _group_xml(account: Account, group: SecurityGroup) -> Mapping[str, object]:
     }
 
 
-@action("DescribeAvailabilityZones", optional="ZoneName ZoneId AllAvailabilityZones Filter")
+@action("DescribeAvailabilityZones")
 def describe_availability_zones(request: Request) -> Mapping[str, object]:
     account, asked = request.account, request.parameters
     zones = {zone: zone for zone in sorted({subnet.zone for subnet in account.subnets.values()})}
@@ -139,7 +139,7 @@ def _zone_xml(account: Account, zone: str) -> Mapping[str, object]:
 _REGION_FILTERS: dict[str, Values] = {"region-name": lambda _, row: [row]}
 
 
-@action("DescribeRegions", optional="RegionName AllRegions Filter")
+@action("DescribeRegions")
 def describe_regions(request: Request) -> Mapping[str, object]:
     account, asked = request.account, request.parameters
     for name in asked.texts("RegionName"):
@@ -157,7 +157,7 @@ def describe_regions(request: Request) -> Mapping[str, object]:
     return {"regionInfo": regions}
 
 
-@action("DescribeInstanceTypes", optional="InstanceType Filter MaxResults NextToken")
+@action("DescribeInstanceTypes", without="IncludeUnsupportedInRegion")
 def describe_instance_types(request: Request) -> Mapping[str, object]:
     names = request.parameters.texts("InstanceType")
     missing = [name for name in names if name not in INSTANCE_TYPES]

@@ -39,7 +39,7 @@ def tag_set(tags: Mapping[str, str]) -> list[Mapping[str, str]]:
     return [{"key": key, "value": value} for key, value in tags.items()]
 
 
-@action("CreateTags", required="ResourceId Tag")
+@action("CreateTags")
 def create_tags(request: Request) -> Mapping[str, object]:
     account, asked = request.account, request.parameters
     new = {tag.text("Key"): tag.text("Value") for tag in asked.children("Tag")}
@@ -51,7 +51,7 @@ def create_tags(request: Request) -> Mapping[str, object]:
     return {"return": True}
 
 
-@action("DeleteTags", required="ResourceId", optional="Tag")
+@action("DeleteTags")
 def delete_tags(request: Request) -> Mapping[str, object]:
     """A tag given with a value goes only if it has that value; no tag at all means all of them."""
     account, asked = request.account, request.parameters
@@ -79,7 +79,7 @@ _TAG_FILTERS: dict[str, Values] = {
 }
 
 
-@action("DescribeTags", optional="Filter MaxResults NextToken")
+@action("DescribeTags")
 def describe_tags(request: Request) -> Mapping[str, object]:
     account = request.account
     page, token = select(account, request.parameters, _all_tags(account), _TAG_FILTERS)
