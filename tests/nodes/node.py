@@ -130,10 +130,12 @@ class Node:
         return eni
 
     async def attach(self, eni: Interface) -> None:
-        ec2 = self.world.ec2
+        """Returns when the guest's kernel shows the link, which is some time after EC2 said `attached`."""
+        ec2, before = self.world.ec2, len(self.events)
         index = 1 + self.enis.index(eni)
         ec2.lifecycle.attach(ec2.interface(eni.id), ec2.instance(self.id), index, 0, stuck=False)
         await until(lambda: (a := ec2.interface(eni.id).attachment) and a.status == "attached")
+        await until(lambda: any(e.get("mac") == eni.mac for e in self.events[before:]), 60, "the link")
 
     async def detach(self, eni: Interface, timeout: float = 60) -> None:
         ec2 = self.world.ec2

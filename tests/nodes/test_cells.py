@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.nodes.cells import CELLS, Cell, asked_for, plugs
-from tests.nodes.node import Node, a_node
+from tests.nodes.node import Node, a_node, until
 
 from nodeeni.sandbox.ec2 import Interface
 
@@ -49,6 +49,7 @@ async def plugged(node: Node, cell: Cell, *, managed: bool) -> list[dict[str, An
         batch = enis[start : start + AT_A_TIME]
         for eni in batch:
             await node.attach(eni)
+            await until(lambda eni=eni: node.timing(eni)[0] is not None)  # type: ignore[misc]
             await node.quiet()
         seen = await settled(node, batch)
         views += seen
