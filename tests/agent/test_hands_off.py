@@ -121,6 +121,7 @@ async def test_a_device_that_is_meant_for_another_driver_is_left(node: Node, sys
     node.kernel.ip(node.kernel.adding("ens6", MAC))
     await node.until_reported(UP)
     (agent,) = node.agents
+    await until(lambda: agent.said("link is back"))
     assert [line["reason"] for line in agent.said("link left")] == [taken]
     assert [line["reason"] for line in agent.said("link is back")] == [taken]
 

@@ -182,6 +182,23 @@ async def test_a_link_that_udev_could_not_rename_is_served_late_and_told(node: N
     udevd.stop()
 
 
+async def test_a_link_that_somebody_renamed_has_no_wrong_name(node: Node, tmp_path: Path) -> None:
+    """As a CNI plugin does. udev speaks of it a moment after the kernel."""
+    udevd = Udevd(node.kernel)
+    sysfs = sysfs_with_pci(tmp_path / "sys", "eth0", "ens6", "temp3")
+    node.list_links(WISH)
+    agent = await node.start_agent("--sysfs", sysfs)
+    await node.until_reported(MISSING)
+    node.kernel.ip(node.kernel.adding("eth1", MAC), "link set eth1 name ens6")
+    udevd.say("ens6", ID_RENAMING="1")
+    udevd.say("ens6", "move")
+    await node.until_reported(UP)
+    node.kernel.ip("link set ens6 name temp3")
+    await node.until_reported({**UP, "linkName": "temp3"})
+    assert [line for line in agent.log() if line["level"] == "warning"] == []
+    udevd.stop()
+
+
 async def test_a_name_that_came_out_wrong_before_the_start_is_told(node: Node, tmp_path: Path) -> None:
     """What udev said then nobody hears now; sysfs tells whose names the primary and this link have."""
     sysfs = sysfs_with_pci(tmp_path / "sys", "eth0", "eth1", "ens7")

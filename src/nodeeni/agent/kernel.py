@@ -99,10 +99,9 @@ class LinkLoop:
                         break
                     if spec is not None:
                         self._want(spec, sockets.requests)
-                now = time.monotonic()
-                if not ready.isdisjoint(heard) and now < self._settle_by:
+                if not ready.isdisjoint(heard):
                     self._hear(sockets)
-                elif now >= self._settle_at:
+                if time.monotonic() >= self._settle_at:
                     self._settle(sockets.requests)
         for each in sockets:
             each.close()

@@ -20,7 +20,7 @@ class Naming:
         self.timeout = timeout
         self._sysfs = sysfs
         self.since: dict[int, float] = {}  # the links that wait, and since when
-        self._meant: dict[int, str] = {}  # the names that udev's last words have
+        self._meant: dict[int, str] = {}  # names that udev was about to give
         self._origins: dict[int, tuple[str, str]] = {}  # of which name, and what sysfs says of it
 
     def arrived(self, link: Link, now: float) -> None:
@@ -44,8 +44,10 @@ class Naming:
             if word.action == "remove":  # of a former life: it left and came back, to be spoken of anew
                 self.since[word.ifindex] = now
                 continue
-            self._meant[word.ifindex] = word.name
-            if not word.renaming:
+            if word.renaming:
+                self._meant[word.ifindex] = word.name
+            else:
+                self._meant.pop(word.ifindex, None)
                 self.since.pop(word.ifindex, None)
 
     def concerned(self, words: Iterable[Word]) -> set[int]:
@@ -71,7 +73,7 @@ class Naming:
         if not link.pci or not link.up or link.ifindex in self.since:
             return ""
         meant = self._meant.get(link.ifindex, link.name)
-        if meant not in link.names:
+        if meant != link.name:
             return _BROKEN.format(name=link.name, way=f"{meant}, udev's name for it,")
         renames = any(self._origin(primary) == _RENAMED for primary in primaries)
         if renames and self._origin(link) == _BY_KERNEL:
