@@ -210,3 +210,12 @@ async def test_nodes_are_labelled_tainted_and_cordoned(server: KubeServer, kubec
     ]
     assert await kubectl("get", "node", "-l", "ng=multi-eni", "-o", "name") == "node/n\n"
     assert "k=v:NoSchedule" in await kubectl("describe", "node", "n")
+
+
+async def test_a_kind_that_is_not_served_is_refused_in_plain_words(kubectl: Kubectl) -> None:
+    """kubectl looks for its schema in OpenAPI v2, which it takes as Protobuf alone."""
+    wrong = kubectl.file("wrong.yaml", widget() | {"kind": "Wodget"})
+    code, _, said = await kubectl.run("apply", "-f", wrong)
+    assert code == 1
+    assert 'no matches for kind "Wodget" in version "example.com/v1"' in said
+    assert "wire-format" not in said

@@ -90,6 +90,10 @@ class Api:
                 return self._resource_list("", version)
             case ["apis", group, version]:
                 return self._resource_list(group, version)
+            case ["openapi", "v2"] if openapi.SWAGGER_ASKED in accept and "json" not in accept:
+                return web.Response(
+                    body=openapi.swagger_protobuf(), headers={"Content-Type": openapi.SWAGGER_GIVEN}
+                )
             case ["openapi", "v2"]:
                 return _body(openapi.swagger(registry))
             case ["openapi", "v3"]:

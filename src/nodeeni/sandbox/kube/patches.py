@@ -3,8 +3,10 @@
 All give a new object that shares what they leave alone with the old one.
 """
 
-from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
+
+import jsonpatch
 
 from nodeeni.sandbox.kube.schema import map_keys, property_schema
 from nodeeni.sandbox.kube.status import ApiError, Object, bad_request
@@ -28,97 +30,32 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return result
 
 
+class _Replace(jsonpatch.ReplaceOperation):
+    """As the API server's library has it: a field that is not there is added."""
+
+    def apply(self, obj: Any) -> Any:
+        parent, name = self.pointer.to_last(obj)
+        if name is not None and isinstance(parent, dict):
+            parent[name] = self.operation["value"]
+            return obj
+        return super().apply(obj)
+
+
+class _Patch(jsonpatch.JsonPatch):
+    operations = MappingProxyType({**jsonpatch.JsonPatch.operations, "replace": _Replace})
+
+
 def json_patch(target: Any, operations: Any) -> Any:
     """RFC 6902. Raises ApiError 422 where an operation does not apply, 400 where it is none."""
-    if not isinstance(operations, list):
-        raise bad_request("error decoding patch: a JSON patch is a list of operations")
-    for operation in operations:
-        if not isinstance(operation, dict) or "op" not in operation or "path" not in operation:
-            raise bad_request("error decoding patch: an operation needs op and path")
-        try:
-            target = _apply_operation(target, operation)
-        except (KeyError, IndexError, ValueError, TypeError) as error:
-            raise _rejected() from error
-    return target
-
-
-def _rejected() -> ApiError:
-    message = "the server rejected our request due to an error in our request"
-    return ApiError(422, "Invalid", message, {})
-
-
-def _apply_operation(target: Any, operation: Object) -> Any:
-    path = _pointer(operation["path"])
-    match operation["op"]:
-        case "add":
-            return _edit(target, path, lambda parent, name: _insert(parent, name, operation["value"]))
-        case "replace":
-            if not path:
-                return operation["value"]
-            return _edit(target, path, lambda parent, name: _replace(parent, name, operation["value"]))
-        case "remove":
-            return _edit(target, path, _remove)
-        case "test":
-            if _at(target, path) != operation["value"]:
-                raise ValueError("test failed")
-            return target
-        case "move" | "copy":
-            source = _pointer(operation["from"])
-            value = _at(target, source)
-            if operation["op"] == "move":
-                target = _edit(target, source, _remove)
-            return _edit(target, path, lambda parent, name: _insert(parent, name, value))
-        case unknown:
-            raise bad_request(f"error decoding patch: unexpected kind: {unknown}")
-
-
-def _pointer(text: str) -> list[str]:
-    if text and not text.startswith("/"):
-        raise ValueError(text)
-    return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
-
-
-def _at(value: Any, path: list[str]) -> Any:
-    for part in path:
-        value = value[int(part)] if isinstance(value, list) else value[part]
-    return value
-
-
-def _edit(value: Any, path: list[str], change: Callable[[Any, str], None]) -> Any:
-    """A copy of `value`, fresh along `path`, in which `change` was made to the path's parent."""
-    if not path:
-        raise ValueError("the whole document")
-    copy = list(value) if isinstance(value, list) else dict(value)
-    if len(path) == 1:
-        change(copy, path[0])
-    elif isinstance(copy, list):
-        copy[int(path[0])] = _edit(copy[int(path[0])], path[1:], change)
-    else:
-        copy[path[0]] = _edit(copy[path[0]], path[1:], change)
-    return copy
-
-
-def _insert(parent: Any, name: str, value: Any) -> None:
-    if isinstance(parent, dict):
-        parent[name] = value
-    elif name == "-":
-        parent.append(value)
-    else:
-        if not 0 <= int(name) <= len(parent):
-            raise IndexError(name)
-        parent.insert(int(name), value)
-
-
-def _replace(parent: Any, name: str, value: Any) -> None:
-    """As the API server's library has it: a field that is not there is added."""
-    if isinstance(parent, dict):
-        parent[name] = value
-    else:
-        parent[int(name)] = value
-
-
-def _remove(parent: Any, name: str) -> None:
-    del parent[name if isinstance(parent, dict) else int(name)]
+    try:
+        patch = _Patch(operations)
+    except (jsonpatch.InvalidJsonPatch, jsonpatch.JsonPointerException) as error:
+        raise bad_request(f"error decoding patch: {error}") from error
+    try:
+        return patch.apply(target)
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
+        message = "the server rejected our request due to an error in our request"
+        raise ApiError(422, "Invalid", message, {}) from error
 
 
 def strategic_patch(schema: Object, target: Any, patch: Any) -> Any:
