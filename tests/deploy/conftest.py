@@ -32,10 +32,9 @@ def template(helm: str) -> Template:
         command = [
             helm,
             "template",
-            "nodeeni",
+            *(() if "--name-template" in arguments else ("nodeeni",)),
             str(CHART),
-            "--namespace",
-            "eni-controller-system",
+            *(() if "--namespace" in arguments else ("--namespace", "eni-controller-system")),
             *arguments,
         ]
         named = any(value.startswith("image.repository=") for value in values) or arguments

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from nodeeni.settings import controller_settings
 
 IMAGE_NAMED = ("--set", f"image.repository={IMAGE}")
 FULLEST = ("--values", str(Path(__file__).parent / "fullest-values.yaml"))
+OF_NAMES = ("serviceAccount.name", "priorityClassName")
 DEPLOYMENT, DAEMON_SET = ("Deployment", "eni-controller"), ("DaemonSet", "eni-manager")
 
 
@@ -101,6 +103,35 @@ def test_a_release_puts_its_image_where_none_stands() -> None:
     for pattern, file in edits:
         found = re.findall(pattern, (ROOT / file).read_text(), re.MULTILINE)
         assert len(found) == (1 if file.endswith("values.yaml") else 2), (pattern, file)
+
+
+@pytest.mark.parametrize("name", ["n", "1000", "1e3", "null"])
+def test_names_that_yaml_would_read_as_something_else_stay_names(template: Template, name: str) -> None:
+    """YAML 1.1 reads `n` as false: Helm took no release of that name."""
+    named = [f"{program}.{field}" for program in ("controller", "manager") for field in OF_NAMES]
+    objects = template(
+        "monitoring.podMonitor.enabled=true",
+        "manager.specDirectory=/var/lib/nodeeni",
+        arguments=(
+            *("--name-template", name, "--namespace", name, *IMAGE_NAMED),
+            *(part for value in named for part in ("--set-string", f"{value}={name}")),
+        ),
+    )
+    texts = {"app.kubernetes.io/instance", "namespace", "name", "serviceAccountName", "priorityClassName"}
+    found = [(key, value) for each in objects.values() for key, value in _leaves(each) if key in texts]
+    assert {key for key, _ in found} == texts
+    assert [(key, value) for key, value in found if not isinstance(value, str)] == []
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from _leaves(each, name)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _leaves(each, key)
+    else:
+        yield key, value
 
 
 def test_names_and_selectors_are_those_of_v1_1_0(template: Template) -> None:
