@@ -25,6 +25,7 @@ from nodeeni.sandbox.kube import KubeServer
 
 ONE = "one link at a time: p50 / p99 / max (ms)"
 MANY = f"{BURST} links at once: p50 / p99 / max (ms)"
+WORD = "one link, from udev's word: p50 / p99 / max (ms)"
 MEMORY = "RSS / anonymous (MB)"
 REST = "wake-ups a minute at rest"
 CPU = f"CPU for {FOREIGN_EVENTS:,} foreign events (s)"
@@ -45,7 +46,11 @@ async def agent(rest: float) -> Result:
             node.list_links(*_wishes())
             process = (await node.start_agent()).process
             await until(lambda: len(node.reported()) == BURST)
-            return await _measured("agent", "the ENI manager", node.kernel, process.pid, rest)
+            result = await _measured("agent", "the ENI manager", node.kernel, process.pid, rest)
+            word = quantiles(await observed(node.kernel, 1, _ONES, how="udev"))
+            result.figures[WORD] = _text(word)
+            result.promises.append(Promise("one link, from udev's word, p99 (ms)", round(word[1], 2), 5))
+            return result
 
 
 async def twin(rest: float) -> Result:
@@ -70,8 +75,8 @@ async def poll(_rest: float) -> Result:
 async def alone(_rest: float) -> Result:
     """The limit: nobody has to hear of a link, the next two requests of `ip` make it ready."""
     kernel = Kernel()
-    one = quantiles(await observed(kernel, 1, _ONES, alone=True))
-    bursts = quantiles(await observed(kernel, BURST, _BURSTS, alone=True))
+    one = quantiles(await observed(kernel, 1, _ONES, how="alone"))
+    bursts = quantiles(await observed(kernel, BURST, _BURSTS, how="alone"))
     kernel.remove()
     return Result("limit", "made ready by who makes it", COMMAND, {ONE: _text(one), MANY: _text(bursts)}, [])
 

@@ -1,20 +1,24 @@
 """Makes listed links appear in a namespace and times each from the kernel's first word to its being ready.
 
 Run as a process of its own, so that nothing else of the benchmark delays its clock. Usage:
-`observer.py NAMESPACE SIZE ROUNDS PATIENCE [alone]`; prints a JSON list of milliseconds, null where a link
-did not come up with MTU and name within PATIENCE seconds. Links are `02:00:00:00:01:NN`, as `bench.agent`
-lists. `alone`: nobody listens, and who makes a link makes it ready too with its next two requests, which is
-as soon as it can be.
+`observer.py NAMESPACE SIZE ROUNDS PATIENCE [alone|udev]`; prints a JSON list of milliseconds, null where a
+link did not come up with MTU and name within PATIENCE seconds. Links are `02:00:00:00:01:NN`, as
+`bench.agent` lists. `alone`: nobody listens, and who makes a link makes it ready too with its next two
+requests, which is as soon as it can be. `udev`: links wait for the word of a udev (one that only speaks), and
+the time is from there.
 """
 
 import ctypes
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterable
+
+from tests.agent import udevd
 
 from nodeeni.agent.links import Links
 from nodeeni.agent.netlink import EventSocket, Message
@@ -87,6 +91,33 @@ def burst(events: EventSocket, switch: str, size: int, patience: float, alone: b
     return [(ready[mac] - seen[mac]) / 1e6 if mac in ready else None for mac in macs]
 
 
+def by_word(events: EventSocket, switch: str, rounds: int, patience: float) -> list[float | None]:
+    """Each link alone: from udev's word on it, which comes once the kernel is quiet."""
+    ears, mouth = udevd.listening(1), udevd.listening(0)
+    taken: list[float | None] = []
+    mac = "02:00:00:00:01:00"
+    for _ in range(rounds):
+        clock = Clock([mac])
+        batch([f"link add e0 address {mac} type veth peer name pe0 netns {switch}"])
+        time.sleep(0.02)
+        events.discard()
+        word = udevd.processed("e0", socket.if_nametoindex("e0"))
+        began = time.monotonic_ns()
+        mouth.sendto(word, (0, 2))
+        deadline = time.monotonic() + patience
+        while not clock.ready and time.monotonic() < deadline:
+            if select.select([events], [], [], _QUIET)[0]:
+                clock.hear(events)
+            else:
+                clock.read()
+        taken.append((clock.ready[mac] - began) / 1e6 if clock.ready else None)
+        batch(["link del e0"])
+        time.sleep(0.1)
+        events.discard()
+    ears.close()
+    return taken
+
+
 def _readying(number: int) -> str:
     name = f"e{number}"
     return f"link property add dev {name} altname multus{number}\nlink set {name} mtu 9001 up"
@@ -98,7 +129,11 @@ def main() -> None:
     os.nice(-5)  # the clock must not wait for what it times
     enter(namespace)
     events = EventSocket()
-    taken = [burst(events, f"{namespace}-switch", size, patience, alone) for _ in range(rounds)]
+    switch = f"{namespace}-switch"
+    if "udev" in sys.argv[5:]:
+        json.dump(by_word(events, switch, rounds, patience), sys.stdout)
+        return
+    taken = [burst(events, switch, size, patience, alone) for _ in range(rounds)]
     json.dump([value for values in taken for value in values], sys.stdout)
 
 

@@ -18,12 +18,13 @@ BURST = 30
 
 
 async def observed(
-    kernel: Kernel, size: int, rounds: int, *, patience: float = 5, alone: bool = False
+    kernel: Kernel, size: int, rounds: int, *, patience: float = 5, how: str = ""
 ) -> list[float | None]:
-    """Milliseconds from the kernel's first word on each link to its being ready; None: never."""
+    """Milliseconds from the kernel's first word on each link, or from udev's, to its being ready; None:
+    never. `how`: as observer.py takes it."""
     command = [sys.executable, str(HERE / "observer.py"), kernel.name, str(size), str(rounds), str(patience)]
     process = await asyncio.create_subprocess_exec(
-        *command, *(["alone"] if alone else []), stdout=subprocess.PIPE, env=ENVIRONMENT
+        *command, *([how] if how else []), stdout=subprocess.PIPE, env=ENVIRONMENT
     )
     out, _ = await process.communicate()
     values: list[float | None] = json.loads(out)

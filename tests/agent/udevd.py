@@ -20,9 +20,8 @@ _MAGIC = 0xFEEDCAFE
 class Udevd:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._ears: socket.socket = kernel.inside(lambda: _socket(1))
-        self._mouth: socket.socket = kernel.inside(lambda: _socket(0))
-        self._number = 0
+        self._ears: socket.socket = kernel.inside(lambda: listening(1))
+        self._mouth: socket.socket = kernel.inside(lambda: listening(0))
 
     def stop(self) -> None:
         """No udev any more."""
@@ -32,13 +31,10 @@ class Udevd:
     def say(self, name: str, action: str = "add", *, magic: int = _MAGIC, **properties: str) -> None:
         """That the event is processed. `properties` are further ones, or others, such as INTERFACE and
         ID_RENAMING."""
-        index = self._kernel.links()[name]["ifindex"]
-        self.send(_message({**self._properties(name, index, action), **properties}, "net", magic))
+        self.send(processed(name, self._index(name), action, magic, **properties))
 
     def say_of_a_disk(self) -> None:
-        self.send(
-            _message({"ACTION": "change", "SUBSYSTEM": "block", "DEVNAME": "/dev/vdz"}, "block", _MAGIC)
-        )
+        self.send(_message({"ACTION": "change", "SUBSYSTEM": "block", "DEVNAME": "/dev/vdz"}, _MAGIC))
 
     def send(self, message: bytes, group: int = 2, uid: int = 0) -> None:
         """`uid`: whose word it is. Root may say so, and for others the kernel does."""
@@ -53,21 +49,27 @@ class Udevd:
 
     def word(self, name: str, **properties: str) -> bytes:
         """What `say` would send."""
-        index = self._kernel.links()[name]["ifindex"]
-        return _message({**self._properties(name, index, "add"), **properties}, "net", _MAGIC)
+        action = properties.pop("ACTION", "add")
+        return processed(name, self._index(name), action, _MAGIC, **properties)
 
-    def _properties(self, name: str, index: int, action: str) -> Mapping[str, str]:
-        self._number += 1
-        return {
-            "ACTION": action,
-            "DEVPATH": f"/devices/virtual/net/{name}",
-            "SUBSYSTEM": "net",
-            "INTERFACE": name,
-            "IFINDEX": str(index),
-            "SEQNUM": str(self._number),
-            "USEC_INITIALIZED": "1",
-            "TAGS": ":systemd:",
-        }
+    def _index(self, name: str) -> int:
+        index: int = self._kernel.links()[name]["ifindex"]
+        return index
+
+
+def processed(name: str, ifindex: int, action: str = "add", magic: int = _MAGIC, **properties: str) -> bytes:
+    """What udevd sends of a link when it has processed an event."""
+    usual = {
+        "ACTION": action,
+        "DEVPATH": f"/devices/virtual/net/{name}",
+        "SUBSYSTEM": "net",
+        "INTERFACE": name,
+        "IFINDEX": str(ifindex),
+        "SEQNUM": "4711",
+        "USEC_INITIALIZED": "1",
+        "TAGS": ":systemd:",
+    }
+    return _message({**usual, **properties}, magic)
 
 
 def ports(kernel: Kernel) -> list[int]:
@@ -79,18 +81,19 @@ def ports(kernel: Kernel) -> list[int]:
     return [int(row[2]) for row in kernel.inside(read) if int(row[1]) == _PROTOCOL and int(row[3], 16) & 2]
 
 
-def _socket(groups: int) -> socket.socket:
+def listening(groups: int) -> socket.socket:
+    """In the network namespace of the thread that calls; 0: to none, for sending."""
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _PROTOCOL)
     sock.bind((0, groups))
     return sock
 
 
-def _message(properties: Mapping[str, str], subsystem: str, magic: int) -> bytes:
+def _message(properties: Mapping[str, str], magic: int) -> bytes:
     text = "".join(f"{key}={value}\0" for key, value in properties.items()).encode()
     head = (
         struct.pack("=8s", b"libudev\0") + struct.pack("!I", magic) + struct.pack("=III", 40, 40, len(text))
     )
-    return head + struct.pack("!IIII", _hash(subsystem.encode()), 0, 0, 0) + text
+    return head + struct.pack("!IIII", _hash(properties["SUBSYSTEM"].encode()), 0, 0, 0) + text
 
 
 def _hash(text: bytes) -> int:
