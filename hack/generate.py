@@ -5,7 +5,9 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import yaml
 from botocore.session import get_session
 from prometheus_client.metrics import MetricWrapperBase
@@ -14,8 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from nodeeni import metrics
 from nodeeni.agent.counters import Counters
 from nodeeni.agent.settings import AGENT_SETTINGS
-from nodeeni.api.crd import manifests
+from nodeeni.api.crd import manifests, nodeeni_crd
 from nodeeni.api.reasons import ConditionReason, ConditionType, EventReason, Mender, RowReason
+from nodeeni.api.v1alpha1 import NodeENISpec
+from nodeeni.ec2.attributes import ATTRIBUTES, Attribute
 from nodeeni.ec2.errors import AT_ONCE, ErrorClass, RetryRule
 from nodeeni.settings import CONTROLLER_SETTINGS
 
@@ -41,6 +45,34 @@ METRICS_INTRODUCTION = """\
 In Prometheus' format. A counter's name ends in `_total`; a histogram has `_bucket`, `_sum` and `_count` after
 its name. [How to have them scraped](how-to.md#watch-it), with alerts and a dashboard.
 """
+
+FIELDS_INTRODUCTION = """\
+<!-- Generated from src/nodeeni/api/v1alpha1.py and src/nodeeni/ec2/attributes.py by `make generate`. -->
+# Fields of a NodeENI
+
+What stands in `spec`. `kubectl explain nodeeni.spec` tells the same of the version that your cluster has.
+An edit that is made **in place** is one call of EC2 a node, and takes nothing off a node. One that
+**replaces** takes away each ENI that does not fit any more and makes it anew,
+[node after node](how-to.md#changing-a-live-nodeeni).
+"""
+
+ATTRIBUTES_INTRODUCTION = """\
+## Attributes of an ENI
+
+What is kept as the spec has it on an ENI that stands, also when somebody changed it by hand. Calls are those
+of `ModifyNetworkInterfaceAttribute`, which EC2 grants
+[at a rate of its own](how-to.md#rates-above-the-documented-ones). A value that EC2 refuses is told on the
+NodeENI; what works stays.
+"""
+
+# What an edit of a field does that is no attribute of an ENI.
+EDITS = {
+    **dict.fromkeys(("node_selector", "match_expressions"), "nodes gain or lose their ENI"),
+    **dict.fromkeys(("subnet_id", "subnet_ids", "subnet_name", "subnet_names"), "replaces"),
+    **dict.fromkeys(("device_index", "device_index_policy", "network_card_index"), "replaces"),
+    **dict.fromkeys(("mtu", "interface_name"), "on the node, by the ENI manager"),
+    "tags": "in place",
+}
 
 
 # What the sandbox simulates, by botocore's name of the service: a new action is named here first.
@@ -86,6 +118,7 @@ def generated() -> dict[Path, str]:
     files[ROOT / "docs" / "settings.md"] = settings_reference()
     files[ROOT / "docs" / "metrics.md"] = metrics_reference()
     files[ROOT / "src/nodeeni/sandbox/ec2/actions/parameters.json"] = ec2_parameters()
+    files[ROOT / "docs" / "reference.md"] = fields_reference()
     tables = {name: "\n".join(table()) for name, table in TABLES.items()}
     for page in sorted((ROOT / "docs").glob("*.md")):
         text = page.read_text()
@@ -116,6 +149,62 @@ def _on_the_wire(member: str, serialization: Mapping[str, str]) -> str:
     """EC2's Query protocol: a name of its own, else the location's with a capital, else the member's."""
     location = serialization.get("name", member)
     return serialization.get("queryName", location[:1].upper() + location[1:])
+
+
+def fields_reference() -> str:
+    """Every field of a NodeENI's spec, and what each attribute of an ENI costs."""
+    (version,) = nodeeni_crd()["spec"]["versions"]
+    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    in_place = {field for attribute in ATTRIBUTES for field in attribute.fields}
+    lines = ["| field | type | default | what it is | an edit |", "|---|---|---|---|---|"]
+    for field in msgspec.structs.fields(NodeENISpec):
+        schema = spec["properties"][field.encode_name]
+        default = f"`{yaml.safe_dump(schema['default']).split()[0]}`" if "default" in schema else ""
+        edit = "in place" if field.name in in_place else EDITS.get(field.name, "")
+        told = schema.get("description", "").replace("|", r"\|")
+        lines.append(f"| `{field.encode_name}` | {_kind(schema)} | {default} | {told} | {edit} |")
+    return "\n".join([FIELDS_INTRODUCTION, *lines, "", ATTRIBUTES_INTRODUCTION, *_attributes(), ""])
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """Type and limits of a field."""
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "items" in schema:
+        return f"list{_most(schema, 'maxItems')} of {_kind(schema['items'])}"
+    if "additionalProperties" in schema:
+        return f"map{_most(schema, 'maxProperties')} to {_kind(schema['additionalProperties'])}"
+    if "minimum" in schema or "maximum" in schema:
+        return f"{schema['type']}, {schema.get('minimum', '')}..{schema.get('maximum', '')}"
+    return f"{schema['type']}{_most(schema, 'maxLength')}"
+
+
+def _most(schema: dict[str, Any], limit: str) -> str:
+    return f" (at most {schema[limit]})" if limit in schema else ""
+
+
+def _attributes() -> list[str]:
+    lines = [
+        "| attribute | fields | calls on create | on edit | EC2 may refuse it with |",
+        "|---|---|---|---|---|",
+    ]
+    defaults = {field.name: field.default for field in msgspec.structs.fields(NodeENISpec)}
+    names = {field.name: field.encode_name for field in msgspec.structs.fields(NodeENISpec)}
+    for attribute in ATTRIBUTES:
+        fields = ", ".join(f"`{names[field]}`" for field in attribute.fields)
+        refused = ", ".join(f"`{code}`" for code in attribute.refused)
+        lines.append(f"| {attribute.name} | {fields} | {_on_create(attribute, defaults)} | 1 | {refused} |")
+    return lines
+
+
+def _on_create(attribute: Attribute[Any], defaults: dict[str, Any]) -> str:
+    if attribute.create is not None:
+        return "0"
+    default = defaults[attribute.fields[0]]
+    made_with = (
+        f"`{attribute.printed(attribute.made_with)}`" if attribute.made_with is not None else "not set"
+    )
+    return f"0 where it is {made_with}, else 1; {attribute.calls_after_create(default)} by default"
 
 
 def settings_reference() -> str:

@@ -57,6 +57,10 @@ class Attribute(Generic[V]):
     def __repr__(self) -> str:
         return self.name
 
+    def calls_after_create(self, wanted: V | None) -> int:
+        """How many calls a new interface costs beside CreateNetworkInterface; an edit costs one."""
+        return int(self.create is None and wanted is not None and wanted != self.made_with)
+
     def shown(self, interface: Interface) -> V | None:
         """Its value as EC2 shows it; None for one of the attachment where there is none."""
         holder = interface.attachment if self.of_attachment else interface

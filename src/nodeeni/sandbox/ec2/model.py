@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterator
+from typing import Annotated, Any, get_args, get_type_hints
 
 import msgspec
 
@@ -15,6 +16,18 @@ INSTANCE_STATES = {
     "stopping": 64,
     "stopped": 80,
 }
+
+
+class Attribute(msgspec.Struct, frozen=True):
+    """What ModifyNetworkInterfaceAttribute changes and EC2 otherwise merely keeps and shows.
+
+    It annotates the field that keeps it. `parameter` is the path of the parameter that sets it, `shown` that
+    of the member that shows it, in NetworkInterface or its attachment; None is not shown. What no field names
+    is refused.
+    """
+
+    parameter: str
+    shown: str
 
 
 class Vpc(msgspec.Struct, frozen=True):
@@ -47,7 +60,7 @@ class Attachment(msgspec.Struct, frozen=True):
     device_index: int
     network_card_index: int
     status: str
-    delete_on_termination: bool
+    delete_on_termination: Annotated[bool, Attribute("Attachment.DeleteOnTermination", "deleteOnTermination")]
     attached_at: str
 
 
@@ -61,9 +74,9 @@ class Interface(msgspec.Struct, frozen=True):
     mac: str
     private_ips: tuple[str, ...]
     group_ids: tuple[str, ...]
-    description: str = ""
+    description: Annotated[str, Attribute("Description.Value", "description")] = ""
     tags: dict[str, str] = {}
-    source_dest_check: bool = True
+    source_dest_check: Annotated[bool, Attribute("SourceDestCheck.Value", "sourceDestCheck")] = True
     interface_type: str = "interface"
     pending: bool = False
     requester_id: str = ""
@@ -75,6 +88,36 @@ class Interface(msgspec.Struct, frozen=True):
         if self.attachment is not None:
             return "in-use"
         return "pending" if self.pending else "available"
+
+
+def _attributes(of: type) -> dict[str, tuple[type, Attribute]]:
+    """Field → its type, and how it is set and shown."""
+    found = {}
+    for field, hint in get_type_hints(of, include_extras=True).items():
+        for note in getattr(hint, "__metadata__", ()):
+            if isinstance(note, Attribute):
+                kind, *_ = get_args(hint.__origin__) or (hint.__origin__,)  # of `bool | None` the first
+                found[field] = (kind, note)
+    return found
+
+
+INTERFACE_ATTRIBUTES = _attributes(Interface)
+ATTACHMENT_ATTRIBUTES = _attributes(Attachment)
+
+
+def shown_attributes(of: Interface | Attachment) -> dict[str, Any]:
+    """The members of the answer that show its attributes."""
+    attributes = INTERFACE_ATTRIBUTES if isinstance(of, Interface) else ATTACHMENT_ATTRIBUTES
+    members: dict[str, Any] = {}
+    for field, (_, attribute) in attributes.items():
+        value = getattr(of, field)
+        if value is not None:
+            *path, last = attribute.shown.split(".")
+            within = members
+            for name in path:
+                within = within.setdefault(name, {})
+            within[last] = value
+    return members
 
 
 class Instance(msgspec.Struct, frozen=True):

@@ -1,16 +1,22 @@
 """Attaching, detaching and modifying network interfaces."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from nodeeni.sandbox.ec2.account import Account, instance_type
 from nodeeni.sandbox.ec2.errors import EC2Error, invalid_value, not_found
-from nodeeni.sandbox.ec2.model import Instance, Interface
+from nodeeni.sandbox.ec2.model import (
+    ATTACHMENT_ATTRIBUTES,
+    INTERFACE_ATTRIBUTES,
+    Attribute,
+    Instance,
+    Interface,
+)
 from nodeeni.sandbox.ec2.wire import Parameters
 
 from .interfaces import checked_description
-from .registry import Request, action
+from .registry import Request, accepted, action
 
 _replace = msgspec.structs.replace
 
@@ -90,47 +96,80 @@ def detach_network_interface(request: Request) -> Mapping[str, object]:
     return {"return": True}
 
 
+_PATHS = {
+    "Attachment.AttachmentId",
+    *(a.parameter for _, a in (*INTERFACE_ATTRIBUTES.values(), *ATTACHMENT_ATTRIBUTES.values())),
+}
+_BY_PARAMETER = {"SecurityGroupId", *(path.partition(".")[0] for path in _PATHS)}
+
+
 @action(
     "ModifyNetworkInterfaceAttribute",
-    without="AssociatePublicIpAddress AssociatedSubnetId ConnectionTrackingSpecification "
-    "EnaSrdSpecification EnablePrimaryIpv6 ",
+    without=" ".join(accepted("ModifyNetworkInterfaceAttribute") - {"NetworkInterfaceId", *_BY_PARAMETER}),
 )
 def modify_network_interface_attribute(request: Request) -> Mapping[str, object]:
     account, asked = request.account, request.parameters
     interface = account.interface(asked.required("NetworkInterfaceId"))
-    sent = {"Description", "SourceDestCheck", "SecurityGroupId", "Attachment"} & set(asked.names())
+    sent = _BY_PARAMETER & set(asked.names())
     if len(sent) != 1:
         raise EC2Error(
             "InvalidParameterCombination",
             "Exactly one attribute of a network interface can be changed at a time",
         )
+    _refuse_unread(asked)
     account.put(_modified(account, interface, sent.pop(), asked))
     return {"return": True}
 
 
-def _modified(account: Account, interface: Interface, attribute: str, asked: Parameters) -> Interface:
-    member = asked.child(attribute) or Parameters({})
-    match attribute:
-        case "Description":
-            return _replace(interface, description=checked_description(member.text("Value")))
-        case "SourceDestCheck":
-            return _replace(interface, source_dest_check=member.boolean("Value"))
-        case "SecurityGroupId":
-            group_ids = account.groups_in(
-                interface.vpc_id, asked.texts("SecurityGroupId"), f"network interface {interface.id}"
-            )
-            return _replace(interface, group_ids=group_ids)
-        case _:
-            return _with_termination(interface, member)
+def _modified(account: Account, interface: Interface, parameter: str, asked: Parameters) -> Interface:
+    if parameter == "SecurityGroupId":
+        group_ids = account.groups_in(
+            interface.vpc_id, asked.texts("SecurityGroupId"), f"network interface {interface.id}"
+        )
+        return _replace(interface, group_ids=group_ids)
+    if parameter == "Description":
+        checked_description(asked.text("Description.Value"))
+    changed = _sent(INTERFACE_ATTRIBUTES, parameter, asked)
+    if changed:
+        return _replace(interface, **changed)
+    return _with_attachment(interface, parameter, asked)
 
 
-def _with_termination(interface: Interface, asked: Parameters) -> Interface:
-    attachment_id = asked.required("AttachmentId")
-    if interface.attachment is None or interface.attachment.id != attachment_id:
-        raise not_found("InvalidAttachmentID", attachment_id)
-    if "DeleteOnTermination" not in asked.flat:
+def _with_attachment(interface: Interface, parameter: str, asked: Parameters) -> Interface:
+    attachment = interface.attachment
+    if parameter == "Attachment":
+        attachment_id = (asked.child("Attachment") or Parameters({})).required("AttachmentId")
+        if attachment is None or attachment.id != attachment_id:
+            raise not_found("InvalidAttachmentID", attachment_id)
+    if attachment is None:
+        raise EC2Error("IncorrectState", f"Interface '{interface.id}' is not attached.")
+    changed = _sent(ATTACHMENT_ATTRIBUTES, parameter, asked)
+    if not changed:
         raise EC2Error(
             "MissingParameter", "The request must contain the parameter attachment.deleteOnTermination"
         )
-    wanted = asked.boolean("DeleteOnTermination")
-    return _replace(interface, attachment=_replace(interface.attachment, delete_on_termination=wanted))
+    return _replace(interface, attachment=_replace(attachment, **changed))
+
+
+def _sent(
+    attributes: Mapping[str, tuple[type, Attribute]], parameter: str, asked: Parameters
+) -> dict[str, object]:
+    """By field, the values that were sent under one parameter."""
+    read: dict[type, Callable[[str], object]] = {
+        bool: asked.boolean,
+        int: asked.integer,
+        str: asked.text,
+    }
+    return {
+        field: read[kind](attribute.parameter)
+        for field, (kind, attribute) in attributes.items()
+        if attribute.parameter.partition(".")[0] == parameter and attribute.parameter in asked.flat
+    }
+
+
+def _refuse_unread(asked: Parameters) -> None:
+    """Members that nothing here reads, like the parameters that no handler does."""
+    for path in asked.flat:
+        stem, _, member = path.partition(".")
+        if member and stem in _BY_PARAMETER and stem != "SecurityGroupId" and path not in _PATHS:
+            raise EC2Error("UnknownParameter", f"The parameter {path} is not recognized")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from nodeeni.sandbox.ec2.account import Account, check_id, fingerprint
 from nodeeni.sandbox.ec2.errors import EC2Error, invalid_value
 from nodeeni.sandbox.ec2.filters import INTERFACE_FILTERS, zone_id
-from nodeeni.sandbox.ec2.model import Attachment, Interface
+from nodeeni.sandbox.ec2.model import Attachment, Interface, shown_attributes
 from nodeeni.sandbox.ec2.paging import select
 from nodeeni.sandbox.ec2.wire import Parameters, Raw, render_members
 
@@ -161,7 +161,6 @@ def interface_xml(account: Account, interface: Interface) -> Raw:
             "vpcId": interface.vpc_id,
             "availabilityZone": interface.zone,
             "availabilityZoneId": zone_id(interface.zone),
-            "description": interface.description,
             "ownerId": account.id,
             "requesterId": interface.requester_id or None,
             "requesterManaged": False,
@@ -169,7 +168,7 @@ def interface_xml(account: Account, interface: Interface) -> Raw:
             "macAddress": interface.mac,
             "privateIpAddress": primary,
             "privateDnsName": account.dns_name(primary),
-            "sourceDestCheck": interface.source_dest_check,
+            **shown_attributes(interface),
             "groupSet": group_set(account, interface.group_ids),
             "attachment": attachment_xml(account, interface.attachment),
             "tagSet": tag_set(interface.tags),
@@ -208,5 +207,5 @@ def attachment_xml(account: Account, attachment: Attachment | None) -> Mapping[s
         "networkCardIndex": attachment.network_card_index,
         "status": attachment.status,
         "attachTime": attachment.attached_at,
-        "deleteOnTermination": attachment.delete_on_termination,
+        **shown_attributes(attachment),
     }

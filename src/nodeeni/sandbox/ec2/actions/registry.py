@@ -63,6 +63,11 @@ class ActionSpec:
 ACTIONS: dict[str, ActionSpec] = {}
 
 
+def accepted(name: str) -> set[str]:
+    """The parameters of an action by EC2's model."""
+    return set(_MODEL[name].accepted)
+
+
 def action(name: str, *, required: str = "", without: str = "") -> Callable[[Handler], Handler]:
     """Register a handler for an action with the parameters that EC2's own model gives it.
 

@@ -1,0 +1,67 @@
+"""Each attribute that is declared: what is sent is what EC2 takes, and what EC2 shows is what is compared."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from botocore.loaders import Loader
+from botocore.model import ServiceModel, StructureShape
+
+from nodeeni.api.v1alpha1 import NodeENISpec
+from nodeeni.ec2.attributes import ATTRIBUTES, GROUPS, Attribute
+from nodeeni.ec2.errors import classify
+from nodeeni.ec2.types import Attachment, Interface
+
+ENI = Interface("eni-1", "in-use", "subnet-1", "vpc-1", "us-west-2a", "02:00:00:00:00:01")
+ATTACHED = Interface(
+    **{field: getattr(ENI, field) for field in ENI.__struct_fields__ if field != "attachment"},
+    attachment=Attachment("eni-attach-1", "i-1", 2),
+)
+
+
+@pytest.fixture(scope="module")
+def whole() -> ServiceModel:
+    return ServiceModel(Loader().load_service_model("ec2", "service-2"), "ec2")
+
+
+def shown(attribute: Attribute[Any]) -> Any:
+    return attribute.shown(ATTACHED)
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES, ids=repr)
+def test_what_is_sent_is_known_to_ec2(attribute: Attribute[Any], whole: ServiceModel) -> None:
+    modify = whole.operation_model("ModifyNetworkInterfaceAttribute").input_shape
+    _is_in(modify, attribute.modify(shown(attribute), "eni-attach-1"))
+    if attribute.create is not None:
+        create = whole.operation_model("CreateNetworkInterface").input_shape
+        _is_in(create, attribute.create(shown(attribute)))
+
+
+def _is_in(shape: StructureShape, sent: Mapping[str, Any]) -> None:
+    for name, value in sent.items():
+        assert name in shape.members, f"{shape.name} has no {name}"
+        if isinstance(value, dict):
+            _is_in(shape.members[name], value)
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES, ids=repr)
+def test_what_is_written_is_what_is_shown_then(attribute: Attribute[Any]) -> None:
+    other: dict[type, Any] = {bool: not shown(attribute), int: 9, str: "another", tuple: ("sg-9",)}
+    wanted = other[type(shown(attribute))]
+    assert attribute.differs(ATTACHED, wanted)
+    assert not attribute.differs(attribute.written(ATTACHED, wanted), wanted)
+    assert attribute.differs(ENI, wanted) is not attribute.of_attachment, (
+        "nothing to put right where it is not"
+    )
+    assert not attribute.differs(ATTACHED, None), "None asks for nothing"
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES, ids=repr)
+def test_it_stands_on_fields_that_there_are(attribute: Attribute[Any]) -> None:
+    assert set(attribute.fields) <= set(NodeENISpec.__struct_fields__)
+    unknown = [code for code in attribute.refused if classify(code) is None]
+    assert unknown == [], "the table of errors says how each refusal is handled"
+
+
+def test_the_order_of_groups_is_nothing_to_put_right() -> None:
+    assert not GROUPS.differs(GROUPS.written(ENI, ("sg-1", "sg-2")), ("sg-2", "sg-1"))
