@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import aiohttp
 import pytest
 from tests.sandbox.ec2.conftest import Cloud, MakeCloud, Refusal, eventually
 
@@ -152,6 +153,28 @@ async def test_termination_deletes_what_is_marked_and_frees_the_rest(cloud: Clou
     await cloud.boto("terminate_instances", InstanceIds=[cloud.instance.id])
     await eventually(lambda: cloud.ec2.instance(cloud.instance.id).state == "terminated")
     assert [(each.id, each.status) for each in cloud.ec2.interfaces()] == [(kept, "available")]
+
+
+async def test_what_of_an_attribute_is_not_simulated_is_refused_not_ignored(cloud: Cloud) -> None:
+    eni_id = await cloud.create()
+    attached = {"Attachment.AttachmentId": await cloud.attach(eni_id)}
+    call = {
+        "Action": "ModifyNetworkInterfaceAttribute",
+        "Version": "2016-11-15",
+        "NetworkInterfaceId": eni_id,
+    }
+    async with aiohttp.ClientSession() as http:
+        for sent, code in (
+            ({"AssociatePublicIpAddress": "true"}, "UnknownParameter"),
+            ({**attached, "Attachment.DeleteOnTermination": "true", "Attachment.X": "1"}, "UnknownParameter"),
+            ({"Description.Value": "new", "Description.X": "1"}, "UnknownParameter"),
+            (attached, "MissingParameter"),
+        ):
+            answer = await http.post(cloud.boto.url, data={**call, **sent})
+            assert f"<Code>{code}</Code>" in await answer.text()
+    now = cloud.ec2.interface(eni_id)
+    assert now.attachment is not None
+    assert (now.description, now.attachment.delete_on_termination) == ("", False)
 
 
 async def test_attributes_change_one_at_a_time(cloud: Cloud) -> None:

@@ -129,9 +129,8 @@ def _modified(account: Account, interface: Interface, parameter: str, asked: Par
         return _replace(interface, group_ids=group_ids)
     if parameter == "Description":
         checked_description(asked.text("Description.Value"))
-    changed = _sent(INTERFACE_ATTRIBUTES, parameter, asked)
-    if changed:
-        return _replace(interface, **changed)
+    if any(each.parameter.startswith(f"{parameter}.") for _, each in INTERFACE_ATTRIBUTES.values()):
+        return _replace(interface, **_sent(INTERFACE_ATTRIBUTES, parameter, asked))
     return _with_attachment(interface, parameter, asked)
 
 
@@ -144,27 +143,29 @@ def _with_attachment(interface: Interface, parameter: str, asked: Parameters) ->
     if attachment is None:
         raise EC2Error("IncorrectState", f"Interface '{interface.id}' is not attached.")
     changed = _sent(ATTACHMENT_ATTRIBUTES, parameter, asked)
-    if not changed:
-        raise EC2Error(
-            "MissingParameter", "The request must contain the parameter attachment.deleteOnTermination"
-        )
     return _replace(interface, attachment=_replace(attachment, **changed))
 
 
 def _sent(
     attributes: Mapping[str, tuple[type, Attribute]], parameter: str, asked: Parameters
 ) -> dict[str, object]:
-    """By field, the values that were sent under one parameter."""
+    """By field, the values that were sent under one parameter, of which there has to be one."""
     read: dict[type, Callable[[str], object]] = {
         bool: asked.boolean,
         int: asked.integer,
         str: asked.text,
     }
-    return {
-        field: read[kind](attribute.parameter)
+    under = {
+        field: (kind, attribute.parameter)
         for field, (kind, attribute) in attributes.items()
-        if attribute.parameter.partition(".")[0] == parameter and attribute.parameter in asked.flat
+        if attribute.parameter.startswith(f"{parameter}.")
     }
+    sent = {field: read[kind](path) for field, (kind, path) in under.items() if path in asked.flat}
+    if not sent:
+        _, path = next(iter(under.values()))
+        named = ".".join(word[0].lower() + word[1:] for word in path.split("."))
+        raise EC2Error("MissingParameter", f"The request must contain the parameter {named}")
+    return sent
 
 
 def _refuse_unread(asked: Parameters) -> None:
