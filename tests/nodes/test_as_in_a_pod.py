@@ -1,5 +1,6 @@
 """With the rights of the DaemonSet's pod and no others, next to a real udev."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ async def test_net_admin_alone_and_a_seccomp_filter_are_enough(tmp_path: Path) -
     async with a_node(Image(), tmp_path / "node") as node:
         eni = node.plant()
         node.list_enis((eni, {"mtu": 9001, "interfaceName": "data0"}))
-        await node.start_manager(within=CONFINED)
+        manager = await node.start_manager(within=CONFINED)
         pid = (await node.sh("systemctl show -p MainPID --value eni-manager")).strip()
         status = (await node.sh(f"cat /proc/{pid}/status")).splitlines()
         rights = dict(line.split(":\t", 1) for line in status)
@@ -32,4 +33,5 @@ async def test_net_admin_alone_and_a_seccomp_filter_are_enough(tmp_path: Path) -
         assert word is not None
         assert up is not None
         assert up >= word
-        await node.sh("systemctl stop eni-manager")  # its own exit status is systemd-run's
+        await node.sh("systemctl stop eni-manager")
+        assert await asyncio.wait_for(manager.process.wait(), 20) == 0  # the manager's, told by systemd-run

@@ -148,7 +148,7 @@ def cache() -> Path:
 async def built(image: Image, say: Callable[[str], None]) -> Built:
     """The image, made if it is not there: half a minute for the first of a release, then boot and snapshot, a
     minute each under emulation. `say` is told what takes long. ImageError if it cannot be had."""
-    place = cache() / f"{image.name}-{_digest(image)}"
+    place = cache() / f"{image.name}-{await asyncio.to_thread(_digest, image)}"
     with await asyncio.to_thread(_locked, cache() / f"{image.name}.lock"):
         if not (place / "disk.qcow2").exists():
             for former in cache().glob(f"{image.name}-????????????"):
