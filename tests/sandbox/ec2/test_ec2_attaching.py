@@ -158,12 +158,9 @@ async def test_termination_deletes_what_is_marked_and_frees_the_rest(cloud: Clou
 async def test_what_of_an_attribute_is_not_simulated_is_refused_not_ignored(cloud: Cloud) -> None:
     eni_id = await cloud.create()
     attached = {"Attachment.AttachmentId": await cloud.attach(eni_id)}
-    call = {
-        "Action": "ModifyNetworkInterfaceAttribute",
-        "Version": "2016-11-15",
-        "NetworkInterfaceId": eni_id,
-    }
-    async with aiohttp.ClientSession() as http:
+    call = {"Action": "ModifyNetworkInterfaceAttribute", "NetworkInterfaceId": eni_id}
+    signed = "AWS4-HMAC-SHA256 Credential=KEY/20260101/us-west-2/ec2/aws4_request, Signature=0"
+    async with aiohttp.ClientSession(headers={"Authorization": signed}) as http:
         for sent, code in (
             ({"AssociatePublicIpAddress": "true"}, "UnknownParameter"),
             ({**attached, "Attachment.DeleteOnTermination": "true", "Attachment.X": "1"}, "UnknownParameter"),
