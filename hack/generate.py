@@ -31,8 +31,9 @@ SETTINGS_INTRODUCTION = """\
 # Settings
 
 A flag comes before its variable, a variable before the default. Durations are written as `30s`, `5m` or
-`1h30m`. A setting that cannot be used ends the process at once with one line that says what to change,
-exit status 2.
+`1h30m`; yes as `true`, `t`, `1`, `yes` or the flag alone, no as `false`, `f`, `0` or `no`, in capitals too.
+One dash does as well, as in v1.x. A setting that cannot be used ends the process at once with one line that
+says what to change, exit status 2.
 
 The AWS SDK's own variables (`AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`, `AWS_PROFILE`, those of IRSA and EKS Pod
 Identity) mean what they mean to the SDK.
@@ -209,8 +210,10 @@ def _on_create(attribute: Attribute[Any], defaults: dict[str, Any]) -> str:
 
 def settings_reference() -> str:
     """Every flag of the two programs, as Markdown tables."""
-    controller = [(s.flag, ", ".join(s.environment), s.default, s.help) for s in CONTROLLER_SETTINGS]
-    manager = [(s.flag, s.variable, s.default, s.help) for s in AGENT_SETTINGS if s.help is not None]
+    controller, manager = (
+        [(s.flag, ", ".join(s.environment), s.default, s.help) for s in settings if s.help is not None]
+        for settings in (CONTROLLER_SETTINGS, AGENT_SETTINGS)
+    )
     return "\n".join(
         [
             SETTINGS_INTRODUCTION,

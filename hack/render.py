@@ -42,12 +42,12 @@ METERED = "|".join(action.value for action in Action)
 RATE = f"({METERED})={FROM_ONE}/{ABOVE_ZERO}"
 TYPES: Mapping[str, Object] = {
     "str": {"type": "string"},  # a number would be rendered as 1.1e+11
-    "duration": DURATION,
     "positive_duration": DURATION,
     "positive_int": {"type": "integer", "minimum": 1},
     "verbosity": {"anyOf": [{"type": "integer", "minimum": 0}, {"enum": ["info", "debug"]}]},
     "truth": {"type": "boolean"},
     "physical": {"enum": ["physical", "listed"]},
+    "log_format": {"enum": ["json", "text"]},
     "pattern": {"type": "string", "format": "regex"},
     "names": {"type": "string"},
     "ec2_rates": {"type": "string", "pattern": f"^ *{RATE} *(, *{RATE} *)*$"},

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -22,7 +23,7 @@ def _loggers_as_before() -> Iterator[None]:
 
 def written(verbosity: int) -> list[dict[str, str]]:
     stream = io.StringIO()
-    logs.configure(verbosity, stream)
+    logs.configure(verbosity, stream=stream)
     log = logging.getLogger("nodeeni.controller.app")
     log.debug("looked at %s", "n1")
     log.info("working on %d nodes", 3, extra={"cluster": "c-1"})
@@ -55,7 +56,7 @@ def test_a_line_carries_time_and_extra_fields() -> None:
 
 def test_an_exception_is_in_its_line() -> None:
     stream = io.StringIO()
-    logs.configure(0, stream)
+    logs.configure(0, stream=stream)
     try:
         raise ValueError("no")
     except ValueError:
@@ -63,3 +64,44 @@ def test_an_exception_is_in_its_line() -> None:
     line = json.loads(stream.getvalue())
     assert (line["level"], line["msg"]) == ("error", "cannot")
     assert line["error"].endswith("ValueError: no")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_at_a_terminal_a_line_is_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    stream = Terminal()
+    logs.configure(0, stream=stream)
+    log = logging.getLogger("nodeeni.controller.app")
+    log.info("working on %d nodes", 3, extra={"cluster": "c-1", "why": "a b", "nodes": [1], "none": ""})
+    log.warning("slow")
+    first, second = stream.getvalue().splitlines()
+    assert re.fullmatch(
+        r"\d\d:\d\d:\d\d\.\d{3} info     controller\.app  working on 3 nodes"
+        r'  cluster=c-1  why="a b"  nodes=\[1\]  none=""',
+        first,
+    )
+    assert " \x1b[33mwarning\x1b[0m  controller.app  slow" in second
+
+
+@pytest.mark.parametrize(("log_format", "is_json"), [("json", True), ("text", False), (None, False)])
+def test_the_format_that_is_asked_for_wins_over_what_stderr_is(log_format: str | None, is_json: bool) -> None:
+    stream = Terminal()
+    logs.configure(0, log_format, stream)
+    logging.getLogger("nodeeni").info("here")
+    assert stream.getvalue().startswith("{") == is_json
+
+
+def test_text_in_a_file_has_no_colour_and_an_exception_below_its_line() -> None:
+    stream = io.StringIO()
+    logs.configure(0, "text", stream)
+    try:
+        raise ValueError("no")
+    except ValueError:
+        logging.getLogger("nodeeni").exception("cannot")
+    head, *below = stream.getvalue().splitlines()
+    assert head.endswith(" error    nodeeni  cannot")
+    assert below[-1] == "ValueError: no"

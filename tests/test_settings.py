@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from nodeeni.ec2.types import Action
-from nodeeni.settings import CONTROLLER_SETTINGS, Settings, UsageError, controller_settings, parse_duration
+from nodeeni.flags import UsageError, parse_duration
+from nodeeni.settings import CONTROLLER_SETTINGS, Settings, controller_settings
 
 DEFAULTS = Settings(
     metrics_addr=("", 8080),
@@ -21,6 +22,7 @@ DEFAULTS = Settings(
     aws_region=None,
     cluster_id=None,
     verbosity=0,
+    log_format=None,
     resync_period=300.0,
     force_detach_after=300.0,
     undo_attach_after=90.0,
@@ -54,6 +56,7 @@ def test_every_flag() -> None:
             "--ec2-rate=AttachNetworkInterface=100/10,CreateTags=20/2.5",
         ),
         *("--node-grace-period=1h", "--read-lag=500ms", "--orphan-grace-period=1.5m", "--dry-run"),
+        "--log-format=json",
     ]
     assert controller_settings(arguments, {}) == Settings(
         metrics_addr=("127.0.0.1", 9090),
@@ -64,6 +67,7 @@ def test_every_flag() -> None:
         aws_region="eu-west-1",
         cluster_id="c",
         verbosity=5,
+        log_format="json",
         resync_period=90.0,
         force_detach_after=600.0,
         undo_attach_after=45.0,
@@ -137,7 +141,11 @@ def test_what_is_no_duration(text: str) -> None:
 
 REFUSED = [
     (["--nope"], {}, "unrecognized arguments: --nope; see nodeeni controller --help"),
-    (["--resync"], {}, "unrecognized arguments: --resync; see nodeeni controller --help"),
+    (
+        ["--resync"],
+        {},
+        "unrecognized arguments: --resync, did you mean --resync-period?; see nodeeni controller --help",
+    ),
     (
         ["--resync-period"],
         {},
@@ -225,7 +233,11 @@ def test_the_process_ends_with_one_line_on_an_unknown_flag() -> None:
 
 
 def test_the_process_ends_with_one_line_on_an_unknown_command() -> None:
-    assert run("controler") == (2, "", "nodeeni: unknown command 'controler'; see nodeeni --help\n")
+    assert run("controler") == (
+        2,
+        "",
+        "nodeeni: unknown command 'controler', did you mean controller?; see nodeeni --help\n",
+    )
 
 
 def test_the_process_ends_with_one_line_on_an_unreadable_kubeconfig(tmp_path: Path) -> None:

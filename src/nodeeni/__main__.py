@@ -7,7 +7,7 @@ import sys
 
 def main() -> int:
     arguments = sys.argv[1:]
-    flags_only = not arguments or arguments[0].startswith("-")
+    flags_only = not arguments or (arguments[0].startswith("-") and arguments[0] != "--version")
     if os.environ.get("COMPONENT") == "eni-manager" and flags_only:
         from nodeeni.agent.app import main as manager
 

@@ -12,7 +12,7 @@ from nodeeni.agent.links import Link, LinkTable
 from nodeeni.agent.spec import NodeSpec, WantedInterface
 
 MAC = "02:00:00:00:00:07"
-WANTED = WantedInterface(MAC, "multus", "eni-1", 9001, "multus")
+WANTED = WantedInterface(MAC, "eni-1", 9001, "multus")
 PRIMARY = Link(2, "eth0", "02:00:00:00:00:01", up=True, mtu=1500, pci=True)
 ENI = Link(7, "eth1", MAC, mtu=1500, min_mtu=68, max_mtu=9216, pci=True)
 

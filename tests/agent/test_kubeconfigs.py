@@ -8,11 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 from tests.needs import program
 
-from nodeeni.agent.block_yaml import YAMLError, parse_yaml
 from nodeeni.agent.kubeconfig import Access, KubeconfigError, in_cluster, read_kubeconfig
 
 PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
@@ -109,37 +106,65 @@ def test_what_it_cannot_use_is_refused_by_name(
     assert "\n" not in str(caught.value)
 
 
+FLOW = """\
+{apiVersion: v1, kind: Config, current-context: x, clusters: [{name: c, cluster: {server: "https://10.0.0.1:6443"}}],
+ contexts: [{name: x, context: {cluster: c, user: u}}], users: [{name: u, user: {token: secret}}]}
+"""
+ANCHORS = """\
+%YAML 1.1
+---
+x-server: &server https://10.0.0.1:6443
+current-context: x
+clusters: [{name: c, cluster: {server: *server}}]
+contexts:
+- {name: x, context: {cluster: c, user: u}}
+users:
+- name: u
+  user:
+    token: >-
+      secret
+...
+"""
+
+
+@pytest.mark.parametrize("text", [FLOW, ANCHORS], ids=["flow style", "anchors, folded text, document marks"])
+def test_any_yaml_is_read_as_kubectl_reads_it(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config"
+    path.write_text(text)
+    assert read_kubeconfig(str(path)) == Access("10.0.0.1", 6443, token="secret")
+
+
 @pytest.mark.parametrize(
-    ("text", "line"),
+    ("text", "words"),
     [
-        ("a: &x 1", "line 1: '&x 1' is YAML that is not read here; write it in block style or as JSON"),
-        ("a: |\n  b", "line 1: '|' is YAML that is not read here; write it in block style or as JSON"),
-        ("a: [b]", "line 1: '[b]' is YAML that is not read here; write it in block style or as JSON"),
-        ("a: 1\n\tb: 2", "line 2: indented with a tab"),
-        ("a: 1\na: 2", "line 2: a for the second time"),
-        ("a: 1\n  b: 2", "line 2: 'b: 2' does not belong here"),
-        ("a: 'b", "line 1: a quoted text that does not end on its line"),
+        ("a: 'b", "cannot be understood: while scanning a quoted scalar"),
+        ("a: 1\n\tb: 2", "line 2, column 1"),
+        ("a: 1\na: 2", "cannot be understood: line 2: a for the second time"),
+        ("{a: 1, b: {c: 1, c: 2}}", "cannot be understood: line 1: c for the second time"),
+        ("a: !unknown b", "could not determine a constructor for the tag"),
+        ('{"a": 1', "cannot be understood: while parsing a flow mapping"),
+        ("[]", "it is not a mapping"),
+        ("", "it is not a mapping"),
     ],
 )
-def test_yaml_beyond_the_reader_is_refused_with_its_line(text: str, line: str) -> None:
-    with pytest.raises(YAMLError) as caught:
-        parse_yaml(text)
-    assert str(caught.value) == line
+def test_what_is_no_kubeconfig_is_refused_in_one_line(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "config"
+    path.write_text(text)
+    with pytest.raises(KubeconfigError, match=f"^kubeconfig {path}") as caught:
+        read_kubeconfig(str(path))
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
-WORDS = st.text("abcXYZ019-./:_@#'\" =+", max_size=20)
-TREES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(0, 10**9), WORDS),
-    lambda children: (
-        st.lists(children, max_size=3) | st.dictionaries(WORDS.filter(bool), children, max_size=3)
-    ),
-    max_leaves=12,
+@pytest.mark.parametrize(
+    ("user", "line"),
+    [({"token": 12345}, "token is no text: put it into quotes"), ({"tokenFile": 7}, "tokenFile is no text")],
 )
-
-
-@given(st.dictionaries(WORDS.filter(bool), TREES, max_size=4))
-def test_what_pyyaml_writes_is_read_the_same(tree: dict[str, Any]) -> None:
-    assert parse_yaml(yaml.safe_dump(tree, default_flow_style=False, width=10_000)) == tree
+def test_a_number_where_text_belongs_is_refused(tmp_path: Path, user: dict[str, Any], line: str) -> None:
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(config({"server": "https://a"}, user)))
+    with pytest.raises(KubeconfigError, match=line):
+        read_kubeconfig(str(path))
 
 
 def test_in_a_pod_the_service_account_is_used(tmp_path: Path) -> None:

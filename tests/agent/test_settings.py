@@ -14,6 +14,7 @@ DEFAULTS = AgentSettings(
     primary_interface=None,
     udev_timeout=10.0,
     debug=False,
+    log_format=None,
     physical=True,
     eni_pattern=None,
     ignore_interfaces=frozenset(),
@@ -34,7 +35,7 @@ def test_every_flag() -> None:
     arguments = [
         *("--check-interval=1h30m", "--primary-interface", "eth0", "--debug", "--manage-links=listed"),
         *("--eni-pattern=^ens", "--ignore-interfaces=a,b", "--kubeconfig=/k", "--node-name=n"),
-        *("--metrics-addr=:8081", "--spec-file=/s", "--udev-timeout=2500ms"),
+        *("--metrics-addr=:8081", "--spec-file=/s", "--udev-timeout=2500ms", "--log-format=text"),
     ]
     assert agent_settings(arguments, {}) == AgentSettings(
         node_name="n",
@@ -42,6 +43,7 @@ def test_every_flag() -> None:
         primary_interface="eth0",
         udev_timeout=2.5,
         debug=True,
+        log_format="text",
         physical=False,
         eni_pattern=re.compile("^ens"),
         ignore_interfaces=frozenset({"a", "b"}),
@@ -79,7 +81,10 @@ def test_flags_as_go_programs_take_them(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--chek"], "unrecognized arguments: --chek; see nodeeni manager --help"),
+        (
+            ["--chek"],
+            "unrecognized arguments: --chek, did you mean --check-interval?; see nodeeni manager --help",
+        ),
         (["--check-interval=5"], "--check-interval: '5' is not a duration: write it as 30s, 5m or 1h30m"),
         (["--check-interval=0s"], "--check-interval: '0s' is not above zero: write it as 30s, 5m or 1h30m"),
         (["--manage-links=all"], "--manage-links: 'all' is neither physical nor listed"),
@@ -90,7 +95,7 @@ def test_flags_as_go_programs_take_them(arguments: list[str]) -> None:
         ),
         (
             ["--metrics-addr=8080"],
-            "--metrics-addr: '8080' is not an address: write it as :8081 or 127.0.0.1:8081",
+            "--metrics-addr: '8080' is not an address: write it as :8080 or 127.0.0.1:8080",
         ),
         (
             ["--kubeconfig=/nowhere"],

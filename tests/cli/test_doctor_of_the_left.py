@@ -6,7 +6,7 @@ import pytest
 from tests.cli.looking import NAME, Seen, Site, until
 
 from nodeeni.api.names import FINALIZER, GROUP
-from nodeeni.settings import UsageError
+from nodeeni.flags import UsageError
 
 CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
 DEFINITION = "nodeenis.networking.k8s.aws"

@@ -14,8 +14,8 @@ from tests.cli.running import ROOT, nodeeni
 from nodeeni.cli import plan
 from nodeeni.cli.nodeeni_files import read_nodeenis
 from nodeeni.cli.strict import faults_of_spec
+from nodeeni.flags import UsageError
 from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET
-from nodeeni.settings import UsageError
 
 EXPLAIN = "`kubectl explain nodeeni.spec"
 HEAD = "apiVersion: networking.k8s.aws/v1alpha1\nkind: NodeENI\nmetadata: {name: x}\n"

@@ -10,9 +10,9 @@ import pytest
 
 from nodeeni.api.names import TAG_UID, interface_tags
 from nodeeni.cli import cleanup
+from nodeeni.flags import UsageError
 from nodeeni.sandbox.ec2 import Interface, quick_settings
 from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET, World
-from nodeeni.settings import UsageError
 
 GONE = "5f1c6f0e-0000-4000-8000-000000000000"  # the uid of a cluster that is no more
 

@@ -47,7 +47,7 @@ def test_the_eni_manager_loads_the_standard_library_and_itself_alone() -> None:
     loaded -= _imported(subprocess.run(nothing, capture_output=True, text=True, timeout=60).stderr)
     ours = {name for name in loaded if name.startswith("nodeeni.")}
     assert "nodeeni.agent.app" in ours
-    assert {name.split(".")[1] for name in ours} == {"agent", "logs"}
+    assert {name.split(".")[1] for name in ours} == {"agent", "flags", "logs"}
     foreign = {name.split(".")[0] for name in loaded} - set(sys.stdlib_module_names) - {"nodeeni"}
     assert not {name for name in foreign if not name.startswith("_")}
 

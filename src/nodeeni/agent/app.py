@@ -20,11 +20,12 @@ from nodeeni.agent.link_plan import Policy
 from nodeeni.agent.mailbox import Mailbox
 from nodeeni.agent.primary import Primary
 from nodeeni.agent.reporter import Reporter
-from nodeeni.agent.settings import AgentSettings, UsageError, agent_settings
+from nodeeni.agent.settings import AgentSettings, agent_settings
 from nodeeni.agent.spec import JSON, NOTHING_WANTED, NodeSpec, read_spec
 from nodeeni.agent.spec_file import keep_spec, load_spec
 from nodeeni.agent.status import Found
 from nodeeni.agent.watch import Watch
+from nodeeni.flags import UsageError
 from nodeeni.logs import configure
 
 log = logging.getLogger(__name__)
@@ -35,15 +36,29 @@ def main(argv: list[str]) -> int:
     try:
         settings = agent_settings(argv)
         access = _access(settings)
+        if access is None and settings.spec_file is None and _at_a_terminal():
+            raise UsageError(_LOST)
     except (UsageError, KubeconfigError) as error:
         print(f"nodeeni manager: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    configure(5 if settings.debug else 0)
+    configure(5 if settings.debug else 0, settings.log_format)
     try:
         return _run(settings, access)
     except OSError as error:
         log.error("the ENI manager cannot work here", extra={"error": str(error)})
         return 1
+
+
+_LOST = (
+    "started at a terminal with no kubeconfig, no service account and no spec file, it would only bring up "
+    "the physical links of this machine; give --kubeconfig FILE to serve it as a node of a cluster, or "
+    "--spec-file FILE to serve it without one"
+)
+
+
+def _at_a_terminal() -> bool:
+    """A person started it; in a pod and in a systemd unit none of the three is one."""
+    return any(os.isatty(number) for number in (0, 1, 2))
 
 
 def _access(settings: AgentSettings) -> Access | None:

@@ -1,18 +1,18 @@
 """How to reach the API server, and as whom: from a kubeconfig, or as a pod in the cluster.
 
-The standard library reads no YAML, so `block_yaml.py` reads the part of it that kubeconfigs are written in.
-What this does not know it refuses, naming it: a setting ignored in silence is a way to the wrong server.
+JSON is read by the standard library, anything else by PyYAML, which is imported for it alone: a pod has a
+service account and never loads it. What is not known is refused by name: a setting ignored in silence is a
+way to the wrong server.
 """
 
 import base64
 import binascii
+import contextlib
 import json
 import os
 import urllib.parse
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-
-from nodeeni.agent.block_yaml import YAMLError, parse_yaml
 
 
 class KubeconfigError(Exception):
@@ -52,15 +52,38 @@ def read_kubeconfig(path: str) -> Access:
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()
-        config = json.loads(text) if text.lstrip().startswith("{") else parse_yaml(text)
     except (OSError, UnicodeDecodeError) as error:
         raise KubeconfigError(f"kubeconfig {path} cannot be read: {error}") from error
-    except (YAMLError, json.JSONDecodeError) as error:
+    try:
+        config = _parsed(text)
+    except ValueError as error:
         raise KubeconfigError(f"kubeconfig {path} cannot be understood: {error}") from error
     try:
         return _access(config, os.path.dirname(os.path.abspath(path)))
     except KubeconfigError as error:
         raise KubeconfigError(f"kubeconfig {path}: {error}") from error
+
+
+def _parsed(text: str) -> Any:
+    """ValueError, in one line, for what is neither JSON nor YAML."""
+    with contextlib.suppress(json.JSONDecodeError):
+        return json.loads(text)
+    import yaml  # not before: it costs 3 MB, and in a pod nothing needs it
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            """As kubectl, and not as PyYAML, which lets the last of two win."""
+            seen = set()
+            for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+                if key.value in seen:
+                    raise ValueError(f"line {key.start_mark.line + 1}: {key.value} for the second time")
+                seen.add(key.value)
+            return super().construct_mapping(node, deep)
+
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
 
 
 def _access(config: Any, directory: str) -> Access:
@@ -80,12 +103,12 @@ def _access(config: Any, directory: str) -> Access:
         port=server.port or (443 if server.scheme == "https" else 80),
         path=server.path.rstrip("/"),
         tls=server.scheme == "https",
-        tls_name=cluster.get("tls-server-name"),
+        tls_name=_text(cluster, "tls-server-name"),
         verify=cluster.get("insecure-skip-tls-verify") is not True,
         authority_file=None if authority else _file(cluster, "certificate-authority", directory),
         authority=authority.decode("ascii", "replace") if authority else None,
         token_file=_file(user, "tokenFile", directory),
-        token=user.get("token"),
+        token=_text(user, "token"),
         certificate_file=_file(user, "client-certificate", directory),
         certificate=_decoded(user, "client-certificate-data"),
         key_file=_file(user, "client-key", directory),
@@ -132,8 +155,16 @@ def _only(entry: dict[str, Any], kind: str, known: frozenset[str]) -> None:
         )
 
 
+def _text(entry: dict[str, Any], key: str) -> str | None:
+    value = entry.get(key)
+    if value is not None and not isinstance(value, str):
+        raise KubeconfigError(f"{key} is no text: put it into quotes")
+    return value
+
+
 def _file(entry: dict[str, Any], key: str, directory: str) -> str | None:
-    return os.path.join(directory, entry[key]) if entry.get(key) else None
+    name = _text(entry, key)
+    return os.path.join(directory, name) if name else None
 
 
 def _decoded(entry: dict[str, Any], key: str) -> bytes | None:

@@ -10,7 +10,6 @@ class WantedInterface(NamedTuple):
     """One entry of `spec.interfaces`: a link that is to be up once the kernel shows this MAC address."""
 
     mac: str  # lower case
-    node_eni: str = ""
     eni_id: str = ""
     mtu: int | None = None  # None: leave it
     interface_name: str = ""  # alternative name of the link; empty: none
@@ -31,7 +30,6 @@ def read_spec(eninode: Mapping[str, Any]) -> NodeSpec:
     wanted = tuple(
         WantedInterface(
             mac=str(entry["macAddress"]).lower(),
-            node_eni=str(entry.get("nodeENI") or ""),
             eni_id=str(entry.get("eniID") or ""),
             mtu=int(entry["mtu"]) if entry.get("mtu") else None,
             interface_name=str(entry.get("interfaceName") or ""),

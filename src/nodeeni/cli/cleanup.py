@@ -6,7 +6,7 @@ So a cluster that still has NodeENIs is refused.
 
 import os
 import sys
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -18,10 +18,10 @@ from nodeeni.controller.app import DEFAULT_REGION
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.region import resolve_region
 from nodeeni.ec2.types import Interface
+from nodeeni.flags import UsageError, parse_duration, typed
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import ConfigError, KubeError, NotFound
 from nodeeni.kube.resources import NODEENIS
-from nodeeni.settings import UsageError, parse_duration
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -33,20 +33,15 @@ def main(arguments: Sequence[str]) -> int:
     flags.add_argument("--yes", action="store_true", help="do not ask")
     flags.add_argument(
         "--timeout",
-        type=_duration,
+        type=typed(parse_duration),
         default="10m",
         help="how long to wait for detaching; a detach is never forced (default 10m)",
     )
-    flags.add_argument("--interval", type=_duration, default="2s", help="how often to look (default 2s)")
+    flags.add_argument(
+        "--interval", type=typed(parse_duration), default="2s", help="how often to look (default 2s)"
+    )
     options = flags.parse_args(list(arguments))
     return reach.run("cleanup", _cleanup(options))
-
-
-def _duration(text: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from error
 
 
 async def _cleanup(options: Namespace) -> int:

@@ -14,7 +14,7 @@ from nodeeni.settings import controller_settings
 def main(arguments: Sequence[str]) -> int:
     """Run until a signal: 0; 1 when the lease was lost; 2 when a setting cannot be used (UsageError)."""
     settings = controller_settings(arguments, os.environ)
-    logs.configure(settings.verbosity)
+    logs.configure(settings.verbosity, settings.log_format)
     try:
         return asyncio.run(app.run(settings, os.environ))
     except ConfigError as error:

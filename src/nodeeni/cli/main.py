@@ -8,7 +8,7 @@ import importlib
 import os
 import sys
 
-from nodeeni.settings import UsageError
+from nodeeni.flags import UsageError, meaning
 
 # Command → module, and what `nodeeni --help` says of it.
 COMMANDS = {
@@ -21,6 +21,7 @@ COMMANDS = {
     "doctor": ("nodeeni.cli.doctor", "check credentials, permissions and leftovers"),
     "adopt": ("nodeeni.cli.adopt", "take over an ENI of v1.x that no status names"),
     "cleanup": ("nodeeni.cli.cleanup", "remove the ENIs of a cluster that is gone"),
+    "version": ("nodeeni.cli.version", "tell the version, and that of Python"),
 }
 
 # Packages that only an extra brings → the extra.
@@ -30,18 +31,18 @@ EXTRAS = {"cel_expr_python": "sandbox"}
 def main() -> int:
     """The console script `nodeeni`, and as `kubectl-nodeeni` the command `kubectl nodeeni`."""
     arguments = sys.argv[1:]
+    if arguments[:1] == ["--version"]:
+        arguments[0] = "version"
     component = os.environ.get("COMPONENT")
-    if component and (not arguments or arguments[0] not in COMMANDS):  # the image of v1.x
+    if component and (not arguments or arguments[0].startswith("-")):  # the image of v1.x
         arguments = ["manager" if component == "eni-manager" else "controller", *arguments]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
         return 0 if arguments else 2
     command, rest = arguments[0], arguments[1:]
-    if command == "--version":
-        print(version())
-        return 0
     if command not in COMMANDS:
-        print(f"nodeeni: unknown command {command!r}; see nodeeni --help", file=sys.stderr)
+        meant = meaning(command, COMMANDS)
+        print(f"nodeeni: unknown command {command!r}{meant}; see nodeeni --help", file=sys.stderr)
         return 2
     module, _ = COMMANDS[command]
     try:
@@ -64,12 +65,6 @@ def _missing(extra: str) -> str:
         f"nodeeni was installed without its extra {extra!r}, which this needs; "
         f"in a checkout: pipx install --force '.[{extra}]'"
     )
-
-
-def version() -> str:
-    from importlib import metadata
-
-    return f"nodeeni {metadata.version('nodeeni')}"
 
 
 def usage() -> str:

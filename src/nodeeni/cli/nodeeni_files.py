@@ -12,7 +12,7 @@ from nodeeni.api.meta import ObjectMeta
 from nodeeni.api.names import API_VERSION
 from nodeeni.api.v1alpha1 import NodeENI, NodeENISpec
 from nodeeni.cli.strict import faults_of_spec
-from nodeeni.settings import UsageError
+from nodeeni.flags import UsageError
 
 STANDARD_INPUT = "-"
 _LAST = "9999-12-31T23:59:59Z"  # a NodeENI that is not applied yet is younger than all that are

@@ -6,8 +6,8 @@ from argparse import Namespace
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 
-from nodeeni.cli.flags import Flags
 from nodeeni.ec2.errors import EC2Error
+from nodeeni.flags import Flags
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import ConfigError, KubeError, NotFound
 

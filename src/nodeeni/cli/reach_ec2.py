@@ -4,9 +4,9 @@ import os
 from argparse import Namespace
 
 from nodeeni.api.core import Namespace as KubeNamespace
-from nodeeni.cli.flags import Flags
 from nodeeni.controller.app import DEFAULT_REGION
 from nodeeni.controller.cluster import Cluster, region_of
+from nodeeni.flags import Flags
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.resources import NAMESPACES
 

@@ -12,16 +12,15 @@ from argparse import SUPPRESS, Namespace
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
-from nodeeni.cli.flags import Flags, count, port
 from nodeeni.cli.guide import guide, write_entrances, write_environment
 from nodeeni.cli.kernels import STARTED_OVER, Kernels, find_kernels
 from nodeeni.cli.stage import Stage, fast_settings
+from nodeeni.flags import Flags, UsageError, port, positive_int, typed
 from nodeeni.sandbox.ec2 import EC2Settings
 from nodeeni.sandbox.hosts import Hosts, NodeHosts
 from nodeeni.sandbox.machines.hosts import Machines, why_impossible
 from nodeeni.sandbox.machines.images import ImageError
 from nodeeni.sandbox.world import WorldNode
-from nodeeni.settings import UsageError
 
 LOOPBACK = "127.0.0.1"
 
@@ -43,12 +42,16 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parse(arguments: Sequence[str]) -> Namespace:
     flags = Flags("sandbox", "Keep an API server and an EC2 running on loopback, to play with by hand.")
-    flags.add_argument("--nodes", type=count, default=3, help="nodes, labelled ng=multi-eni (default 3)")
+    flags.add_argument(
+        "--nodes", type=typed(positive_int), default=3, help="nodes, labelled ng=multi-eni (default 3)"
+    )
     flags.add_argument(
         "--zones", choices=("1", "2", "3"), default="1", help="zones that the nodes are in (default 1)"
     )
-    flags.add_argument("--kube-port", type=port, default=0, help="API server's port (default: a free one)")
-    flags.add_argument("--ec2-port", type=port, default=0, help="EC2's port (default: a free one)")
+    flags.add_argument(
+        "--kube-port", type=typed(port), default=0, help="API server's port (default: a free one)"
+    )
+    flags.add_argument("--ec2-port", type=typed(port), default=0, help="EC2's port (default: a free one)")
     flags.add_argument("--directory", type=Path, help="where the kubeconfig goes (default: a temporary one)")
     flags.add_argument("--fast", action="store_true", help="EC2 ten times as fast as the real one")
     flags.add_argument("--agents", action="store_true", help="run the ENI manager on each node")
@@ -56,7 +59,9 @@ def _parse(arguments: Sequence[str]) -> Namespace:
         "--no-kernels", dest="kernels", action="store_false", help="nodes without kernels of their own"
     )
     flags.add_argument(
-        "--machines", type=count, help="so many nodes that are machines: guests with Debian's kernel and udev"
+        "--machines",
+        type=typed(positive_int),
+        help="so many nodes that are machines: guests with Debian's kernel and udev",
     )
     flags.add_argument(STARTED_OVER, action="store_true", help=SUPPRESS)
     return flags.parse_args(list(arguments))

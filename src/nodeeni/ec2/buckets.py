@@ -204,27 +204,18 @@ class _Line:
 class Buckets:
     """The buckets of all mutating actions, by their documented sizes unless told otherwise.
 
-    `scale` multiplies every size (a share of the account, or a fast test). `clock` is the event loop
-    unless a test brings its own.
+    `clock` is the event loop unless a test brings its own.
     """
 
     def __init__(
         self,
         sizes: Mapping[Action, BucketSize] = DOCUMENTED,
         *,
-        scale: float = 1.0,
         margin: float = MARGIN,
         clock: Clock | None = None,
     ) -> None:
         self._clock: Clock = clock or asyncio.get_running_loop()
-        self._lines = {
-            action: _Line(
-                BucketSize(size.capacity * scale, size.refill * scale, size.reserve * scale),
-                self._clock,
-                margin,
-            )
-            for action, size in sizes.items()
-        }
+        self._lines = {action: _Line(size, self._clock, margin) for action, size in sizes.items()}
 
     async def spend(self, action: Action, priority: tuple[float, ...] = (Urgency.ATTACH,)) -> None:
         """Wait for the right to send one call. Lowest priority first, then first come, first served.

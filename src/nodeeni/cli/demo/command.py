@@ -16,9 +16,9 @@ from nodeeni.cli.demo import screen
 from nodeeni.cli.demo.observer import StepFailed
 from nodeeni.cli.demo.scenes import NODES_SHOWN, Scenes
 from nodeeni.cli.demo.summary import print_summary
-from nodeeni.cli.flags import Flags
 from nodeeni.cli.kernels import Kernels, find_kernels
 from nodeeni.cli.stage import Stage, fast_settings
+from nodeeni.flags import Flags
 from nodeeni.sandbox.ec2 import EC2Settings
 from nodeeni.sandbox.hosts import Hosts
 
