@@ -50,10 +50,6 @@ class Naming:
                 self._meant.pop(word.ifindex, None)
                 self.since.pop(word.ifindex, None)
 
-    def concerned(self, words: Iterable[Word]) -> set[int]:
-        """Indices of links that wait for these words."""
-        return {word.ifindex for word in words} & self.since.keys()
-
     def overdue(self, now: float) -> set[int]:
         """Links of which udev has said nothing for so long that they wait no longer."""
         found = {ifindex for ifindex, since in self.since.items() if now >= since + self.timeout}
