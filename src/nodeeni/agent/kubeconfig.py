@@ -68,7 +68,7 @@ def _parsed(text: str) -> Any:
     """ValueError, in one line, for what is neither JSON nor YAML."""
     with contextlib.suppress(json.JSONDecodeError):
         return json.loads(text)
-    import yaml  # not before: it costs 3 MB, and in a pod nothing needs it
+    import yaml  # not before: it costs 1 MB, and in a pod nothing needs it
 
     class Loader(yaml.SafeLoader):
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
