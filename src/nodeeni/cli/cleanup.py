@@ -14,9 +14,8 @@ from nodeeni.api import names
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.cli import reach, reach_ec2, tables
 from nodeeni.cli.removal import Removal
-from nodeeni.controller.app import DEFAULT_REGION
 from nodeeni.ec2.client import EC2Client
-from nodeeni.ec2.region import resolve_region
+from nodeeni.ec2.region import DEFAULT_REGION, resolve_region
 from nodeeni.ec2.types import Interface
 from nodeeni.flags import UsageError, parse_duration, typed
 from nodeeni.kube.client import KubeClient

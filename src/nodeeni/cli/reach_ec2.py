@@ -1,11 +1,11 @@
-"""How the commands that look find the EC2 that the controller works on. Apart: it loads the controller."""
+"""How the commands that look find the EC2 that the controller works on."""
 
 import os
 from argparse import Namespace
 
 from nodeeni.api.core import Namespace as KubeNamespace
-from nodeeni.controller.app import DEFAULT_REGION
 from nodeeni.controller.cluster import Cluster, region_of
+from nodeeni.ec2.region import DEFAULT_REGION
 from nodeeni.flags import Flags
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.resources import NAMESPACES

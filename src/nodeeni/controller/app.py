@@ -26,6 +26,7 @@ from nodeeni.controller.wiring import Parts
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.errors import EC2Error
 from nodeeni.ec2.lookups import Lookups
+from nodeeni.ec2.region import DEFAULT_REGION
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import KubeError, LeaseLost
 from nodeeni.kube.resources import NAMESPACES
@@ -41,7 +42,6 @@ WORKERS = 200
 CALLS_TIMEOUT, STATUS_TIMEOUT, EVENTS_TIMEOUT = 6.0, 1.0, 0.5
 RETRY = 5.0  # seconds
 FIRST_READ_RETRY = 30.0  # seconds at most: credentials that come late should not cost five minutes
-DEFAULT_REGION = "us-west-2"  # v1.1.0's
 
 
 class Stopped(Exception):

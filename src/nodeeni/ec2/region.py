@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import aiohttp
 
+DEFAULT_REGION = "us-west-2"  # v1.1.0's, where nothing says which
+
 _ENDPOINTS = {"ipv4": "http://169.254.169.254", "ipv6": "http://[fd00:ec2::254]"}
 _TIMEOUT = 1.0  # seconds: the address answers in milliseconds or not at all (hop limit, no instance)
 _TOKEN_SECONDS = "60"
