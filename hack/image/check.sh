@@ -67,6 +67,9 @@ asyncio.run(main())
 PY
 expect "TLS has its authorities, and the clients of EC2, STS and Service Quotas can be built"
 
+env -i /usr/sbin/chroot --userspec=65532:65532 "$root" /usr/bin/python3.11 -I -c "import yaml"
+expect "PyYAML is there, for a kubeconfig of the ENI manager that is no JSON"
+
 python3.11 - "$root" <<'PY'
 import os, pathlib, subprocess, sys, time
 root = sys.argv[1]
