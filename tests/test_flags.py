@@ -8,8 +8,9 @@ from importlib import metadata
 
 import pytest
 
-from nodeeni.agent.settings import agent_settings
-from nodeeni.settings import controller_settings
+from nodeeni.agent.settings import AGENT_SETTINGS, agent_settings
+from nodeeni.flags import UsageError
+from nodeeni.settings import CONTROLLER_SETTINGS, controller_settings
 
 # What Go's strconv.ParseBool takes, and yes and no.
 TRUE = ("1", "t", "T", "TRUE", "true", "True", "yes")
@@ -74,3 +75,18 @@ def test_the_version(word: str, component: str) -> None:
     assert (status, err) == (0, "")
     ours = re.escape(metadata.version("nodeeni"))
     assert re.fullmatch(rf"nodeeni {ours} \(Python 3\.\d+\.\S+, \w+\)\n", out)
+
+
+def test_a_flag_that_is_for_tests_alone_is_not_proposed() -> None:
+    with pytest.raises(UsageError) as refusal:
+        agent_settings(["--sysf=/x"], {})
+    assert str(refusal.value) == "unrecognized arguments: --sysf=/x; see nodeeni manager --help"
+
+
+def test_a_flag_of_both_programs_is_read_alike() -> None:
+    controller, manager = ({s.flag: s for s in found} for found in (CONTROLLER_SETTINGS, AGENT_SETTINGS))
+    shared = controller.keys() & manager.keys()
+    assert shared == {"--kubeconfig", "--log-format", "--metrics-addr"}
+    for flag in shared:
+        assert controller[flag].parse is manager[flag].parse
+        assert controller[flag].environment == manager[flag].environment
