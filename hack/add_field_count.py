@@ -103,8 +103,10 @@ def main(arguments: list[str]) -> int:
         _copy(copy)
         lines = [_edit(copy / name, edits) for name, edits in EDITS.items()]
         (copy / OWN).write_text(OWN_TEST)
-        environment = {**os.environ, "PYTHONPATH": str(copy / "src")}
-        subprocess.run([sys.executable, "hack/generate.py"], cwd=copy, env=environment, check=True)
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "PATH": path}
+        for made in ("hack/generate.py", "hack/render.py"):
+            subprocess.run([sys.executable, made], cwd=copy, env=environment, check=True)
         for name, count in zip(EDITS, lines, strict=True):
             print(f"by hand  {name}: {count} lines", flush=True)
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2"]
