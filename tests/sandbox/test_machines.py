@@ -4,10 +4,12 @@ Machines themselves are started by `make nodetest`.
 """
 
 import asyncio
+import io
 import signal
 import socket
 import subprocess
 import sys
+import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import pytest
 from tests.cli.running import nodeeni
 
 from nodeeni.sandbox.machines.channel import LINE, Channel, ChannelError
-from nodeeni.sandbox.machines.hosts import Doorkeeper
+from nodeeni.sandbox.machines.hosts import Doorkeeper, our_package
 
 GUEST = "import sys; from nodeeni.sandbox.machines.guest import Guest; Guest(int(sys.argv[1])).serve()"
 
@@ -132,6 +134,21 @@ async def test_whoever_is_killed_takes_the_command_along(guest: Guest) -> None:
     async with asyncio.timeout(10):
         while command.exists():  # noqa: ASYNC110  another process's child
             await asyncio.sleep(0.02)
+
+
+def test_the_manager_starts_from_what_is_brought_to_a_machine(tmp_path: Path) -> None:
+    """With the standard library alone."""
+    with tarfile.open(fileobj=io.BytesIO(our_package())) as tar:
+        tar.extractall(tmp_path, filter="data")
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r})"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", script + "; from nodeeni.agent.app import main; main(['--help'])"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--udev-timeout" in done.stdout
 
 
 def test_machines_that_cannot_be_had_are_one_line_and_status_2(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,6 @@ if [ "$1" != manager ]; then echo "nodeeni: on a machine there is \\`nodeeni man
 shift
 PYTHONPATH={_OURS} exec python3 -m nodeeni.agent "$@"
 """
-_BROUGHT = ("__init__.py", "logs.py", "agent")  # a machine's Python has the standard library alone
 # Of this program's environment, what means another thing on a machine.
 _NOT_BROUGHT = ("PATH", "HOME", "PWD", "TMPDIR", "VIRTUAL_ENV", "PYTHON")
 
@@ -183,7 +182,7 @@ class Machines:
 
     async def _move_in(self, host: _Host) -> None:
         channel = host.machine.channel
-        await _run(channel, "sh", "-c", f"mkdir -p {_OURS} && tar x -C {_OURS}", data=_our_package())
+        await _run(channel, "sh", "-c", f"mkdir -p {_OURS} && tar x -C {_OURS}", data=our_package())
         await _put(channel, "/usr/local/bin/nodeeni", _COMMAND.encode(), "755")
         await _run(channel, "ip", "addr", "add", f"{METADATA_ADDRESS}/32", "dev", "lo")
         host.entrance = await asyncio.start_unix_server(
@@ -238,13 +237,14 @@ async def _put(channel: Channel, path: str, data: bytes, mode: str) -> None:
     await _run(channel, "sh", "-c", script, "sh", path, mode, data=data)
 
 
-def _our_package() -> bytes:
-    """The parts of this package that run on a node, as a tar."""
+def our_package() -> bytes:
+    """What the ENI manager needs of this package, as a tar: a machine has the standard library alone."""
     top = Path(nodeeni.__file__).parent
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
-        for part in _BROUGHT:
-            tar.add(top / part, f"nodeeni/{part}", filter=lambda m: None if "__pycache__" in m.name else m)
+        for part in (*top.glob("*.py"), top / "agent"):
+            name = f"nodeeni/{part.name}"
+            tar.add(part, name, filter=lambda member: None if "__pycache__" in member.name else member)
     return stream.getvalue()
 
 
