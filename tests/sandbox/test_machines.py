@@ -137,12 +137,18 @@ async def test_whoever_is_killed_takes_the_command_along(guest: Guest) -> None:
 
 
 def test_the_manager_starts_from_what_is_brought_to_a_machine(tmp_path: Path) -> None:
-    """With the standard library alone."""
+    """With the standard library alone beside it; a kubeconfig is read too."""
     with tarfile.open(fileobj=io.BytesIO(our_package())) as tar:
         tar.extractall(tmp_path, filter="data")
     script = f"import sys; sys.path.insert(0, {str(tmp_path)!r})"
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", script + "; from nodeeni.agent.app import main; main(['--help'])"],
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            script + "; from nodeeni.agent.app import main; main(['--help']); import yaml",
+        ],
         capture_output=True,
         text=True,
         check=False,

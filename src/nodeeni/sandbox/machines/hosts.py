@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 import nodeeni
 from nodeeni.sandbox.ec2.model import Interface
 from nodeeni.sandbox.hosts import METADATA_ADDRESS, HostsError
@@ -238,13 +240,14 @@ async def _put(channel: Channel, path: str, data: bytes, mode: str) -> None:
 
 
 def our_package() -> bytes:
-    """What the ENI manager needs of this package, as a tar: a machine has the standard library alone."""
-    top = Path(nodeeni.__file__).parent
+    """What the ENI manager needs beside the standard library, as a tar: parts of this package, and PyYAML
+    without the module that is compiled for this Python."""
+    top, yaml_top = Path(nodeeni.__file__).parent, Path(yaml.__file__).parent
+    files = [*top.glob("*.py"), *(top / "agent").glob("*.py"), *yaml_top.glob("*.py")]
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
-        for part in (*top.glob("*.py"), top / "agent"):
-            name = f"nodeeni/{part.name}"
-            tar.add(part, name, filter=lambda member: None if "__pycache__" in member.name else member)
+        for file in files:
+            tar.add(file, file.relative_to(yaml_top.parent if file.parent == yaml_top else top.parent))
     return stream.getvalue()
 
 
