@@ -1,13 +1,14 @@
 """A whole run skips the tests of skips.txt and no others (`--skips-as-listed`, as in `make test`).
 
-Tests on node kernels may be left out besides, on a machine that permits no network namespaces: that is said
-at the start and at the end.
+Those that the machine's kernel does not permit (to make network namespaces; to be another user in a user's
+own namespace) may be left out besides: that is said at the start and at the end.
 """
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.needs import NO_KERNELS, why_no_kernels
+from tests.needs import LEFT_OUT, NO_KERNELS, why_no_kernels, why_no_other_user
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,8 +32,8 @@ class SkipsAsListed:
         self._wrong: list[str] = []
 
     def pytest_report_header(self) -> list[str]:
-        why = why_no_kernels()
-        return [f"left out: tests on node kernels; {why}"] if why else []
+        kernels, users = why_no_kernels(), why_no_other_user()
+        return [f"{NO_KERNELS}{kernels}"] * bool(kernels) + [f"{LEFT_OUT}{users}"] * bool(users)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.skipped and not hasattr(report, "wasxfail"):
@@ -48,16 +49,16 @@ class SkipsAsListed:
         for test, why in sorted(self._skipped.items()):
             lines = {test.partition("[")[0], test.partition("::")[0]} & listed
             used |= lines
-            if not lines and not why.startswith(NO_KERNELS):
+            if not lines and not why.startswith(LEFT_OUT):
                 self._wrong.append(f"{test}: skipped, {why}")
         self._wrong += [f"{line}: is listed, nothing of it was skipped" for line in sorted(listed - used)]
         if self._wrong:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        left_out = sum(why.startswith(NO_KERNELS) for why in self._skipped.values())
-        if left_out:
-            terminalreporter.line(f"left out: {left_out} tests on node kernels; {why_no_kernels()}")
+        left_out = Counter(why for why in self._skipped.values() if why.startswith(LEFT_OUT))
+        for why, tests in left_out.items():
+            terminalreporter.line(f"{why} ({tests} tests)")
         if self._wrong:
             terminalreporter.section(f"skipped tests are not those of {self._file.name}", red=True)
             for line in self._wrong:

@@ -13,6 +13,7 @@ from tests.agent.situation import Node, until
 from tests.agent.test_disturbances import asleep, counted, switches
 from tests.agent.test_physical_links import sysfs_with_pci
 from tests.agent.udevd import Udevd, ports
+from tests.needs import another_user
 
 MAC, OTHER = "02:00:00:00:00:01", "02:00:00:00:00:02"
 WISH = {"macAddress": MAC, "mtu": 9001, "interfaceName": "data0"}
@@ -109,6 +110,7 @@ async def test_only_what_root_says_to_udevs_group_counts(node: Node, udevd: Udev
     node.kernel.ip(node.kernel.adding("ens6", MAC))
     word = udevd.word("ens6")
     if sender == "another user":
+        another_user()
         udevd.send(word, uid=1000)
     elif sender == "past the group":
         for port in ports(node.kernel):
