@@ -127,6 +127,21 @@ async def test_a_device_that_is_meant_for_another_driver_is_left(node: Node, sys
     assert [line["reason"] for line in agent.said("link is back")] == [taken]
 
 
+async def test_a_device_has_its_driver_back_some_time_before_its_link_shows(node: Node, sysfs: str) -> None:
+    await configured(node, "--sysfs", sysfs, "--check-interval=200ms")
+    bind(device(sysfs), "vfio-pci")
+    node.kernel.ip("link del ens6")
+    taken = "driver vfio-pci has taken its device 0000:00:06.0"
+    await node.until_reported({"macAddress": MAC, "state": "Missing", "message": taken})
+    bind(device(sysfs), "ena")
+    await node.until_reported({"macAddress": MAC, "state": "Missing", "message": "the link is gone"})
+    node.kernel.ip(node.kernel.adding("ens6", MAC))
+    await node.until_reported(UP)
+    (agent,) = node.agents
+    await until(lambda: agent.said("link is back"))
+    assert [line["reason"] for line in agent.said("link is back")] == [taken]
+
+
 async def test_a_driver_override_that_is_taken_back_is_seen(node: Node, sysfs: str) -> None:
     await configured(node, "--sysfs", sysfs, "--check-interval=200ms")
     override = device(sysfs) / "driver_override"

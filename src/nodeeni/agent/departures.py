@@ -43,16 +43,18 @@ class Departures:
         self._devices = f"{sysfs}/bus/pci/devices"
         self._here: dict[int, Device] = {}
         self._absent: dict[str, _Absent] = {}
+        self._left: dict[str, str] = {}  # for where, as it was told; by MAC address
         self._passages: list[Passage] = []
 
     def arrived(self, ifindex: int, name: str, mac: str, address: str) -> None:
         """`address` of the PCI device, empty if there is none."""
-        reason = self.reasons.pop(mac, "")
+        self.reasons.pop(mac, None)
         self._absent.pop(mac, None)
+        left = self._left.pop(mac, "")
         if address and ifindex not in self._here:
             self._here[ifindex] = Device(address, self._driver(address))
-        if _elsewhere(reason):
-            self._passages.append(Passage(mac, name, ifindex, bool(address), reason, True))
+        if left:
+            self._passages.append(Passage(mac, name, ifindex, bool(address), left, True))
 
     def departed(self, ifindex: int, name: str, mac: str, reason: str) -> None:
         device = self._here.pop(ifindex, None)
@@ -64,12 +66,16 @@ class Departures:
             oldest = next(iter(self.reasons))
             del self.reasons[oldest]
             self._absent.pop(oldest, None)
+            self._left.pop(oldest, None)
 
     def look(self) -> None:
         """Ask again who has the devices of links that went."""
         for mac, absent in self._absent.items():
-            if absent.device is not None:
-                self._now(mac, self._reason(absent.reason, absent.device))
+            if absent.device is None:
+                continue
+            if self._is_unplugged(absent.device):
+                self._left.pop(mac, None)
+            self._now(mac, self._reason(absent.reason, absent.device))
 
     def passages(self) -> list[Passage]:
         """What left or came back since this was asked last."""
@@ -81,15 +87,19 @@ class Departures:
             absent = self._absent[mac]
             pci = absent.device is not None
             self._passages.append(Passage(mac, absent.name, absent.ifindex, pci, reason, False))
+            self._left[mac] = reason  # until its link is back: its own driver has the device before that
         self.reasons[mac] = reason
 
     def _reason(self, told: str, device: Device) -> str:
-        if not os.path.isdir(f"{self._devices}/{device.address}") or self._is_anothers(device):
+        if self._is_unplugged(device):
             return GONE
         driver = self._driver(device.address)
         if not driver:
             return f"{GONE}: no driver has its device {device.address}"
         return told if driver == device.driver else f"driver {driver} has taken its device {device.address}"
+
+    def _is_unplugged(self, device: Device) -> bool:
+        return not os.path.isdir(f"{self._devices}/{device.address}") or self._is_anothers(device)
 
     def _is_anothers(self, device: Device) -> bool:
         """Whether another link's device is there now, plugged in where the former was."""
