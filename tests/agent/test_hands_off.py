@@ -8,6 +8,8 @@ import pytest
 from tests.agent.situation import Node, until
 from tests.agent.test_physical_links import bind, sysfs_with_pci
 
+from nodeeni.agent.departures import GONE, MOVED, Departures
+
 MAC, OTHER = "06:00:00:00:00:06", "06:00:00:00:00:07"
 WISH = {"macAddress": MAC, "mtu": 9001, "interfaceName": "data0"}
 UP = {"macAddress": MAC, "linkName": "ens6", "interfaceName": "data0", "state": "Up", "mtu": 9001}
@@ -102,6 +104,16 @@ async def test_a_device_that_was_unplugged_while_in_a_pod_is_gone(node: Node, sy
     node.kernel.on_switch("link del ens6")
     shutil.rmtree(device(sysfs))
     await node.until_reported({"macAddress": MAC, "state": "Missing", "message": "the link is gone"})
+
+
+def test_the_kernels_word_on_where_a_link_went_counts_after_a_look_that_only_missed_it(sysfs: str) -> None:
+    departures = Departures(sysfs)
+    departures.arrived(6, "ens6", MAC, "0000:00:06.0")
+    departures.departed(6, "ens6", MAC, GONE)
+    departures.departed(6, "ens6", MAC, MOVED)
+    departures.look()
+    assert departures.reasons == {MAC: MOVED}
+    assert [(passage.reason, passage.back) for passage in departures.passages()] == [(MOVED, False)]
 
 
 async def test_a_device_that_is_meant_for_another_driver_is_left(node: Node, sysfs: str) -> None:

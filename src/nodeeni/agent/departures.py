@@ -58,8 +58,14 @@ class Departures:
 
     def departed(self, ifindex: int, name: str, mac: str, reason: str) -> None:
         device = self._here.pop(ifindex, None)
-        if mac in self._absent and device is None:
-            return  # told twice
+        before = self._absent.get(mac)
+        if (
+            before is not None and device is None
+        ):  # told twice: a look met its absence before the kernel's word
+            if before.ifindex == ifindex and before.reason == GONE and reason != GONE:
+                self._absent[mac] = before._replace(reason=reason)
+                self._now(mac, reason)
+            return
         self._absent[mac] = _Absent(ifindex, name, reason, device)
         self._now(mac, reason)
         while len(self.reasons) > _KEPT:
