@@ -59,9 +59,8 @@ class Departures:
     def departed(self, ifindex: int, name: str, mac: str, reason: str) -> None:
         device = self._here.pop(ifindex, None)
         before = self._absent.get(mac)
-        if (
-            before is not None and device is None
-        ):  # told twice: a look met its absence before the kernel's word
+        if before is not None and device is None:
+            # Told twice: a look met its absence before the kernel's word came.
             if before.ifindex == ifindex and before.reason == GONE and reason != GONE:
                 self._absent[mac] = before._replace(reason=reason)
                 self._now(mac, reason)
