@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import json
 import re
+import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from nodeeni.sandbox.ec2 import Interface, quick_settings
 from nodeeni.sandbox.hosts import METADATA_ADDRESS
+from nodeeni.sandbox.machines.channel import Process
 from nodeeni.sandbox.machines.hosts import Machines
 from nodeeni.sandbox.machines.images import Image
 from nodeeni.sandbox.world import World, WorldNode
@@ -61,6 +63,7 @@ class Node:
         self.managers: list[Manager] = []
         self.enis: list[Interface] = []
         self._directory = directory
+        self._observer: Process | None = None
 
     @property
     def machine(self) -> Any:
@@ -80,6 +83,11 @@ class Node:
         assert done.status == 0, done.errors
 
     async def start_observer(self) -> None:
+        """Anew, in the place of one that runs. The kernel gives a message to the newest listener first, and
+        may let that one work before the others have it: an observer has to be newer than whom it observes."""
+        if self._observer is not None and self._observer.status is None:
+            self._observer.send_signal(signal.SIGTERM)
+            await self._observer.wait()
         await self.put("/opt/observer.py", OBSERVER.read_bytes())
         rest = bytearray()
 
@@ -90,8 +98,10 @@ class Node:
             rest[:] = last
             self.events.extend(json.loads(line) for line in lines)
 
-        self.machine.channel.start(["python3", "-u", "/opt/observer.py"], on_output=take)
-        await until(lambda: self.events)
+        before = len(self.events)
+        argv = ["python3", "-u", "/opt/observer.py"]
+        self._observer = self.machine.channel.start(argv, on_output=take)
+        await until(lambda: any("listening" in event for event in self.events[before:]))
 
     async def start_manager(self, *flags: str, old: bool = False, within: Sequence[str] = ()) -> Manager:
         """Returns when it has started and knows the primary. `within`: a command that starts it."""
@@ -114,11 +124,13 @@ class Node:
         await until(lambda: manager.said("has started") or process.returncode is not None)
         await until(lambda: manager.said("primary") or process.returncode is not None)
         assert process.returncode is None, path.read_text()
+        await self.start_observer()
         return manager
 
     async def reboot(self) -> None:
         await self.machines.reboot(self.id)
         self.events.clear()
+        self._observer = None  # it went with the machine
         await self.start_observer()
 
     # Attaching

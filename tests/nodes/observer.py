@@ -1,6 +1,6 @@
 """In the guest: what the kernel says of links, and udev when it is done with a device; a JSON line each.
 
-Times are of CLOCK_MONOTONIC. Where both have spoken, udev is read first: so a link that is up before udev's
+Times are of CLOCK_MONOTONIC. Where both have spoken, udev is told first: so a link that is up before udev's
 word was set up before it. Ends with SIGTERM.
 """
 
@@ -29,11 +29,16 @@ def main() -> None:
     print(json.dumps({"listening": True}), flush=True)
     while True:
         ready = select.select([udev, kernel], [], [])[0]
+        heard = kernel.recv(1 << 20) if kernel in ready else b""
         now = time.monotonic()
-        for source in (one for one in (udev, kernel) if one in ready):
-            data = source.recv(1 << 20)
-            for said in of_udev(data) if source is udev else of_kernel(data):
-                print(json.dumps({"t": now, **said}), flush=True)
+        # All that udev had said by then, and it says more than we tell: of a link's queues too.
+        for said in (*(word for data in waiting(udev) for word in of_udev(data)), *of_kernel(heard)):
+            print(json.dumps({"t": now, **said}), flush=True)
+
+
+def waiting(source: socket.socket) -> Iterator[bytes]:
+    while select.select([source], [], [], 0)[0]:
+        yield source.recv(1 << 20)
 
 
 def of_udev(data: bytes) -> Iterator[dict[str, Any]]:
