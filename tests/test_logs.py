@@ -105,3 +105,11 @@ def test_text_in_a_file_has_no_colour_and_an_exception_below_its_line() -> None:
     head, *below = stream.getvalue().splitlines()
     assert head.endswith(" error    nodeeni  cannot")
     assert below[-1] == "ValueError: no"
+
+
+def test_what_would_steer_a_terminal_is_shown_and_not_done() -> None:
+    stream = Terminal()
+    logs.configure(0, stream=stream)
+    logging.getLogger("nodeeni").info("two\nlines, \x1b[1m bold", extra={"node": "a\x07b", "pair": "k=v"})
+    (line,) = stream.getvalue().splitlines()
+    assert line.endswith('two\\nlines, \\u001b[1m bold  node=a\\u0007b  pair="k=v"')

@@ -42,13 +42,22 @@ class TextFormatter(logging.Formatter):
         if self._coloured and record.levelno >= logging.WARNING:
             level = f"\x1b[{_RED if record.levelno >= logging.ERROR else _YELLOW}m{level}\x1b[0m"
         fields = "".join(f"  {key}={_shown(value)}" for key, value in _extra(record).items())
-        line = f"{moment} {level}  {_logger(record)}  {record.getMessage()}{fields}"
+        line = f"{moment} {level}  {_logger(record)}  {_printable(record.getMessage())}{fields}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _printable(text: str) -> str:
+    """Names and messages come from elsewhere: what would steer a terminal, or begin a line, is shown as JSON
+    has it.
+    """
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def _shown(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-    return json.dumps(text, ensure_ascii=False) if not text or any(map(str.isspace, text)) else text
+    if text and not any(c.isspace() or c in '="' for c in text):
+        return _printable(text)
+    return _printable(json.dumps(text, ensure_ascii=False))
 
 
 def _logger(record: logging.LogRecord) -> str:

@@ -162,6 +162,10 @@ async def test_a_link_is_to_be_changed_in_place(site: Site, tmp_path: Path) -> N
     (only,) = (await site.run("plan", "-f", str(file), "-o", "json")).json["nodes"]
     assert only["now"] == [{"action": "SetLink", "nodeENI": NAME, "text": change}]
 
+    file.write_text(json.dumps(site.manifest(mtu=1500, description="other", sourceDestCheck=False)))
+    (only,) = (await site.run("plan", "-f", str(file), "-o", "json")).json["nodes"]
+    assert {step["action"] for step in only["now"]} == {"SetDescription", "SetSourceDestCheck"}
+
     file.write_text(json.dumps(site.manifest(mtu=9001, deviceIndex=3)))
     (only,) = (await site.run("plan", "-f", str(file), "-o", "json")).json["nodes"]
     assert [step["action"] for step in only["now"]] == ["Detach"], "the link goes with its ENI"

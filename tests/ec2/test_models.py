@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
@@ -11,7 +12,7 @@ from botocore.serialize import create_serializer
 
 from nodeeni.ec2.client import ACTIONS
 from nodeeni.ec2.models import cut_loader
-from nodeeni.ec2.types import READ, read_interface
+from nodeeni.ec2.types import READ, read_instances, read_interface
 
 ANSWER = """<?xml version="1.0" encoding="UTF-8"?>
 <DescribeNetworkInterfacesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
@@ -122,3 +123,43 @@ def test_endpoints_of_other_partitions_are_still_known() -> None:
 
 def test_models_of_other_services_are_whole() -> None:
     assert "GetCallerIdentity" in cut_loader((), {}).load_service_model("sts", "service-2")["operations"]
+
+
+SHOWN = {
+    "NetworkInterfaceId": "eni-0a",
+    "Status": "available",
+    "SubnetId": "subnet-0a",
+    "VpcId": "vpc-0a",
+    "AvailabilityZone": "us-west-2a",
+    "MacAddress": "02:00:00:00:00:01",
+}
+INSTANCE = {
+    "InstanceId": "i-0a",
+    "InstanceType": "m5.large",
+    "State": {"Name": "running"},
+    "Placement": {"AvailabilityZone": "us-west-2a"},
+}
+
+
+@pytest.mark.parametrize(
+    "attachment",
+    [
+        {},
+        {"InstanceOwnerId": "amazon-elb", "Status": "attached"},
+        {"AttachmentId": "ela-attach-0a", "DeviceIndex": 1},
+        {"InstanceId": "i-0a", "Status": "detached"},
+    ],
+)
+def test_of_what_hangs_on_no_instance_nothing_more_is_asked(attachment: dict[str, Any]) -> None:
+    assert read_interface({**SHOWN, "Attachment": attachment}).attachment is None
+    slots = [{"NetworkInterfaceId": "eni-0a", "Attachment": {}}, {"NetworkInterfaceId": "eni-0b"}]
+    (instance,) = read_instances({"Instances": [{**INSTANCE, "NetworkInterfaces": slots}]})
+    assert instance.slots == ()
+
+
+@pytest.mark.parametrize("missing", ["AttachmentId", "DeviceIndex", "Status"])
+def test_an_attachment_to_an_instance_is_read_whole_or_not_at_all(missing: str) -> None:
+    whole = {"InstanceId": "i-0a", "AttachmentId": "eni-attach-0a", "DeviceIndex": 1, "Status": "attached"}
+    lacking = {name: value for name, value in whole.items() if name != missing}
+    with pytest.raises(msgspec.ValidationError, match="i-0a lacks"):
+        read_interface({**SHOWN, "Attachment": lacking})

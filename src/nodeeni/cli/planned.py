@@ -60,7 +60,7 @@ def told(node: str, plan: Plan, eninode: ENINode | None, *, dry_run: bool) -> No
     links = [] if eninode is None else list(_links(plan, eninode))
     later = [
         Step(
-            action=type(refused.action).__name__,
+            action=refused.action.word,
             node_eni=refused.action.nodeeni,
             text=refused.action.text,
             reason=refused.why.message,
@@ -81,7 +81,7 @@ def told(node: str, plan: Plan, eninode: ENINode | None, *, dry_run: bool) -> No
 
 
 def _step(action: Action) -> Step:
-    return Step(action=type(action).__name__, node_eni=action.nodeeni, text=action.text)
+    return Step(action=action.word, node_eni=action.nodeeni, text=action.text)
 
 
 def _in_progress(plan: Plan) -> Iterator[Progress]:

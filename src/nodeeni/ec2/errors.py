@@ -54,6 +54,14 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     look_again: bool = False
 
 
+# A throttle, a full instance or subnet, a limit of one object: with these the message does not count.
+_UNLESS_THE_CODE_SAYS_MORE = (
+    r"(?!Throttling|(RequestLimitExceeded|TooManyRequestsException|SlowDown|AttachmentLimitExceeded"
+    r"|InsufficientFreeAddressesInSubnet|TagLimitExceeded|PrivateIpAddressLimitExceeded"
+    r"|SecurityGroupsPer(Interface|Instance)LimitExceeded)$)\w+"
+)
+
+
 class ErrorClass(StrEnum):
     """How a refusal is handled: a row each.
 
@@ -161,7 +169,7 @@ class ErrorClass(StrEnum):
     NOT_READY = _Row(
         word="not-ready",
         codes="IncorrectState IncorrectInstanceState LeaseLost",
-        said=((r"\w+", r"is not 'running'"),),
+        said=((_UNLESS_THE_CODE_SAYS_MORE, r"is not 'running'"),),
         retry=RetryRule(first=5, factor=1.5, most=30),
         look_again=True,
     )

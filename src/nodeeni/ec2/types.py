@@ -45,9 +45,11 @@ class Action(StrEnum):
 
 
 class NetworkInterfaceAttachmentShape(Shape):
-    attachment_id: str
-    device_index: int
-    status: str
+    """Where there is no instance, nothing else of it is needed, and need not be there."""
+
+    attachment_id: str = ""
+    device_index: int | None = None
+    status: str = ""
     instance_id: str = ""
     network_card_index: int = 0
     delete_on_termination: bool = False
@@ -72,6 +74,10 @@ def _attachment(shown: NetworkInterfaceAttachmentShape | None) -> Attachment | N
     """None unless it is attached to an instance: NAT gateways and the like have no instance."""
     if shown is None or not shown.instance_id or shown.status == "detached":
         return None
+    if not shown.attachment_id or not shown.status or shown.device_index is None:
+        raise msgspec.ValidationError(
+            f"an attachment to {shown.instance_id} lacks id, status or device index"
+        )
     return Attachment(
         id=shown.attachment_id,
         instance_id=shown.instance_id,
@@ -158,8 +164,8 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InstanceNetworkInterfaceAttachmentShape(Shape):
-    device_index: int
-    status: str
+    device_index: int | None = None
+    status: str = ""
     network_card_index: int = 0
 
 
@@ -229,16 +235,24 @@ def _instance(shown: InstanceShape) -> Instance:
         zone=intern(shown.placement.availability_zone),
         vpc_id=intern(shown.vpc_id),
         subnet_id=intern(shown.subnet_id),
-        slots=tuple(
-            InstanceSlot(
-                eni_id=item.network_interface_id,
-                device_index=item.attachment.device_index,
-                network_card_index=item.attachment.network_card_index,
-                status=intern(item.attachment.status),
-            )
-            for item in shown.network_interfaces
-            if item.attachment is not None
-        ),
+        slots=tuple(slot for item in shown.network_interfaces if (slot := _slot(item)) is not None),
+    )
+
+
+def _slot(shown: InstanceNetworkInterfaceShape) -> InstanceSlot | None:
+    """None where the interface is not attached: without an attachment, or with an empty one."""
+    attachment = shown.attachment
+    if attachment is None or attachment == InstanceNetworkInterfaceAttachmentShape():
+        return None
+    if attachment.device_index is None or not attachment.status:
+        raise msgspec.ValidationError(
+            f"the attachment of {shown.network_interface_id} lacks status or device index"
+        )
+    return InstanceSlot(
+        eni_id=shown.network_interface_id,
+        device_index=attachment.device_index,
+        network_card_index=attachment.network_card_index,
+        status=intern(attachment.status),
     )
 
 

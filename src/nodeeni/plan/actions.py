@@ -43,6 +43,11 @@ class _Action(msgspec.Struct, frozen=True, kw_only=True):
         return (type(self).__name__, self.target)
 
     @property
+    def word(self) -> str:
+        """Its kind, as `nodeeni plan -o json` has it."""
+        return type(self).__name__
+
+    @property
     def target(self) -> str:
         raise NotImplementedError
 
@@ -132,8 +137,13 @@ class Modify(_OnInterface, frozen=True, kw_only=True):
     attachment_id: str = ""  # where the attribute is one of the attachment
 
     @property
+    def word(self) -> str:
+        name = self.attribute.name
+        return f"Set{name[0].upper()}{name[1:]}"
+
+    @property
     def key(self) -> tuple[str, str]:
-        return (f"Modify {self.attribute.name}", self.target)
+        return (self.word, self.target)
 
     @property
     def text(self) -> str:
