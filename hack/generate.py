@@ -310,7 +310,11 @@ def error_classes() -> list[str]:
 def _codes(of: ErrorClass) -> list[str]:
     """The families as people write them: `*LimitExceeded`."""
     families = of.family.pattern.split("|") if of.family.pattern != "(?!)" else []
-    said = [f"{code.pattern} ({message.pattern})" for code, message in of.said if not code.pattern.endswith(r"\w+")]
+    said = [
+        f"{code.pattern} ({message.pattern})"
+        for code, message in of.said
+        if not code.pattern.endswith(r"\w+")
+    ]
     shown = [re.sub(r"\\w[*+]", "*", family).replace(r"\d", "?").replace("\\", "") for family in families]
     return [*sorted(of.codes), *shown, *said]
 
