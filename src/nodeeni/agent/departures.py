@@ -80,7 +80,9 @@ class Departures:
                 continue
             if self._is_unplugged(absent.device):
                 self._left.pop(mac, None)
-            self._now(mac, self._reason(absent.reason, absent.device))
+                self._now(mac, GONE)
+            else:
+                self._now(mac, self._reason(absent.reason, absent.device))
 
     def passages(self) -> list[Passage]:
         """What left or came back since this was asked last."""
@@ -96,8 +98,6 @@ class Departures:
         self.reasons[mac] = reason
 
     def _reason(self, told: str, device: Device) -> str:
-        if self._is_unplugged(device):
-            return GONE
         driver = self._driver(device.address)
         if not driver:
             return f"{GONE}: no driver has its device {device.address}"
