@@ -4,17 +4,13 @@ WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tools package package-check newcomer bench bench-quick bench-real bench-agent chaos apitest nodetest verify requirements clean .venv/.dev .venv-aws/.done
+.PHONY: help demo test tools package package-check newcomer bench bench-quick bench-real bench-agent chaos apitest nodetest verify requirements clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ready-%:
 	@hack/setup.sh $*
-
-# The old names of what developers need.
-.venv/.dev: ready-dev
-.venv-aws/.done: ready-test
 
 demo: ready-run ## Try it in a minute: no AWS, no cluster
 	@$(BIN)/nodeeni demo

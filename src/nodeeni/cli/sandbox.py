@@ -121,14 +121,12 @@ async def _keep(options: Namespace, kernels: Kernels, directory: Path) -> None:
 
 @contextlib.asynccontextmanager
 async def _started(stage: Stage) -> AsyncIterator[None]:
-    try:
-        await stage.__aenter__()
-    except ImageError as error:
-        raise UsageError(f"--machines: {error}") from error
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(stage)
+        except ImageError as error:
+            raise UsageError(f"--machines: {error}") from error
         yield
-    finally:
-        await stage.__aexit__(None, None, None)
 
 
 def _hosts(options: Namespace, kernels: Kernels) -> NodeHosts | None:

@@ -48,7 +48,7 @@ def describe_instances(request: Request) -> Mapping[str, object]:
     "InstanceMarketOptions Ipv6Address Ipv6AddressCount KernelId LaunchTemplate "
     "LicenseSpecification MaintenanceOptions MetadataOptions Monitoring NetworkInterface "
     "NetworkPerformanceOptions Operator Placement PrivateDnsNameOptions PrivateIpAddress "
-    "RamdiskId SecondaryInterface SecurityGroup ",
+    "RamdiskId SecondaryInterface SecurityGroup",
 )
 def run_instances(request: Request) -> Mapping[str, object]:
     account, asked = request.account, request.parameters

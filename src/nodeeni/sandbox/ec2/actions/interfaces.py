@@ -18,7 +18,7 @@ _PLAIN_TYPES = ("interface", "efa", "efa-only")
 @action(
     "CreateNetworkInterface",
     without="ConnectionTrackingSpecification EnablePrimaryIpv6 Ipv4Prefix Ipv4PrefixCount "
-    "Ipv6AddressCount Ipv6Addresses Ipv6Prefix Ipv6PrefixCount Operator ",
+    "Ipv6AddressCount Ipv6Addresses Ipv6Prefix Ipv6PrefixCount Operator",
 )
 def create_network_interface(request: Request) -> Mapping[str, object]:
     account, asked = request.account, request.parameters
