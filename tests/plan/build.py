@@ -22,6 +22,7 @@ from nodeeni.plan.desired import Desired, Network, desired_interfaces, selecting
 from nodeeni.plan.diff import Diff, diff
 from nodeeni.plan.observed import NodeView, Observed, Owner
 from nodeeni.plan.policy import Circumstances, Decision, decide
+from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.rows import Row, State
 
 CLUSTER = "c-1"
@@ -135,18 +136,23 @@ def observed(
     return Observed(**given)
 
 
+def networks(nodeenis: Iterable[NodeENI], network: Network = NETWORK) -> dict[str, Network | Refusal]:
+    """The same for each of them."""
+    return {nodeeni.metadata.uid: network for nodeeni in nodeenis}
+
+
 def desire(
     *nodeenis: NodeENI, node: NodeView = NODE, of: Instance | None = None, network: Network = NETWORK
 ) -> Desired:
-    return desired_interfaces(node, of or instance(), selecting(node, nodeenis), network, CLUSTER)
+    chosen = selecting(node, nodeenis)
+    return desired_interfaces(node, of or instance(), chosen, networks(chosen, network), CLUSTER)
 
 
 def plan(*nodeenis: NodeENI, having: Iterable[Interface] = (), **changes: Any) -> Diff:
     """The plan for NODE with these NodeENIs and interfaces."""
     seen = observed(*having, nodeenis=nodeenis, **changes)
-    wanted = desired_interfaces(
-        seen.node or NODE, seen.instance, selecting(seen.node or NODE, nodeenis), NETWORK, CLUSTER
-    )
+    chosen = selecting(seen.node or NODE, nodeenis)
+    wanted = desired_interfaces(seen.node or NODE, seen.instance, chosen, networks(chosen), CLUSTER)
     return diff(wanted, seen)
 
 
@@ -280,7 +286,10 @@ class Scene(msgspec.Struct):
     def plan(self) -> Diff:
         seen = self.observe()
         chosen = selecting(self.node, self.nodeenis)
-        return diff(desired_interfaces(self.node, seen.instance, chosen, self.network, CLUSTER), seen)
+        return diff(
+            desired_interfaces(self.node, seen.instance, chosen, networks(chosen, self.network), CLUSTER),
+            seen,
+        )
 
     def decide(self, found: Diff) -> Decision:
         """With every orphan confirmed and every NodeENI finalized."""

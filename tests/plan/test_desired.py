@@ -8,13 +8,13 @@ from tests.plan.build import (
     CLUSTER,
     FAR_SUBNET,
     GROUP,
-    NETWORK,
     NODE,
     SECOND_GROUP,
     SECOND_SUBNET,
     SUBNET,
     desire,
     instance,
+    networks,
     nodeeni,
 )
 
@@ -174,7 +174,7 @@ def test_a_node_without_an_instance() -> None:
 
 
 def test_an_instance_that_ec2_does_not_know() -> None:
-    found = desired_interfaces(NODE, None, [nodeeni()], Network(), "c-1")
+    found = desired_interfaces(NODE, None, [nodeeni()], networks([nodeeni()], Network()), "c-1")
     assert reasons(found) == ["InstanceNotFound"]
 
 
@@ -189,4 +189,4 @@ def test_a_subnet_of_another_vpc_is_told_as_such() -> None:
 def test_an_instance_that_ends_is_to_have_nothing_and_is_not_reproached_for_its_place(state: str) -> None:
     """EC2 shows a terminated instance without subnet and VPC."""
     ending = msgspec.structs.replace(instance(state=state), vpc_id="", subnet_id="")
-    assert desired_interfaces(NODE, ending, [nodeeni()], NETWORK, CLUSTER) == Desired()
+    assert desired_interfaces(NODE, ending, [nodeeni()], networks([nodeeni()]), CLUSTER) == Desired()

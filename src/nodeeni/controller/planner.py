@@ -3,8 +3,11 @@
 What acts (`reconciler.py`, `executor.py`) and what only shows (`nodeeni plan`) stand on this page alike.
 """
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
 
 from nodeeni.api import names
 from nodeeni.api.reasons import RowReason
@@ -12,23 +15,28 @@ from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.memory import Memory
+from nodeeni.controller.questions import Questions
 from nodeeni.controller.turns import Turns
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
-from nodeeni.ec2.types import Instance, Interface
+from nodeeni.ec2.types import Instance, InstanceType, Interface
 from nodeeni.plan import report
 from nodeeni.plan.actions import Action
 from nodeeni.plan.desired import Desired, Network, desired_interfaces, selecting
 from nodeeni.plan.diff import diff
-from nodeeni.plan.observed import NodeView, Observed
+from nodeeni.plan.observed import UNREAD, NodeView, Observed
 from nodeeni.plan.plan import Plan
 from nodeeni.plan.policy import Circumstances, decide
+from nodeeni.plan.refusal import Refusal
 from nodeeni.settings import Settings
+
+_T = TypeVar("_T")
 
 
 class Planner:
     """`under_way` tells the actions of a node whose calls have begun; `confirmed_orphans` the ids of
-    interfaces that are proved to have no owner. Where nothing acts, there are none of either.
+    interfaces that are proved to have no owner. Where nothing acts, there are none of either. What cannot be
+    asked of EC2 is a refusal of the NodeENIs that ask it: everything else of the node goes on.
     """
 
     def __init__(
@@ -42,6 +50,7 @@ class Planner:
         adoption: Adoption,
         memory: Memory,
         turns: Turns,
+        questions: Questions,
         under_way: Callable[[str], tuple[Action, ...]] = lambda _: (),
         confirmed_orphans: Callable[[], frozenset[str]] = frozenset,
         clock: Callable[[], float] = time.monotonic,
@@ -54,19 +63,19 @@ class Planner:
         self._adoption = adoption
         self._memory = memory
         self._turns = turns
+        self._questions = questions
         self._under_way = under_way
         self._confirmed_orphans = confirmed_orphans
         self._clock = clock
         self._absent_since: dict[str, float] = {}
 
     async def plan(self, name: str) -> Plan:
-        """What is to be done for one node now. Raises EC2Error where EC2 cannot be asked."""
-        node = self._cluster.node(name)
-        desired, observed = await self._observe(name, node, await self._instances(name, node))
+        """What is to be done for one node now."""
+        desired, observed = await self._observe(name, self._cluster.node(name))
         return self._decide(desired, observed)
 
     async def plan_anew(self, plan: Plan) -> Plan:
-        """The same node once more, with a look at what stands on its instance now. Raises EC2Error."""
+        """The same node once more, with a look at what stands on its instance now."""
         if plan.observed.node is not None:
             self._lookups.invalidate_instance(plan.observed.node.instance_id)
         return await self.plan(plan.observed.name)
@@ -101,40 +110,30 @@ class Planner:
             and (interface.attachment is None or interface.attachment.instance_id not in known)
         ]
 
-    async def _instances(self, name: str, node: NodeView | None) -> dict[str, Instance]:
-        """The node's instance, and those that its interfaces hang on."""
-        wanted = {i.attachment.instance_id for i in self._interfaces(name, node) if i.attachment}
-        if node is None:
-            for instance_id in wanted:
-                self._lookups.invalidate_instance(instance_id)  # it may well have been terminated
-        elif node.instance_id:
-            wanted.add(node.instance_id)
-        found = {}
-        for instance_id in sorted(wanted):
-            instance = await self._lookups.instance(instance_id)
-            if instance is not None:
-                found[instance_id] = instance
-        return found
-
-    async def _observe(
-        self, name: str, node: NodeView | None, instances: dict[str, Instance]
-    ) -> tuple[Desired, Observed]:
-        instance = instances.get(node.instance_id) if node else None
+    async def _observe(self, name: str, node: NodeView | None) -> tuple[Desired, Observed]:
+        asked = _Asked(self._questions, self._lookups, name)
+        hosts = await asked.instances(self._hosts(name, node))
+        home = hosts.get(node.instance_id) if node else None
+        instance = home if isinstance(home, Instance) else None
         selected = selecting(node, self._cluster.nodeenis.store.values()) if node else []
-        network = await self._network(selected)
+        networks = await asked.networks(selected)
         # Asked for every node, so that it is known when a NodeENI comes.
-        instance_type = await self._lookups.instance_type(instance.type) if instance else None
+        instance_type = await asked.instance_type(instance.type) if instance else None
+        self._questions.keep(name, asked.keys)
         # From here on nothing is awaited: what is decided is decided on one moment's view.
         interfaces = self._interfaces(name, node)
         observed = Observed(
             name=name,
             node=node,
             instance=instance,
-            instance_type=instance_type,
-            instance_states={key: value.state for key, value in instances.items()},
+            instance_type=None if isinstance(instance_type, Refusal) else instance_type,
+            type_unread=instance_type if isinstance(instance_type, Refusal) else None,
+            instance_states={
+                key: host.state if isinstance(host, Instance) else UNREAD for key, host in hosts.items()
+            },
             interfaces=interfaces,
             cluster_id=self._cluster_id,
-            adoptable=self._adoption.of(name, instance.id) if instance else (),
+            adoptable=self._adoption.of(name, node.instance_id) if node and home else (),
             owners=self._cluster.owners(),
             in_flight=self._under_way(name),
             generations=self._memory.generations(instance.id) if instance else {},
@@ -147,24 +146,20 @@ class Planner:
             undo_attach_after=self._settings.undo_attach_after,
             undone=self._memory.undone,
         )
-        desired = (
-            desired_interfaces(node, instance, selected, network, self._cluster_id) if node else Desired()
-        )
-        return desired, observed
+        if node is None:
+            return Desired(), observed
+        sought = dict.fromkeys(networks, home) if isinstance(home, Refusal) else networks
+        return desired_interfaces(node, instance, selected, sought, self._cluster_id), observed
 
-    async def _network(self, nodeenis: list[NodeENI]) -> Network:
-        """What EC2 has of the subnets and groups that these NodeENIs name."""
-        subnets = {
-            subnet.id: subnet
-            for n in nodeenis
-            for subnet in await self._lookups.subnets(n.spec.all_subnet_ids, n.spec.all_subnet_names)
-        }
-        groups = {
-            group.id: group
-            for n in nodeenis
-            for group in await self._lookups.groups(n.spec.security_group_ids, n.spec.security_group_names)
-        }
-        return Network(tuple(subnets.values()), tuple(groups.values()))
+    def _hosts(self, name: str, node: NodeView | None) -> list[str]:
+        """The node's instance, and those that its interfaces hang on."""
+        wanted = {i.attachment.instance_id for i in self._interfaces(name, node) if i.attachment}
+        if node is None:
+            for instance_id in wanted:
+                self._lookups.invalidate_instance(instance_id)  # it may well have been terminated
+        elif node.instance_id:
+            wanted.add(node.instance_id)
+        return sorted(wanted)
 
     def _gone(self, instance: Instance | None) -> frozenset[str]:
         if instance is None:
@@ -208,6 +203,50 @@ class Planner:
             node_grace=self._settings.node_grace_period,
             confirmed_orphans=self._confirmed_orphans(),
         )
+
+
+class _Asked:
+    """The questions of one plan. `keys` are those that were asked."""
+
+    def __init__(self, questions: Questions, lookups: Lookups, node: str) -> None:
+        self._questions = questions
+        self._lookups = lookups
+        self._node = node
+        self.keys: set[Hashable] = set()
+
+    async def instances(self, ids: Sequence[str]) -> dict[str, Instance | Refusal]:
+        """Those that EC2 knows, or cannot be asked for."""
+        found = await asyncio.gather(
+            *(self._ask(("instance", i), f"instance {i}", partial(self._lookups.instance, i)) for i in ids)
+        )
+        return {i: instance for i, instance in zip(ids, found, strict=True) if instance is not None}
+
+    async def networks(self, nodeenis: Sequence[NodeENI]) -> Mapping[str, Network | Refusal]:
+        """By uid, what EC2 has of the subnets and groups that each names."""
+        found = await asyncio.gather(*(self._network(nodeeni) for nodeeni in nodeenis))
+        return {nodeeni.metadata.uid: network for nodeeni, network in zip(nodeenis, found, strict=True)}
+
+    async def instance_type(self, name: str) -> InstanceType | Refusal | None:
+        about = f"instance type {name}"
+        return await self._ask(("type", name), about, partial(self._lookups.instance_type, name))
+
+    async def _network(self, nodeeni: NodeENI) -> Network | Refusal:
+        spec = nodeeni.spec
+        subnets = tuple(spec.all_subnet_ids), tuple(spec.all_subnet_names)
+        groups = tuple(spec.security_group_ids), tuple(spec.security_group_names)
+
+        async def question() -> Network:
+            self._lookups.expect_groups(*groups)
+            return Network(
+                tuple(await self._lookups.subnets(*subnets)), tuple(await self._lookups.groups(*groups))
+            )
+
+        key = ("network", nodeeni.metadata.uid, subnets, groups)
+        return await self._ask(key, "the subnets and security groups that the spec names", question)
+
+    async def _ask(self, key: Hashable, about: str, question: Callable[[], Awaitable[_T]]) -> _T | Refusal:
+        self.keys.add(key)
+        return await self._questions.ask(self._node, key, about, question)
 
 
 def _stranded(observed: Observed) -> bool:

@@ -11,6 +11,7 @@ from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.memory import Memory
 from nodeeni.controller.planner import Planner
+from nodeeni.controller.questions import Questions
 from nodeeni.controller.turns import Turns, TurnTaker
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.inventory import Inventory
@@ -50,6 +51,7 @@ class Planning:
             adoption=self._adoption,
             memory=memory,
             turns=self._turns,
+            questions=Questions(),
         )
 
     async def read(self) -> None:
@@ -90,10 +92,7 @@ class Planning:
         return sorted({*self._cluster.nodes.store, *named} - {""})
 
     async def plan(self, node: str) -> Plan:
-        """Nodes planned one after another take turns at replacements as they would when it is done.
-
-        Raises EC2Error.
-        """
+        """Nodes planned one after another take turns at replacements as they would when it is done."""
         plan = await self._planner.plan(node)
         self._taker.take(plan)
         return plan

@@ -56,7 +56,7 @@ class Reconciler:
         self._times = AttachTimes()
 
     async def reconcile(self, name: str) -> None:
-        """Bring one node nearer to what is desired. Raises EC2Error where EC2 cannot be asked."""
+        """Bring one node nearer to what is desired."""
         plan = await self._planner.plan(name)
         if any(
             replaces(action) and action not in plan.observed.in_flight for action in plan.decision.allowed

@@ -20,6 +20,7 @@ from nodeeni.controller.health import Health
 from nodeeni.controller.leadership import Leadership
 from nodeeni.controller.memory import Memory
 from nodeeni.controller.planner import Planner
+from nodeeni.controller.questions import Questions
 from nodeeni.controller.rates import AccountRates
 from nodeeni.controller.reconciler import Reconciler
 from nodeeni.controller.reporter import Reporter
@@ -120,6 +121,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         adoption=adoption,
         memory=memory,
         turns=parts.turns,
+        questions=Questions(again=parts.queue.add),
         under_way=executor.under_way,
         confirmed_orphans=lambda: sweeper.confirmed,
     )

@@ -296,12 +296,14 @@ class SubnetShape(Shape):
     subnet_id: str
     vpc_id: str
     availability_zone: str
-    cidr_block: str
     available_ip_address_count: int
+    cidr_block: str = ""
     tags: tuple[TagShape, ...] = ()
 
 
 class Subnet(msgspec.Struct, frozen=True):
+    """`cidr` is that of IPv4; an IPv6-only subnet has none, and no free addresses."""
+
     id: str
     vpc_id: str
     zone: str

@@ -4,7 +4,7 @@ What cannot be had is a `Refusal` with a reason and the way out. A refused NodeE
 that stands is taken down because a name does not resolve today.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -21,7 +21,7 @@ UNRESOLVED_RETRY = 60.0  # seconds
 
 
 class Network(msgspec.Struct, frozen=True):
-    """What EC2 has of the subnets and groups that the NodeENIs of a node name."""
+    """What EC2 has of the subnets and groups that a NodeENI names."""
 
     subnets: tuple[Subnet, ...] = ()
     groups: tuple[SecurityGroup, ...] = ()
@@ -52,11 +52,16 @@ class DesiredInterface(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Desired(msgspec.Struct, frozen=True):
-    """`links`, by uid: what the refused NodeENIs ask of the link of an interface that stays all the same."""
+    """`links`, by uid: what the refused NodeENIs ask of the link of an interface that stays all the same.
+
+    `unread`: uids of those that are refused since EC2 could not be asked. What they are to have is not known,
+    so all that stands of them stays, half made or not.
+    """
 
     interfaces: tuple[DesiredInterface, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     links: dict[str, Link] = msgspec.field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
 
 
 def matches(spec: NodeENISpec, labels: dict[str, str]) -> bool:
@@ -91,21 +96,32 @@ def desired_interfaces(
     node: NodeView,
     instance: Instance | None,
     nodeenis: Sequence[NodeENI],
-    network: Network,
+    networks: Mapping[str, Network | Refusal],
     cluster_id: str,
 ) -> Desired:
-    """The interfaces that `nodeenis`, which select the node, give it: none on an instance that ends."""
+    """The interfaces that `nodeenis`, which select the node, give it: none on an instance that ends.
+
+    `networks`, by uid: what EC2 has for each, or why it could not be asked.
+    """
     if instance is not None and instance.state in ENDS:
         return Desired()
-    interfaces, refusals, links = [], [], {}
+    interfaces, refusals, links, unread = [], [], {}, set()
     for nodeeni in nodeenis:
-        found = _interface(node, instance, nodeeni, network, cluster_id)
+        uid = nodeeni.metadata.uid
+        network = networks[uid]
+        if isinstance(network, Refusal):
+            unread.add(uid)
+            found: DesiredInterface | Refusal = msgspec.structs.replace(
+                network, nodeeni=nodeeni.metadata.name, uid=uid
+            )
+        else:
+            found = _interface(node, instance, nodeeni, network, cluster_id)
         if isinstance(found, Refusal):
             refusals.append(found)
             links[found.uid] = Link(nodeeni.spec.mtu, _interface_name(nodeeni))
         else:
             interfaces.append(found)
-    return Desired(tuple(interfaces), tuple(refusals), links)
+    return Desired(tuple(interfaces), tuple(refusals), links, frozenset(unread))
 
 
 def _interface(

@@ -86,13 +86,20 @@ def _take(draft: Draft, wanted: DesiredInterface) -> Interface | None:
 
 
 def _refused(draft: Draft, refusal: Refusal) -> None:
-    """A NodeENI that cannot be resolved keeps what is attached, and gives back what is not."""
+    """A NodeENI that cannot be resolved keeps what is attached, and gives back what is not.
+
+    Where that is so since EC2 could not be asked, it keeps everything on this node's instance.
+    """
     standing = [*draft.left.values(), *draft.observed.adoptable]
-    interface = next(
-        (i for i in standing if draft.uids[i.id] == refusal.uid and i.attachment is not None), None
-    )
-    if interface is not None:
-        draft.left.pop(interface.id, None)
+    own = [i for i in standing if draft.uids[i.id] == refusal.uid]
+    interface = next((i for i in own if i.attachment is not None), None)
+    kept = [interface] if interface is not None else []
+    if refusal.uid in draft.desired.unread:
+        home = draft.observed.node.instance_id if draft.observed.node else ""
+        kept += [i for i in own if is_of(i, home)]
+        interface = interface or next(iter(kept), None)
+    for each in kept:
+        draft.left.pop(each.id, None)
     attachment = interface.attachment if interface else None
     link = draft.desired.links[refusal.uid]
     refusal = beside(interface, refusal)

@@ -6,8 +6,10 @@ import msgspec
 
 from nodeeni.ec2.types import Instance, InstanceType, Interface
 from nodeeni.plan.actions import Action
+from nodeeni.plan.refusal import Refusal
 
 ENDS = frozenset({"shutting-down", "terminated"})  # of an instance; it takes its interfaces along
+UNREAD = ""  # the state of an instance that EC2 could not be asked for: nothing says that it ends
 
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,10 +34,10 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     """One node at one moment.
 
     `node` is None when there is no Node object of that name, which happens when our interfaces still
-    carry the name. `instance` is the node's own; None when EC2 does not know it. `interfaces` are ours
-    alone (cluster tag), by Node tag or by instance. `instance_states` covers every instance that they hang
-    on; one that is absent there is gone. `ages` gives the seconds since an interface was first seen in its
-    present transition.
+    carry the name. `instance` is the node's own; None when EC2 does not know it, or could not be asked for
+    it: then `instance_states` has it as UNREAD. `interfaces` are ours alone (cluster tag), by Node tag or by
+    instance. `instance_states` covers every instance that they hang on; one that is absent there is gone.
+    `ages` gives the seconds since an interface was first seen in its present transition.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     cluster_id: str = ""
     instance: Instance | None = None
     instance_type: InstanceType | None = None
+    type_unread: Refusal | None = None  # why it is not known what the type allows
     instance_states: dict[str, str] = msgspec.field(default_factory=dict)
     interfaces: tuple[Interface, ...] = ()
     adoptable: tuple[Interface, ...] = ()  # of v1.x: in a NodeENI's status, on this instance, no cluster tag

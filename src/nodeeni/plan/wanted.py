@@ -1,5 +1,7 @@
 """One wanted interface against the one that serves it: made, attached, put right or replaced. Pure."""
 
+import msgspec
+
 from nodeeni.api import names
 from nodeeni.api.reasons import EventReason, RowReason
 from nodeeni.ec2.attributes import InterfaceRequest, creatable
@@ -102,6 +104,8 @@ class Wanted:
             self.removal.remove(interface, Cause.REPLACED, wanted)
             return
         index = self._index(wanted, interface.id)
+        if index is None and self.draft.observed.type_unread is not None:
+            return  # there may well be a place for it
         if index is None:
             self.removal.remove(interface, Cause.REFUSED, None)
             return
@@ -124,7 +128,7 @@ class Wanted:
         under_way = self.draft.under_way.get(("Attach", eni_id))
         if isinstance(under_way, Attach):
             return under_way.device_index
-        found = free_index(wanted, self._instance, self.draft.observed.full, self.slots)
+        found = self._place(wanted, self.slots)
         if isinstance(found, Refusal):
             self.draft.refuse(wanted, found)
             return None
@@ -198,7 +202,13 @@ class Wanted:
             subnet = usable_subnet(wanted, self.draft.observed)
             if isinstance(subnet, Refusal):
                 return subnet
-        return free_index(wanted, self._instance, self.draft.observed.full, self.slots.without(self.leaving))
+        return self._place(wanted, self.slots.without(self.leaving))
+
+    def _place(self, wanted: DesiredInterface, slots: Slots) -> int | Refusal:
+        unread = self.draft.observed.type_unread
+        if unread is not None:
+            return msgspec.structs.replace(unread, nodeeni=wanted.nodeeni, uid=wanted.uid)
+        return free_index(wanted, self._instance, self.draft.observed.full, slots)
 
     def _in_place(self, wanted: DesiredInterface, interface: Interface) -> None:
         self.draft.actions += corrections(wanted, interface)

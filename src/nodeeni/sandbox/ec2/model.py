@@ -137,16 +137,19 @@ class Instance(msgspec.Struct, frozen=True):
 
 
 class AddressPool:
-    """The free addresses of one subnet. EC2 keeps the first four and the last one for itself."""
+    """The free addresses of one subnet. EC2 keeps the first four and the last one for itself.
+
+    An IPv6-only subnet (no `cidr`) has none.
+    """
 
     def __init__(self, cidr: str) -> None:
-        self._network = ipaddress.IPv4Network(cidr)
+        self._network = ipaddress.IPv4Network(cidr or "0.0.0.0/32")
         self._used: set[int] = set()
         self._last = 3
 
     @property
     def free(self) -> int:
-        return self._network.num_addresses - 5 - len(self._used)
+        return max(0, self._network.num_addresses - 5 - len(self._used))
 
     def take(self, count: int) -> list[str]:
         """`count` addresses not in use, or `InsufficientFreeAddressesInSubnet` and none taken."""

@@ -28,7 +28,7 @@ class Scene:
         return vpc
 
     def add_subnet(self, vpc: Vpc, zone: str, cidr: str, *, id: str = "", name: str = "") -> Subnet:
-        """`zone` is a letter (`a`) or a whole name (`us-west-2a`)."""
+        """`zone` is a letter (`a`) or a whole name (`us-west-2a`). Without `cidr` it is IPv6-only."""
         subnet = Subnet(
             id=id or self.account.new_id("subnet"),
             vpc_id=vpc.id,

@@ -66,7 +66,7 @@ def _subnet_xml(account: Account, subnet: Subnet) -> Mapping[str, object]:
         "state": "available",
         "ownerId": account.id,
         "vpcId": subnet.vpc_id,
-        "cidrBlock": subnet.cidr,
+        "cidrBlock": subnet.cidr or None,  # an IPv6-only subnet has none
         "availableIpAddressCount": account.pools[subnet.id].free,
         "availabilityZone": subnet.zone,
         "availabilityZoneId": zone_id(subnet.zone),

@@ -1,0 +1,98 @@
+"""What plans ask of EC2, each question for itself: one without an answer is a refusal of whom it concerns.
+
+A reconcile waits for an answer once, and not for long. One that is late, or that was refused the time before,
+is hardly waited for: the reconcile goes on without it, and the node is reconciled anew when it comes.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Collection, Hashable
+from typing import Any, TypeVar
+
+from nodeeni.api.reasons import EventReason, RowReason
+from nodeeni.ec2.errors import EC2Error
+from nodeeni.plan.refusal import Refusal
+
+PATIENCE = 3.0  # seconds: EC2 answers a describe in 0.2 s as a rule; in trouble in 20 s, or never
+_BRIEFLY = 0.1  # seconds: what is known already is there by then
+
+_T = TypeVar("_T")
+
+
+class _Question:
+    """`task` asks it now; `refusal` is what was said the last time, where that was no answer."""
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[Any] | None = None
+        self.refusal: Refusal | None = None
+        self.failures = 0  # in a row
+        self.left = False  # the task was not waited for to its end
+
+
+class Questions:
+    """`again(node)` is called when an answer has come that was not waited for."""
+
+    def __init__(self, again: Callable[[str], None] = lambda _: None) -> None:
+        self._again = again
+        self._open: dict[str, dict[Hashable, _Question]] = {}  # node → key → question
+
+    async def ask(
+        self, node: str, key: Hashable, about: str, question: Callable[[], Awaitable[_T]]
+    ) -> _T | Refusal:
+        """The answer, or a refusal that is nobody's yet. `key` is what is asked, `about` tells people."""
+        asked = self._open.setdefault(node, {}).setdefault(key, _Question())
+        task = asked.task
+        if task is None:
+            task = asked.task = asyncio.create_task(_answered(question))
+        await asyncio.wait({task}, timeout=_BRIEFLY if asked.refusal else PATIENCE)
+        if not task.done():
+            if not asked.left:
+                asked.left = True
+                task.add_done_callback(lambda _: self._again(node))
+            asked.refusal = _waited_for(asked.refusal or _late(about))
+            return asked.refusal
+        asked.task, asked.left = None, False
+        answer: _T | EC2Error = task.result()
+        if isinstance(answer, EC2Error):
+            asked.failures += 1
+            asked.refusal = _refused(answer, asked.failures)
+            return asked.refusal
+        asked.refusal, asked.failures = None, 0
+        return answer
+
+    def keep(self, node: str, keys: Collection[Hashable]) -> None:
+        """Forget what this node asks no more."""
+        kept = {
+            key: asked
+            for key, asked in self._open.pop(node, {}).items()
+            if key in keys and (asked.task or asked.refusal)
+        }
+        if kept:
+            self._open[node] = kept
+
+
+async def _answered(question: Callable[[], Awaitable[_T]]) -> _T | EC2Error:
+    try:
+        return await question()
+    except EC2Error as error:
+        return error
+
+
+def _refused(error: EC2Error, failures: int) -> Refusal:
+    """By the rule of the error's class, as for a call that changes something."""
+    return Refusal(
+        reason=error.error_class.reason,
+        message=error.explanation,
+        retry_after=error.delay(failures - 1, random.random()),
+        event=EventReason.ENI_CREATION_FAILED if failures >= error.error_class.reported_after else None,
+    )
+
+
+def _late(about: str) -> Refusal:
+    message = f"EC2 has not answered within {PATIENCE:g} s what it has of {about}: its answer is waited for"
+    return Refusal(reason=RowReason.EC2_ERROR, message=message)
+
+
+def _waited_for(refusal: Refusal) -> Refusal:
+    """The same, while it is asked again: the answer brings the node back."""
+    return Refusal(reason=refusal.reason, message=refusal.message, event=refusal.event)
