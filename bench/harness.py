@@ -27,7 +27,7 @@ from nodeeni.sandbox.kube import KubeServer
 from nodeeni.sandbox.world import NODE_LABELS, World, WorldNode, readme_nodeeni
 
 from .kubelet import NodeApi, SandboxNodes, furnished, register_all
-from .limits import ATTACH_SECONDS
+from .limits import ATTACH_SECONDS, steady_settings
 from .real import kubeconfig, real_nodes, real_server
 
 Object = dict[str, Any]
@@ -184,14 +184,14 @@ async def known_nodes(b: Bench) -> None:
 @asynccontextmanager
 async def bench(settings: EC2Settings | None = None) -> AsyncIterator[Bench]:
     with tempfile.TemporaryDirectory(prefix="nodeeni-bench-") as directory:
-        async with Stage(Path(directory), settings or EC2Settings()) as stage:
+        async with Stage(Path(directory), settings or steady_settings()) as stage:
             yield Bench(stage, SandboxNodes(stage.world.kube))
 
 
 @asynccontextmanager
 async def real_bench(settings: EC2Settings | None = None) -> AsyncIterator[RealBench]:
     with real_server() as kube, tempfile.TemporaryDirectory(prefix="nodeeni-bench-") as directory:
-        settings = settings or EC2Settings()
+        settings = settings or steady_settings()
         world_kube = cast("KubeServer", kube)  # of which it has what a world and a bench use
         async with (
             Stage(Path(directory), settings, kube=world_kube) as stage,

@@ -1,13 +1,37 @@
 """What EC2 itself allows: the line that no controller can cross. Times are seconds."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from nodeeni.sandbox.ec2 import Delay, EC2Settings
+from nodeeni.sandbox.ec2.settings import USUAL_REPLIES
+
+READ_SECONDS = 0.15  # subnet and groups are asked for before an ENI is made
 CREATE_SECONDS = 0.6  # a Create, from sent to answered
 ATTACH_SECONDS = 1.0  # from the Attach's arrival to `attached`
 DETACH_SECONDS = 2.0
-DELETE_SECONDS = 0.2
+DELETE_SECONDS = 0.3
 BURST = 50.0  # Attach and Detach: source "Request throttling for the Amazon EC2 API"
 REFILL = 5.0  # calls a second
+
+
+def steady_settings(**changes: Any) -> EC2Settings:
+    """EC2 that takes the same time for each call of a kind: the limit below is then one number.
+
+    Reads, Modify, Attach, Detach and Delete are answered as late as is usual.
+    """
+    replies = {action: Delay(usual.seconds) for action, usual in USUAL_REPLIES.items()}
+    replies |= {
+        "CreateNetworkInterface": Delay(CREATE_SECONDS),
+        "DeleteNetworkInterface": Delay(DELETE_SECONDS),
+    }
+    return EC2Settings(
+        replies=replies,
+        reply=Delay(READ_SECONDS),
+        attaching=Delay(ATTACH_SECONDS),
+        detaching=Delay(DETACH_SECONDS),
+        **changes,
+    )
 
 
 def attach_limit(count: int, share: float = 1.0) -> float:

@@ -5,13 +5,13 @@ import time
 
 from bench.harness import Bench, bench
 from bench.kubelet import Kubelets
+from bench.limits import steady_settings
 from bench.planting import plant
 from bench.result import Promise, Result
 from nodeeni.api.names import GROUP
-from nodeeni.sandbox.ec2 import EC2Settings
 
 COUNT = 5000
-SETTINGS = EC2Settings(interface_quota=4 * COUNT)
+SETTINGS = steady_settings(interface_quota=4 * COUNT)
 READY_WITHIN = 10.0  # seconds
 MOST_RSS = 120.0  # MB
 MOST_CPU = 0.05  # of a core

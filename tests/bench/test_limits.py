@@ -17,7 +17,7 @@ def test_half_of_the_bucket_takes_twice_as_long_after_half_of_the_burst() -> Non
 
 
 def test_removal_of_200_waits_for_detaches() -> None:
-    assert removal_limit(200) == pytest.approx(2.0 + 30 + 0.2)
+    assert removal_limit(200) == pytest.approx(2.0 + 30 + 0.3)
 
 
 def test_nodes_of_three_are_completed_one_after_another() -> None:

@@ -17,6 +17,8 @@ from tests.cli.running import Started, started, until
 from tests.docs.pages import PAGES, ROOT, Block, inline, shell
 from tests.needs import NO_KERNELS, program
 
+from nodeeni.sandbox.ec2 import Fault
+from nodeeni.sandbox.ec2.denials import DENIALS
 from nodeeni.sandbox.hosts import probe
 
 NODEENI, NODE_LABEL = "multus-eni-config", "ng=multi-eni"
@@ -110,6 +112,23 @@ def test_a_first_nodeeni_by_hand(terminal: Shell) -> None:
     assert f'nodeeni.networking.k8s.aws "{NODEENI}" deleted' in printed
     left = terminal.asks(f"aws ec2 describe-network-interfaces --filters Name=tag:NodeENI,Values={NODEENI}")
     assert left["NetworkInterfaces"] == []
+
+
+def test_ec2_fails_on_request(terminal: Shell) -> None:
+    program("curl")
+    with controller(terminal):
+        printed = terminal.runs(shell("docs/sandbox.md", "When EC2 fails"))
+        assert "NotAuthorized" in printed
+        assert terminal.asks("curl -s $AWS_ENDPOINT_URL/_sandbox/faults") == []
+
+
+def test_every_member_of_a_fault_is_explained() -> None:
+    (table,) = re.findall(r"\| member \|.*?\n\n", (ROOT / "docs/sandbox.md").read_text(), re.DOTALL)
+    members = {
+        name for row in table.strip().splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])
+    }
+    assert members == set(Fault.__struct_fields__)
+    assert len(DENIALS) == 2 + 12  # as the row of `denied` counts them
 
 
 def test_the_first_nodeeni_after_an_install(terminal: Shell) -> None:

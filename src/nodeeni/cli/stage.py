@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from nodeeni.sandbox.ec2 import Delay, EC2Settings
+from nodeeni.sandbox.ec2 import EC2Settings
 from nodeeni.sandbox.ec2.calls import OK
 from nodeeni.sandbox.hosts import NodeHosts
 from nodeeni.sandbox.kube import KubeServer
@@ -31,16 +31,12 @@ def fast_settings() -> EC2Settings:
     usual = EC2Settings()
     return replace(
         usual,
-        replies={action: _fast(delay) for action, delay in usual.replies.items()},
-        reply=_fast(usual.reply),
-        attaching=_fast(usual.attaching),
-        detaching=_fast(usual.detaching),
-        terminating=_fast(usual.terminating),
+        replies={action: delay.scaled(FAST) for action, delay in usual.replies.items()},
+        reply=usual.reply.scaled(FAST),
+        attaching=usual.attaching.scaled(FAST),
+        detaching=usual.detaching.scaled(FAST),
+        terminating=usual.terminating.scaled(FAST),
     )
-
-
-def _fast(delay: Delay) -> Delay:
-    return replace(delay, seconds=delay.seconds * FAST)
 
 
 @dataclass

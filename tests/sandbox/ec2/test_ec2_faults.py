@@ -12,6 +12,7 @@ from botocore.parsers import ResponseParserError
 from tests.sandbox.ec2.conftest import SESSION, Cloud, MakeCloud, Refusal, eventually
 
 from nodeeni.sandbox.ec2 import Fault, quick_settings
+from nodeeni.sandbox.ec2.denials import DENIALS, Denied
 
 
 async def test_an_error_comes_as_often_as_asked_and_for_matching_calls_only(cloud: Cloud) -> None:
@@ -89,6 +90,51 @@ async def test_a_fault_without_end_lasts_until_cleared(cloud: Cloud) -> None:
         assert (await cloud.boto.refused("describe_vpcs")).status == 403
     cloud.ec2.faults.clear()
     await cloud.boto("describe_vpcs")
+
+
+async def test_reads_fail_for_a_while_and_writes_go_on(cloud: Cloud) -> None:
+    cloud.ec2.faults.add(Fault(action="Describe*", code="RequestLimitExceeded", times=None, lasts=0.5))
+    begun = time.monotonic()
+    assert (await cloud.boto.refused("describe_vpcs")).code == "RequestLimitExceeded"
+    await cloud.create()
+    while time.monotonic() - begun < 0.4:
+        assert (await cloud.boto.refused("describe_subnets")).status == 503
+    await asyncio.sleep(begun + 0.5 - time.monotonic())
+    await cloud.boto("describe_vpcs")
+    assert cloud.ec2.faults.pending() == []
+
+
+async def test_a_fault_begins_later(cloud: Cloud) -> None:
+    cloud.ec2.faults.add(Fault(action="DescribeVpcs", code="Unavailable", times=None, begins=0.4))
+    begun = time.monotonic()
+    await cloud.boto("describe_vpcs")
+    await asyncio.sleep(begun + 0.4 - time.monotonic())
+    assert (await cloud.boto.refused("describe_vpcs")).code == "Unavailable"
+
+
+@pytest.mark.parametrize("denied", DENIALS)
+async def test_any_action_is_denied_in_the_words_of_any_policy(cloud: Cloud, denied: Denied) -> None:
+    """EC2's own first sentence, then IAM's, then for calls on resources the encoded one."""
+    cloud.ec2.faults.add(Fault(action="*", denied=denied, times=None))
+    read = await cloud.boto.refused("describe_subnets")
+    write = await cloud.boto.refused(
+        "delete_network_interface", NetworkInterfaceId=cloud.ec2.interfaces()[0].id
+    )
+    assert (read.code, read.status, write.code) == ("UnauthorizedOperation", 403, "UnauthorizedOperation")
+    assert read.message.startswith("You are not authorized to perform this operation. ")
+    assert "Encoded authorization failure message: " in write.message
+    if denied == "encoded alone":
+        assert "is not authorized to perform" not in read.message + write.message
+        return
+    of = denied.removeprefix("no ").partition(",")[0]
+    words = f"because no {of} allows the" if denied.startswith("no ") else f"with an explicit deny in a {of}"
+    assert "is not authorized to perform: ec2:DescribeSubnets on resource: * " in read.message
+    assert (
+        "ec2:DeleteNetworkInterface on resource: arn:aws:ec2:us-west-2:123456789012:network" in write.message
+    )
+    for message in (read.message, write.message):
+        assert words in message.replace("in an i", "in a i")
+    assert len(cloud.ec2.interfaces()) == 1
 
 
 async def test_attach_is_metered_at_its_documented_bucket(make_cloud: MakeCloud) -> None:

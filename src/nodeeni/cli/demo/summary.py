@@ -46,8 +46,8 @@ async def look_for_leftovers(stage: Stage, observer: Observer) -> Left:
 def physical_limit(nodes: int, settings: EC2Settings) -> float:
     """Seconds until the last of `nodes` ENIs can be attached: one create, one attach, the attach bucket."""
     capacity, refill = ATTACH_BUCKET
-    create = settings.reply_to("CreateNetworkInterface").seconds
-    return create + settings.attaching.seconds + max(0, nodes - capacity) / refill
+    create = settings.reply_to("CreateNetworkInterface").least
+    return create + settings.attaching.least + max(0, nodes - capacity) / refill
 
 
 def print_summary(

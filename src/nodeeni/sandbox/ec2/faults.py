@@ -1,20 +1,27 @@
 """Faults that a test or a person asks for: what goes wrong, for which calls, how often."""
 
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal
 
 import msgspec
+
+from .denials import Denied
 
 Phase = Literal["before", "after"]
 
 
 class Fault(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What happens to a call of `action` (`*`: any) whose parameters include `match`.
+    """What happens to a call of `action` (`*`: any, `Describe*`: all reads) whose parameters include `match`.
 
     In this order: wait `delay` seconds, or for ever (`hang`); then, `before` or `after` the work was done,
-    drop the connection, answer `status` and `body` raw, or refuse with `code`.
+    drop the connection, answer `status` and `body` raw, or refuse with `code`. `denied` has IAM refuse,
+    before the work, in the words for that kind of policy: `denials.DENIALS`.
     `stuck` leaves the attachment in `attaching` or `detaching` (the latter until Force) instead.
-    `times` is how many calls; None: until cleared.
+    `times` is how many calls; None: until cleared. It begins `begins` seconds after it was asked for, and is
+    over after `lasts` seconds (None: not).
     """
 
     action: str
@@ -22,6 +29,7 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     match: dict[str, str] = {}
     code: str = ""
     message: str = ""
+    denied: Denied | None = None
     status: int = 0
     body: str | None = None
     delay: float = 0.0
@@ -29,21 +37,38 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     drop: bool = False
     phase: Phase = "before"
     stuck: bool = False
+    begins: float = 0.0
+    lasts: float | None = None
 
     def applies(self, action: str, parameters: Mapping[str, str]) -> bool:
-        if self.action not in ("*", action):
-            return False
-        return all(parameters.get(name) == value for name, value in self.match.items())
+        return fnmatchcase(action, self.action) and all(
+            parameters.get(name) == value for name, value in self.match.items()
+        )
+
+
+@dataclass
+class _InForce:
+    """`left` calls; `begins` and `ends` are moments of the monotonic clock."""
+
+    fault: Fault
+    left: int | None
+    begins: float
+    ends: float | None
+
+    def over(self, now: float) -> bool:
+        return self.left == 0 or (self.ends is not None and now >= self.ends)
 
 
 class Faults:
     """The faults in force. The first that applies to a call is spent on it."""
 
     def __init__(self) -> None:
-        self._faults: list[tuple[Fault, int | None]] = []
+        self._faults: list[_InForce] = []
 
     def add(self, fault: Fault) -> None:
-        self._faults.append((fault, fault.times))
+        begins = time.monotonic() + fault.begins
+        ends = None if fault.lasts is None else begins + fault.lasts
+        self._faults.append(_InForce(fault, fault.times, begins, ends))
 
     def error(
         self,
@@ -81,19 +106,21 @@ class Faults:
         self._faults.clear()
 
     def pending(self) -> list[Fault]:
-        """The faults not yet spent, with what is left of `times`."""
-        return [msgspec.structs.replace(fault, times=left) for fault, left in self._faults]
+        """The faults not yet spent and not yet over, with what is left of `times`."""
+        self._forget_what_is_over()
+        return [msgspec.structs.replace(each.fault, times=each.left) for each in self._faults]
 
     def take(self, action: str, parameters: Mapping[str, str]) -> Fault | None:
         """The fault to apply to this call, spent once by it."""
-        for position, (fault, left) in enumerate(self._faults):
-            if not fault.applies(action, parameters):
-                continue
-            if left is None:
-                return fault
-            if left > 1:
-                self._faults[position] = (fault, left - 1)
-            else:
-                del self._faults[position]
-            return fault
+        self._forget_what_is_over()
+        now = time.monotonic()
+        for each in self._faults:
+            if now >= each.begins and each.fault.applies(action, parameters):
+                if each.left is not None:
+                    each.left -= 1
+                return each.fault
         return None
+
+    def _forget_what_is_over(self) -> None:
+        now = time.monotonic()
+        self._faults = [each for each in self._faults if not each.over(now)]

@@ -14,6 +14,7 @@ import msgspec
 
 from .account import Account, Resource
 from .actions.tags import KINDS, tags_for
+from .denials import denial
 from .errors import EC2Error
 from .model import Interface, SecurityGroup, Subnet
 from .wire import Parameters
@@ -87,13 +88,7 @@ class Policy(msgspec.Struct, rename="pascal", forbid_unknown_fields=True):
         for question in questions(account, action, parameters):
             self.asked[question] = self.allows(question)
             if not self.asked[question]:
-                raise EC2Error(
-                    "UnauthorizedOperation",
-                    "You are not authorized to perform this operation. "
-                    f"User: arn:aws:iam::{account.id}:user/sandbox is not authorized to perform: "
-                    f"{question.action} on resource: {question.arn} because no identity-based policy "
-                    f"allows the {question.action} action.",
-                )
+                raise denial("no identity-based policy", account.id, question.action, question.arn)
 
 
 def questions(account: Account, action: str, parameters: Parameters) -> Iterator[Question]:

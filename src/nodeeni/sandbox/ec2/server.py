@@ -18,9 +18,10 @@ from .actions import ACTIONS, Request
 from .buckets import Buckets, Rival
 from .calls import ABANDONED, CRASHED, DROPPED, OK, Call, Calls
 from .control import control_routes
+from .denials import denial
 from .errors import EC2Error
 from .faults import Fault, Faults
-from .iam import Policy
+from .iam import Policy, questions
 from .lifecycle import Lifecycle, NodeKernels
 from .paging import unfiltered
 from .scene import Scene
@@ -161,6 +162,9 @@ class EC2Server(Scene):
         spec.check(parameters)
         if action not in _STS_ACTIONS and (policy := self.policies.get(access_key)):
             policy.admit(self.account, action, parameters)
+        if fault is not None and fault.denied is not None:
+            question = next(questions(self.account, action, parameters))
+            raise denial(fault.denied, self.account.id, question.action, question.arn)
         if parameters.boolean("DryRun"):
             raise EC2Error("DryRunOperation")
         stuck = fault is not None and fault.stuck

@@ -1,7 +1,7 @@
 """How the simulated EC2 behaves: delays, buckets, quotas. Defaults are the documented or measured ones."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 # Capacity and refill per second, by action. Source: "Request throttling for the Amazon EC2 API".
@@ -41,13 +41,20 @@ class Delay:
             return self.seconds * (1 + self.spread * (2 * random.random() - 1))
         return self.seconds
 
+    @property
+    def least(self) -> float:
+        """Seconds; no draw is below."""
+        return self.seconds * (1 - self.spread)
 
-_DOCUMENTED_REPLIES: Mapping[str, Delay] = {
-    "CreateNetworkInterface": Delay(0.6),
-    "AttachNetworkInterface": Delay(0.1),
-    "DetachNetworkInterface": Delay(0.1),
-    "DeleteNetworkInterface": Delay(0.2),
-    "ModifyNetworkInterfaceAttribute": Delay(0.1),
+    def scaled(self, factor: float) -> "Delay":
+        return replace(self, seconds=self.seconds * factor, tail=self.tail * factor)
+
+
+_READ = Delay(0.15, spread=1 / 3)
+_WRITE = Delay(0.3, spread=1 / 3)
+USUAL_REPLIES: Mapping[str, Delay] = {
+    **dict.fromkeys(DOCUMENTED_BUCKETS, _WRITE),
+    "CreateNetworkInterface": Delay(0.8, spread=1 / 4),
 }
 
 
@@ -55,13 +62,13 @@ _DOCUMENTED_REPLIES: Mapping[str, Delay] = {
 class EC2Settings:
     """All times in seconds."""
 
-    replies: Mapping[str, Delay] = field(default_factory=lambda: _DOCUMENTED_REPLIES)
+    replies: Mapping[str, Delay] = field(default_factory=lambda: USUAL_REPLIES)
     """From the request's arrival to its answer, by action."""
-    reply: Delay = Delay(0.03)
+    reply: Delay = _READ
     """The same for every action not named in `replies`."""
-    attaching: Delay = Delay(1.0)
+    attaching: Delay = Delay(1.5, spread=1 / 3, tail=4.0, tail_probability=0.1)
     """From the attach request to the state `attached`."""
-    detaching: Delay = Delay(2.0)
+    detaching: Delay = Delay(3.0, spread=1 / 3, tail=10.0, tail_probability=0.1)
     """From the detach request to the state `available`."""
     pending: Delay = Delay(0.0)
     """From the answer to a create to the state `available`."""
