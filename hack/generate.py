@@ -278,7 +278,8 @@ def condition_reasons() -> list[str]:
     for kind in ConditionType:
         shown = f"`{kind}`"
         for reason in (reason for reason in ConditionReason if reason.condition is kind):
-            lines.append(f"| {shown} | {reason.holds} | `{reason}` | {reason.meaning} |")
+            holds = "Unknown" if reason.holds is None else reason.holds
+            lines.append(f"| {shown} | {holds} | `{reason}` | {reason.meaning} |")
             shown = ""
     return lines
 

@@ -9,7 +9,7 @@ import pytest
 
 from nodeeni.api.crd import nodeeni_crd
 from nodeeni.api.names import API_VERSION
-from nodeeni.api.v1alpha1 import NodeENI, NodeENISpec
+from nodeeni.api.v1alpha1 import PENDING, NodeENI, NodeENISpec
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.resources import NODEENIS
 
@@ -104,11 +104,19 @@ async def test_an_object_of_an_older_version_applies_unchanged(cluster: KubeClie
         await cluster.patch(NODEENIS, "multus-eni-config", {"status": old["status"]}, subresource="status")
     )
     assert stored["spec"] == {**DEFAULTS, **old["spec"]}
-    assert stored["status"] == old["status"]
+    assert stored["status"] == {"conditions": [PENDING], **old["status"]}
     read = msgspec.convert(stored, NodeENI, strict=False)
     assert [entry.eni_id for entry in read.status.attachments] == [
         entry["eniID"] for entry in old["status"]["attachments"]
     ]
+
+
+async def test_nobody_takes_one_that_no_controller_has_seen_for_ready(cluster: KubeClient) -> None:
+    made = json.loads(await cluster.create(NODEENIS, nodeeni(LEAST)))
+    assert made["status"] == {"conditions": [PENDING]}
+    assert [PENDING[key] for key in ("type", "status", "reason")] == ["Ready", "Unknown", "Pending"]
+    wiped = json.loads(await cluster.patch(NODEENIS, "multus", {"status": None}, subresource="status"))
+    assert wiped["status"] == made["status"]
 
 
 def test_candidates_are_united_without_duplicates() -> None:

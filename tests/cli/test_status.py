@@ -99,7 +99,11 @@ async def test_a_link_that_works_under_a_wrong_name_is_a_note_and_no_fault(site:
 
 async def test_a_nodeeni_that_nobody_reports_on(site: Site) -> None:
     site.apply()
-    assert (await site.run("status")).lines[0] == f"✗ {NAME}: nothing is reported: is the controller running?"
+    first, _, _, row = (await site.run("status")).lines
+    assert first == f"✗ {NAME}: nothing is reported: is the controller running?"
+    assert row.split(maxsplit=5)[-1].startswith("not known")
+    assert row.split()[7] in ("0s", "1s", "2s"), "since its creation"
+    assert row.endswith("no controller has looked at it yet: is it running?")
 
 
 async def test_an_edit_that_nobody_reports_on(site: Site) -> None:

@@ -1,15 +1,22 @@
 """Conditions of a NodeENI, by Kubernetes' rules: a transition time changes only with the status."""
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import msgspec
 
 from nodeeni.api.v1alpha1 import Condition
 
+_STATUSES: dict[bool | None, Literal["True", "False", "Unknown"]] = {
+    True: "True",
+    False: "False",
+    None: "Unknown",
+}
 
-def condition(kind: str, holds: bool, reason: str, message: str) -> Condition:
-    """A condition without times: `carried_over` gives it those."""
-    return Condition(type=kind, status="True" if holds else "False", reason=reason, message=message)
+
+def condition(kind: str, holds: bool | None, reason: str, message: str) -> Condition:
+    """A condition without times: `carried_over` gives it those. `holds` is None where nobody knows yet."""
+    return Condition(type=kind, status=_STATUSES[holds], reason=reason, message=message)
 
 
 def carried_over(

@@ -60,7 +60,6 @@ def _crd(
     for field in _struct(root).fields:
         if field.name != "metadata":
             properties[field.encode_name] = schema_of(field.type)
-    properties["status"].pop("default", None)
     document: Schema = {"type": "object", "description": (root.__doc__ or "").strip()}
     document["properties"] = properties
     if required:
@@ -151,7 +150,8 @@ def _object(kind: inspect.StructType) -> Schema:
 
 
 def _is_status(cls: type) -> bool:
-    """Nothing is defaulted into a status: what stands there was reported."""
+    """No value of a type is defaulted into a status: what stands there was reported. Only what its schema
+    says itself is: that nothing was, yet."""
     return cls.__name__.endswith("Status") or cls.__name__ == "Condition"
 
 

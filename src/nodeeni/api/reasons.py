@@ -38,16 +38,17 @@ READY, PROGRESSING, DEGRADED = ConditionType
 
 
 class ConditionReason(StrEnum):
-    """Reasons of conditions: each belongs to one condition, and is given while that is True, or while False.
+    """Reasons of conditions: each belongs to one condition, and is given while that is True, while False, or
+    (None) while Unknown.
 
     Degraded is True by the reason of a row, or by that of what every row waits for, before its own.
     """
 
     condition: ConditionType
-    holds: bool
+    holds: bool | None
     meaning: str
 
-    def __new__(cls, word: str, condition: ConditionType, holds: bool, meaning: str) -> Self:
+    def __new__(cls, word: str, condition: ConditionType, holds: bool | None, meaning: str) -> Self:
         member = str.__new__(cls, word)
         member._value_ = word
         member.condition = condition
@@ -55,6 +56,7 @@ class ConditionReason(StrEnum):
         member.meaning = meaning
         return member
 
+    PENDING = "Pending", READY, None, "no controller has looked at it yet: so it is born"
     ALL_ATTACHED = "AllAttached", READY, True, "every matching node has its ENI as `spec` asks"
     NO_MATCHING_NODES = "NoMatchingNodes", READY, True, "no node matches the selector"
     ATTACHING = (

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from nodeeni.api.meta import ObjectMeta
 from nodeeni.api.names import OWN_TAGS
-from nodeeni.api.reasons import ConditionType
+from nodeeni.api.reasons import READY, ConditionReason, ConditionType
 
 ACRONYMS = {"id": "ID", "ids": "IDs", "cidr": "CIDR", "ip": "IP", "pci": "PCI", "dpdk": "DPDK", "eni": "ENI"}
 
@@ -219,6 +219,18 @@ class Condition(msgspec.Struct, rename=camel_case, kw_only=True, frozen=True):
     observed_generation: Annotated[int, schema("The generation that this speaks of.", format="int64")] = 0
 
 
+# What the API server itself says of a NodeENI until a controller does: without it, those who look at
+# conditions (Helm, Flux, Argo CD) would take an object that nobody has seen for one that is as it should be.
+# Typed clients ask for a time; that of the creation is nothing that a default can know.
+PENDING = {
+    "type": str(READY),
+    "status": "Unknown",
+    "reason": str(ConditionReason.PENDING),
+    "message": "no controller has looked at it yet: is it running?",
+    "lastTransitionTime": "1970-01-01T00:00:00Z",
+}
+
+
 class AttachmentStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True):
     """One node's interface, as far as it has come."""
 
@@ -261,7 +273,11 @@ class NodeENIStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaul
     conditions: Annotated[
         list[Condition],
         Meta(
-            extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+            extra_json_schema={
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["type"],
+                "default": [PENDING],
+            },
         ),
     ] = []
     attachments: Annotated[
@@ -277,7 +293,10 @@ class NodeENI(msgspec.Struct, kw_only=True):
 
     metadata: ObjectMeta
     spec: NodeENISpec
-    status: NodeENIStatus = msgspec.field(default_factory=NodeENIStatus)
+    # Without this default that of the conditions would not reach an object that has no status at all.
+    status: Annotated[NodeENIStatus, Meta(extra_json_schema={"default": {}})] = msgspec.field(
+        default_factory=NodeENIStatus
+    )
 
 
 class ENINodeInterface(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True, frozen=True):

@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 import pytest
+from tests.kube.waiting import until
 from tests.sandbox.kube.clients import WIDGETS, Client, widget
 
 from nodeeni.sandbox.kube import ApiError, KubeServer
@@ -100,6 +101,49 @@ async def test_a_status_is_validated_too(widgets: KubeServer, client: Client) ->
     refused = await client.merge(f"{WIDGETS}/one/status", body)
     assert refused.code == 422
     assert refused.body["details"]["causes"][0]["field"] == "status.conditions[0].since"
+
+
+def _with_a_status_by_default(definition: dict[str, Any]) -> dict[str, Any]:
+    changed = copy.deepcopy(definition)
+    status = changed["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
+    status["default"] = {}
+    status["properties"]["conditions"]["default"] = [{"type": "Ready", "status": "Unknown"}]
+    return changed
+
+
+UNKNOWN = {"conditions": [{"type": "Ready", "status": "Unknown"}]}
+
+
+async def test_a_status_that_has_defaults_is_there_from_the_creation_on_whatever_was_sent(
+    server: KubeServer, client: Client, definition: dict[str, Any]
+) -> None:
+    server.create(_with_a_status_by_default(definition))
+    sent = {**widget(part="part-1"), "status": {"count": 7}}
+    made = await client.post(WIDGETS, sent)
+    assert made.body["status"] == UNKNOWN
+    assert (await client.get(f"{WIDGETS}/one")).body["status"] == UNKNOWN
+    told = await client.merge(f"{WIDGETS}/one/status", {"status": {"count": 1, "conditions": []}})
+    assert told.body["status"] == {"count": 1, "conditions": []}
+    wiped = await client.merge(f"{WIDGETS}/one/status", {"status": None})
+    assert wiped.body["status"] == UNKNOWN
+
+
+async def test_defaults_reach_what_was_stored_before_they_were_there_without_a_write(
+    widgets: KubeServer, client: Client, definition: dict[str, Any]
+) -> None:
+    await client.post(WIDGETS, widget(part="part-1"))
+    before = (await client.merge(f"{WIDGETS}/one/status", {"status": {"count": 1}})).body
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    spec = _with_a_status_by_default(definition)["spec"]
+    await client.merge(f"{definitions}/widgets.example.com", {"spec": spec})
+
+    # A real one serves by the new definition a moment later.
+    await until(lambda: "conditions" in widgets.objects("example.com", "widgets")[0]["status"])
+    found = (await client.get(f"{WIDGETS}/one")).body
+    assert found["status"] == {"count": 1, **UNKNOWN}
+    assert found["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    (listed,) = (await client.get(WIDGETS)).body["items"]
+    assert listed["status"] == found["status"]
 
 
 def _with_rule(definition: dict[str, Any], rule: str) -> dict[str, Any]:

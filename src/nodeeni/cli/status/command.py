@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from nodeeni.api.core import Node
-from nodeeni.api.reasons import READY
+from nodeeni.api.reasons import READY, ConditionReason
 from nodeeni.api.v1alpha1 import ENINode, NodeENI
 from nodeeni.cli import reach, tables
 from nodeeni.cli.leader import leader
@@ -110,6 +110,9 @@ def _show(
         _show_lines(to, lines, standing(nodeenis), now)
 
 
+_READY = {"True": "yes", "False": "no", "Unknown": "not known"}
+
+
 def _nodeeni_row(nodeeni: NodeENI, now: datetime.datetime) -> list[str]:
     status, ready = nodeeni.status, condition_of(nodeeni, READY)
     counts = [status.desired, status.attached, status.links_up, status.failed]
@@ -118,8 +121,9 @@ def _nodeeni_row(nodeeni: NodeENI, now: datetime.datetime) -> list[str]:
         left = len(status.attachments)
         told = ["deleting", tables.age(nodeeni.metadata.deletion_timestamp, now), f"{left} to be removed"]
     elif ready is not None:
-        yes = "yes" if ready.status == "True" else "no"
-        told = [yes, tables.age(ready.last_transition_time, now), ready.message]
+        pending = ready.reason == ConditionReason.PENDING  # its time is no time
+        since = nodeeni.metadata.creation_timestamp or "" if pending else ready.last_transition_time
+        told = [_READY[ready.status], tables.age(since, now), ready.message]
     return [nodeeni.metadata.name, *("" if count is None else str(count) for count in counts), *told]
 
 

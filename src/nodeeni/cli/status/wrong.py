@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from nodeeni.api.reasons import DEGRADED, RowReason
+from nodeeni.api.reasons import DEGRADED, READY, ConditionReason, RowReason
 from nodeeni.api.v1alpha1 import Condition, ENINode, LabelRequirement, NodeENI, NodeENISpec
 from nodeeni.cli import tables
 from nodeeni.cli.findings import Finding, Mark, counted, note, wrong
@@ -112,7 +112,8 @@ def _of_nodeeni(nodeeni: NodeENI) -> Iterable[Finding]:
     told = failed or links  # line by line, of which this is a summary
     if degraded is not None and degraded.status == "True" and not told:
         yield wrong(name, f"{degraded.reason}: {degraded.message}")
-    if not status.conditions:
+    ready = condition_of(nodeeni, READY)
+    if not status.conditions or (ready is not None and ready.reason == ConditionReason.PENDING):
         yield wrong(name, "nothing is reported: is the controller running?")
     elif status.observed_generation < nodeeni.metadata.generation:
         yield wrong(name, "its last edit is not reported on: is the controller running?")

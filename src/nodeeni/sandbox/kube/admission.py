@@ -82,6 +82,16 @@ def settled(resource: Resource, obj: Object, old: Object | None, options: Option
     return settled
 
 
+def as_read(resource: Resource, obj: Object) -> Object:
+    """A stored object as its schema lets it be seen: the API server prunes and defaults at each reading too,
+    so that defaults reach what was stored before they were there, and a status that a create may not bring.
+    """
+    if not resource.custom:
+        return obj
+    read: Object = schema.settle(resource.schema, obj, ABSENT, "", [])
+    return read
+
+
 def check(resource: Resource, rules: cel.Rules | None, obj: Object, old: Object | None) -> None:
     """Raises ApiError 422 with one cause for each fault of metadata, schema, rules, definition."""
     before: Any = ABSENT if old is None else old

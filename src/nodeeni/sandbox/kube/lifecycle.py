@@ -7,9 +7,10 @@ later, as in a real cluster.
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
-from nodeeni.sandbox.kube import crd
+from nodeeni.sandbox.kube import admission, crd
 from nodeeni.sandbox.kube.operations import FOREGROUND, ORPHAN, Operations
 from nodeeni.sandbox.kube.status import Object
 from nodeeni.sandbox.kube.storage import Change, Entry, Key
@@ -94,6 +95,7 @@ class Lifecycle:
             self._operations.rules.pop(key, None)
             if rules is not None:
                 self._operations.rules[key] = rules
+            self._store.reread(resource.stored_in, partial(admission.as_read, resource))
 
     def _drop(self, definition: Object) -> None:
         spec = definition["spec"]

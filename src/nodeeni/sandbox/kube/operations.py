@@ -57,7 +57,7 @@ class Operations:
         target = replace(target, key=(namespace, obj["metadata"].get("name") or ""))
         obj = admission.settled(resource, obj, None, options)
         sent = obj
-        obj = kinds.prepared(resource, obj)
+        obj = admission.as_read(resource, kinds.prepared(resource, obj))
         admission.check(resource, self._rules(resource), obj, None)
         if self.store.get(target.storage, target.key) is not None:
             raise already_exists(resource.plural, resource.group, target.key[1])

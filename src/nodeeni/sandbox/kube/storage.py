@@ -159,6 +159,14 @@ class Store:
         self._record(storage, Change("DELETED", key, entry, before))
         return entry
 
+    def reread(self, storage: str, as_read: Callable[[Object], Object]) -> None:
+        """Shows what is stored in another form from now on: no write, and no new revision."""
+        entries = self.collection(storage).entries
+        for key, entry in entries.items():
+            obj = as_read(entry.obj)
+            if obj != entry.obj:
+                entries[key] = Entry(obj, entry.revision)
+
     def compact(self) -> None:
         """Forgets all past changes: watches and continuations from before now get 410."""
         for collection in self.collections.values():
