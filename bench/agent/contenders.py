@@ -19,7 +19,7 @@ from bench.agent.probes import (
     wake_ups,
 )
 from bench.result import Promise, Result
-from tests.agent.situation import Kernel, a_node, until
+from tests.agent.situation import Kernel, Node, a_node, until
 
 from nodeeni.sandbox.kube import KubeServer
 
@@ -28,6 +28,7 @@ MANY = f"{BURST} links at once: p50 / p99 / max (ms)"
 WORD = "one link, from udev's word: p50 / p99 / max (ms)"
 MEMORY = "RSS / anonymous (MB)"
 REST = "wake-ups a minute at rest"
+VALUES = "RSS after 10,000 new names and MTUs on 10 links / before"
 CPU = f"CPU for {FOREIGN_EVENTS:,} foreign events (s)"
 COMMAND = "python -m bench.agent"
 _ONES, _BURSTS = 200, 34  # rounds: p99 is of some hundred links, not of the worst three
@@ -50,7 +51,29 @@ async def agent(rest: float) -> Result:
             word = quantiles(await observed(node.kernel, 1, _ONES, how="udev"))
             result.figures[WORD] = _text(word)
             result.promises.append(Promise("one link, from udev's word, p99 (ms)", round(word[1], 2), 5))
+            before, _ = memory(process.pid)
+            await _new_values(node)
+            result.figures[VALUES] = ratio = round(memory(process.pid)[0] / before, 3)
+            result.promises.append(Promise(VALUES, ratio, 1.1))
             return result
+
+
+async def _new_values(node: Node) -> None:
+    """500 times another name and another MTU for each of ten links, each taken in before the next."""
+    macs = [f"02:00:00:00:02:{number:02x}" for number in range(10)]
+    node.kernel.ip(*(node.kernel.adding(f"new{n}", mac) for n, mac in enumerate(macs)))
+    for turn in range(500):
+        node.list_links(
+            *(
+                {"macAddress": mac, "mtu": 1300 + turn, "interfaceName": f"turn{turn}-{number}"}
+                for number, mac in enumerate(macs)
+            )
+        )
+        await until(lambda turn=turn: _mtus(node) == {1300 + turn})  # type: ignore[misc]
+
+
+def _mtus(node: Node) -> set[int]:
+    return {entry.get("mtu", 0) for entry in node.reported()}
 
 
 async def twin(rest: float) -> Result:

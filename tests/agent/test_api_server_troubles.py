@@ -1,17 +1,22 @@
 """The API server away, its watch broken in every way, its token renewed: links are served meanwhile."""
 
+import asyncio
 import contextlib
 import socket
 import subprocess
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.agent.situation import GROUP, NODE, PLURAL, Node, Relay, a_node, until
+import yaml
+from tests.agent.situation import GROUP, NODE, PLURAL, ROOT, Node, Relay, a_node, until
 
+from nodeeni.agent.api import ENINodeApi
 from nodeeni.agent.counters import Counters
 from nodeeni.agent.health import Health, listen
-from nodeeni.agent.watch import STANDS, Pause
+from nodeeni.agent.kubeconfig import Access
+from nodeeni.agent.watch import STANDS, Pause, Watch
 from nodeeni.sandbox.kube import KubeServer
 
 MAC = "02:00:00:00:00:01"
@@ -49,6 +54,32 @@ async def test_a_watch_that_breaks_is_taken_up_again(node: Node, how: str) -> No
     node.list_links(WISH)
     await node.until_reported(UP)
     assert node.kube.requests["list", PLURAL] == lists + (how == "gone")
+
+
+async def test_a_watch_without_a_bookmark_is_dead_though_its_connection_lives(tmp_path: Path) -> None:
+    """As behind a middle box that keeps a connection alive of which the other end is gone."""
+    kube = KubeServer(bookmark_every=0.2)
+    await kube.start()
+    seen: list[dict[str, Any] | None] = []
+    stop = threading.Event()
+    access = Access("127.0.0.1", kube.port, tls=False)
+    watch = Watch(ENINodeApi(access, NODE, 30.0, silence=1.0), seen.append, Counters(), stop)
+    for path in sorted((ROOT / "deploy" / "crds").glob("*.yaml")):
+        kube.create(yaml.safe_load(path.read_text()))
+    thread = threading.Thread(target=watch.run)
+    thread.start()
+    try:
+        await until(lambda: kube.faults.watches)
+        await asyncio.sleep(1.5)
+        assert kube.requests["watch", PLURAL] == 1  # bookmarks are words
+        assert kube.faults.break_watches("silent", PLURAL) == 1
+        kube.create({"apiVersion": f"{GROUP}/v1alpha1", "kind": "ENINode", "metadata": {"name": NODE}})
+        await until(lambda: seen[-1] is not None)
+    finally:
+        stop.set()
+        kube.faults.break_watches("end", PLURAL)
+        await asyncio.to_thread(thread.join)
+        await kube.stop()
 
 
 def test_the_pause_grows_while_watches_end_at_once_and_not_where_they_stand_for_a_while() -> None:

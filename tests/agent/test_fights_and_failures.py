@@ -1,6 +1,7 @@
 """What was done before decides what is tried again, and when."""
 
-from nodeeni.agent.attempts import Attempts
+from nodeeni.agent.attempts import VALUES, Attempts
+from nodeeni.agent.given import GivenNames
 from nodeeni.agent.link_plan import Aspect, Change
 from nodeeni.agent.links import Link
 from nodeeni.agent.netlink import Reply
@@ -96,3 +97,22 @@ def test_a_link_that_went_is_forgotten() -> None:
     attempts.forget(7)
     assert attempts.holds(0.0) == {}
     assert attempts.record(UP, [DONE], 1.0) == 0
+
+
+def test_what_was_set_ten_thousand_values_ago_is_forgotten_and_the_last_ones_are_not() -> None:
+    """A spec may name new names and MTUs for years: memory is bounded by the links that exist."""
+    attempts = Attempts()
+    for number in range(10_000):
+        change = Change(7, "eth1", altname=f"name-{number}", mtu=1300 + number)
+        assert attempts.record(change, [DONE, BUSY], 0.0) == 0
+    assert len(attempts.holds(0.0)) == VALUES  # of the refused MTUs
+    assert attempts.record(Change(7, "eth1", altname="name-9999"), [DONE], 1.0) == 1
+    assert attempts.record(Change(7, "eth1", altname="name-0"), [DONE], 1.0) == 0
+
+
+def test_a_given_name_is_forgotten_with_its_link() -> None:
+    given = GivenNames()
+    for mac in ("02:00:00:00:00:01", "02:00:00:00:00:02"):
+        given.record(mac, Change(7, "eth1", altname="multus"), [DONE])
+    given.keep({"02:00:00:00:00:02"})
+    assert given.by_mac == {"02:00:00:00:00:02": {"multus"}}

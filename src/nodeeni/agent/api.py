@@ -21,6 +21,9 @@ _COLLECTION = "/apis/networking.k8s.aws/v1alpha1/eninodes"
 _ANSWER_WITHIN = 20.0  # seconds for a request that is not a watch
 # The server ends a watch after this many seconds; spread, so that a cluster's agents do not come at once.
 _WATCH_SECONDS = (240, 480)
+# Seconds. The server sends a bookmark about once a minute: a watch without a word for so long leads nowhere,
+# even where a middle box keeps the connection alive.
+SILENCE = 150.0
 _LONGEST_LINE = 4 << 20  # twice what etcd can hold
 
 
@@ -50,9 +53,10 @@ _ERRORS = {401: Unauthorized, 403: Forbidden, 404: NotFound, 410: Gone}
 class ENINodeApi:
     """This node's ENINode, by connections that are opened for one purpose each."""
 
-    def __init__(self, access: Access, node_name: str, keepalive: float) -> None:
+    def __init__(self, access: Access, node_name: str, keepalive: float, *, silence: float = SILENCE) -> None:
         """A connection whose other end vanished without a word is given up after twice `keepalive` seconds:
-        by the kernel, so that nothing here has to wake up for it."""
+        by the kernel, so that nothing here has to wake up for it. A watch on which nothing comes for
+        `silence` seconds ends."""
         self._access = access
         self._keepalive = (
             (socket.TCP_KEEPIDLE, max(1, round(keepalive))),
@@ -60,6 +64,7 @@ class ENINodeApi:
             (socket.TCP_KEEPCNT, 3),
         )
         self._name = node_name
+        self._silence = silence
 
     def open(self) -> http.client.HTTPConnection:
         access = self._access
@@ -90,7 +95,7 @@ class ENINodeApi:
             watch="true", allowWatchBookmarks="true", resourceVersion=version, timeoutSeconds=str(seconds)
         )
         response = self._send(connection, "GET", query)
-        connection.sock.settimeout(seconds + 30.0)
+        connection.sock.settimeout(self._silence)
         while line := self._line(response):
             try:
                 event = json.loads(line)

@@ -6,6 +6,7 @@ monotonic clock.
 
 import collections
 from collections.abc import Mapping
+from typing import Any
 
 from nodeeni.agent.link_plan import Aspect, Change
 from nodeeni.agent.links import Link
@@ -21,6 +22,8 @@ LONGEST_RETRY = 300.0
 CORRECTIONS = 5
 WINDOW = 60.0
 LONGEST_WINDOW = 3600.0
+# Of one aspect of one link: a spec may name new values for years, and who fights does so over the last ones.
+VALUES = 4
 
 
 class _Failure:
@@ -75,6 +78,7 @@ class Attempts:
                 corrections += 1
             else:
                 self._done[key] = _Corrections()
+                _keep_newest(self._done, key)
         return corrections
 
     def look(self, links: Mapping[int, Link], now: float) -> None:
@@ -125,9 +129,17 @@ class Attempts:
 
     def _failed(self, key: Key, reason: str, now: float) -> None:
         failure = self._failures.setdefault(key, _Failure())
+        _keep_newest(self._failures, key)
         failure.reason = reason
         failure.until = now + min(FIRST_RETRY * 2**failure.count, LONGEST_RETRY)
         failure.count += 1
+
+
+def _keep_newest(memory: dict[Key, Any], added: Key) -> None:
+    """Forget all but the newest values of the aspect that got another one."""
+    same = [key for key in memory if key[:2] == added[:2]]
+    for key in same[:-VALUES]:
+        del memory[key]
 
 
 _FIGHTS = {

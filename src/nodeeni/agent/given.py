@@ -4,6 +4,8 @@ udev and people give names too, and the kernel does not tell who gave one. So it
 the status, and learnt from there after a restart; a name of which nothing is known stays.
 """
 
+from collections.abc import Set as AbstractSet
+
 from nodeeni.agent.link_plan import Aspect, Change
 from nodeeni.agent.netlink import Reply
 
@@ -29,3 +31,8 @@ class GivenNames:
                 names.add(value)
             elif aspect is Aspect.FORMER and not reply.error:
                 names.discard(value)
+
+    def keep(self, macs: AbstractSet[str]) -> None:
+        """Forget all links but these: a name goes with its link."""
+        for mac in self.by_mac.keys() - macs:
+            del self.by_mac[mac]

@@ -195,6 +195,7 @@ class LinkLoop:
         self._links.departures.look()
         self._take_passages(now)
         self._attempts.look(self._links.by_index, now)
+        self._given.keep(self._known())
         overdue = self._hands_off.naming.overdue(now)
         plan = self._fresh_plan(requests)
         self._tell_overdue(overdue, plan)
@@ -224,6 +225,11 @@ class LinkLoop:
         reports = tuple(self._reported.get(r.mac, r) if r.mac in macs else r for r in plan.reports)
         self._reported = {report.mac: report for report in reports}
         self._report(Found(self._spec.generation, reports, self._primary.found(self._links)))
+
+    def _known(self) -> set[str]:
+        """MAC addresses of links that are here, may come back, or are to come."""
+        listed = (wanted.mac for wanted in self._spec.interfaces)
+        return {*self._links.by_mac, *self._links.departures.reasons, *listed}
 
     def _look_anew(self, requests: RequestSocket, by_command: bool = False) -> None:
         self._take(self._links.load(requests))
