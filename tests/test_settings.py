@@ -31,6 +31,7 @@ DEFAULTS = Settings(
     node_grace_period=120.0,
     read_lag=35.0,
     orphan_grace_period=300.0,
+    deaf_timeout=600.0,
     dry_run=False,
 )
 
@@ -56,6 +57,7 @@ def test_every_flag() -> None:
             "--ec2-rate=AttachNetworkInterface=100/10,CreateTags=20/2.5",
         ),
         *("--node-grace-period=1h", "--read-lag=500ms", "--orphan-grace-period=1.5m", "--dry-run"),
+        "--deaf-timeout=20m",
         "--log-format=json",
     ]
     assert controller_settings(arguments, {}) == Settings(
@@ -76,6 +78,7 @@ def test_every_flag() -> None:
         node_grace_period=3600.0,
         read_lag=0.5,
         orphan_grace_period=90.0,
+        deaf_timeout=1200.0,
         dry_run=True,
     )
 

@@ -102,6 +102,10 @@ CONTROLLER_SETTINGS = (
             "How long EC2's reads may lag behind writes; absences are believed only after it."),
     Setting("--orphan-grace-period", positive_duration, "5m",
             "Age at which an ENI of ours whose NodeENI is gone is swept."),
+    Setting("--deaf-timeout", positive_duration, "10m",
+            "After so long, and up to half as long again, /healthz fails where the API server does not "
+            "believe us, is not believed, or says nothing at all: a restart reads the credentials anew. "
+            "Not where it is away."),
     Setting("--dry-run", truth, "false",
             "Log what would be done, as `nodeeni plan` tells it, and do nothing: no call that changes EC2, "
             "no ENINode, no status."),
@@ -128,6 +132,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     node_grace_period: float
     read_lag: float
     orphan_grace_period: float
+    deaf_timeout: float
     dry_run: bool
 
 

@@ -56,7 +56,10 @@ async def run(settings: Settings, environment: Mapping[str, str] = os.environ) -
     client = KubeClient.connect(settings.kubeconfig)
     parts = Parts(settings, client)
     try:
-        async with serve(settings.metrics_addr, parts.health.checks, parts.health.on_scrape):
+        health = parts.health
+        async with serve(
+            settings.metrics_addr, alive=health.vital_signs, ready=health.checks, on_scrape=health.on_scrape
+        ):
             return await _Controller(parts, environment).run()
     finally:
         await client.close()

@@ -1,6 +1,7 @@
 """`/metrics`, `/healthz` and `/readyz`: how a cluster and its people see that this process works."""
 
 import logging
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from nodeeni.ec2.buckets import Buckets
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.types import Action
+from nodeeni.kube.errors import Unauthorized, Untrusted
 from nodeeni.kube.informer import Informer
 from nodeeni.plan.rows import Row, State
 
@@ -72,6 +74,24 @@ def fault_of_watches(informers: Sequence[Informer[Any]]) -> str | None:
     return f"nothing heard for {max(silent):.0f} s" if max(silent) > QUIET else None
 
 
+def deafness(informers: Sequence[Informer[Any]], patience: float) -> dict[str, str | None]:
+    """By kind of object, why nothing is heard of it for `patience` seconds though the API server is there:
+    what a restart may mend. That it is away is no reason.
+    """
+    return {informer.kind: _deaf(informer, patience) for informer in informers}
+
+
+def _deaf(informer: Informer[Any], patience: float) -> str | None:
+    now, since = time.monotonic(), informer.failing_since
+    if since is not None:
+        if now - since < patience or not isinstance(informer.failure, Untrusted | Unauthorized):
+            return None
+        return f"cannot be watched for {now - since:.0f} s: {informer.failure}"
+    if informer.last_contact is None or now - informer.last_contact < max(patience, QUIET):
+        return None
+    return f"nothing heard for {now - informer.last_contact:.0f} s"
+
+
 def fault_of_inventory(inventory: Inventory | None, oldest: float) -> str | None:
     """What is wrong with what we know of EC2, which is to be at most `oldest` seconds old."""
     if inventory is None or inventory.last_refresh is None:
@@ -101,17 +121,26 @@ class AttachTimes:
 
 class Health:
     """What `/readyz` and `/metrics` say of the controller. `inventory` is None until EC2 is worked with;
-    `oldest` is how old its last reading may be, in seconds.
+    `oldest` is how old its last reading may be, in seconds; `deaf_timeout` for how long `/healthz` bears that
+    the API server is not heard.
     """
 
     def __init__(
-        self, *, cluster: Cluster, leadership: Leadership, reporter: Reporter, buckets: Buckets, oldest: float
+        self,
+        *,
+        cluster: Cluster,
+        leadership: Leadership,
+        reporter: Reporter,
+        buckets: Buckets,
+        oldest: float,
+        deaf_timeout: float,
     ) -> None:
         self._cluster = cluster
         self._leadership = leadership
         self._reporter = reporter
         self._buckets = buckets
         self._oldest = oldest
+        self._patience = deaf_timeout * random.uniform(1.0, 1.5)  # replicas do not all restart at one moment
         self._reach = Reach()
         self.inventory: Inventory | None = None
 
@@ -122,6 +151,10 @@ class Health:
             return {"kubernetes": kubernetes, "lease": None}  # a standby is ready to take over
         ec2 = self._reach.fault() or fault_of_inventory(self.inventory, self._oldest)
         return {"kubernetes": kubernetes, "ec2": ec2, "lease": None if self._leadership.may_act() else "lost"}
+
+    def vital_signs(self) -> dict[str, str | None]:
+        """For `/healthz`: what only a restart may mend, by kind of object."""
+        return deafness(self._cluster.informers, self._patience)
 
     def observe_call(self, action: str, seconds: float, error: EC2Error | None) -> None:
         """One EC2 call; handed to the client."""
@@ -167,23 +200,22 @@ def _gauge_inventory(inventory: Inventory) -> None:
 
 @asynccontextmanager
 async def serve(
-    address: tuple[str, int], checks: Checks, on_scrape: Callable[[], None]
+    address: tuple[str, int], *, alive: Checks, ready: Checks, on_scrape: Callable[[], None]
 ) -> AsyncIterator[int]:
-    """Serve until the block ends; yields the port. OSError when the address cannot be had."""
+    """Serve until the block ends; yields the port. OSError when the address cannot be had.
+
+    `alive` are the checks behind `/healthz`, `ready` those behind `/readyz`.
+    """
 
     async def exposition(_: web.Request) -> web.Response:
         on_scrape()
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def healthz(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
+        return _told(alive())
 
     async def readyz(_: web.Request) -> web.Response:
-        results = checks()
-        text = "".join(
-            f"[{'-' if fault else '+'}]{name} {fault or 'ok'}\n" for name, fault in results.items()
-        )
-        return web.Response(text=text, status=503 if any(results.values()) else 200)
+        return _told(ready())
 
     app = web.Application()
     app.router.add_get("/metrics", exposition)
@@ -199,3 +231,8 @@ async def serve(
         yield bound
     finally:
         await runner.cleanup()
+
+
+def _told(results: dict[str, str | None]) -> web.Response:
+    text = "".join(f"[{'-' if fault else '+'}]{name} {fault or 'ok'}\n" for name, fault in results.items())
+    return web.Response(text=text, status=503 if any(results.values()) else 200)

@@ -65,6 +65,7 @@ class Parts:
             reporter=self.reporter,
             buckets=self.buckets,
             oldest=3 * settings.resync_period,
+            deaf_timeout=settings.deaf_timeout,
         )
 
 

@@ -5,9 +5,10 @@ Callers name a Resource and the Struct they want back. Every failure leaves as a
 
 import asyncio
 import copy
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from importlib import metadata
+from functools import partial
 from typing import Any, TypeAlias, TypeVar, overload
 
 import httpx2
@@ -15,9 +16,17 @@ import msgspec
 from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 
 from nodeeni.kube import config
-from nodeeni.kube.errors import Invalid, KubeError, Unauthorized, Unavailable, decode_status, from_status
+from nodeeni.kube.connections import Connections
+from nodeeni.kube.errors import (
+    Invalid,
+    KubeError,
+    Unauthorized,
+    Unavailable,
+    Untrusted,
+    decode_status,
+    from_status,
+)
 from nodeeni.kube.resources import Resource
-from nodeeni.kube.transport import AiohttpTransport
 
 T = TypeVar("T")
 Items: TypeAlias = list[T]
@@ -50,36 +59,32 @@ class Page(msgspec.Struct):
 class KubeClient:
     """One connection pool to one API server. Use `connect`; `close` when done."""
 
-    def __init__(self, connection: config.Connection, *, timeout: float = REQUEST_TIMEOUT) -> None:
-        self.url = connection.url
+    def __init__(
+        self,
+        connection: config.Connection,
+        *,
+        timeout: float = REQUEST_TIMEOUT,
+        find: Callable[[], config.Connection] | None = None,
+    ) -> None:
+        """`find` reads the files of the connection again, when they have changed."""
         self._timeout = timeout
         self._may_write: Callable[[], bool] = lambda: True
-        self._extensions = {"sni_hostname": connection.server_name} if connection.server_name else {}
-        self._http = httpx2.AsyncClient(
-            base_url=connection.url,
-            verify=connection.tls,
-            auth=connection.auth,
-            transport=None if connection.by_proxy else AiohttpTransport(connection.tls),
-            proxy=connection.proxy,
-            trust_env=connection.use_proxy_env,
-            timeout=timeout,
-            headers={
-                "User-Agent": f"nodeeni/{metadata.version('nodeeni')}",
-                "Accept": "application/json",
-                # Next to the server, unpacking costs more than the bytes do.
-                "Accept-Encoding": "identity",
-            },
-        )
+        self._connections = Connections(connection, timeout, find)
 
     @classmethod
     def connect(
         cls, kubeconfig: str | None = None, *, context: str | None = None, timeout: float = REQUEST_TIMEOUT
     ) -> "KubeClient":
         """A client for the cluster that `config.find` finds; raises ConfigError. Opens no connection yet."""
-        return cls(config.find(kubeconfig, context=context), timeout=timeout)
+        find = partial(config.find, kubeconfig, context=context)
+        return cls(find(), timeout=timeout, find=find)
+
+    @property
+    def url(self) -> str:
+        return self._connections.url
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self._connections.close()
 
     def fenced(self, may_write: Callable[[], bool]) -> "KubeClient":
         """The same connections, for one that must ask before each write: Unavailable where it may not."""
@@ -207,16 +212,17 @@ class KubeClient:
             "timeoutSeconds": str(max(1, round(timeout))),
         }
         quiet = timeout + 10 if silence is None else silence
-        request = self._http.build_request(
+        http = self._connections.current()
+        request = http.build_request(
             "GET",
             resource.path(namespace=namespace),
             params=query,
-            extensions={**self._extensions, "gather": gather},
+            extensions={**self._extensions(), "gather": gather},
             timeout=httpx2.Timeout(self._timeout, read=quiet),
         )
-        with _translated("watch", resource.described()):
+        with self._translated("watch", resource.described()):
             async with asyncio.timeout(self._timeout * _WHOLE):
-                response = await self._http.send(request, stream=True)
+                response = await http.send(request, stream=True)
             try:
                 if not response.is_success:
                     await response.aread()
@@ -261,23 +267,38 @@ class KubeClient:
         content: Body | None = None,
         content_type: str = "application/json",
     ) -> bytes:
-        request = self._http.build_request(
+        http = self._connections.current()
+        request = http.build_request(
             _METHODS[verb],
             resource.path(namespace=namespace, name=name, subresource=subresource),
             params=query,
             content=None if content is None else msgspec.json.encode(content),
             headers=None if content is None else {"Content-Type": content_type},
-            extensions=self._extensions,
+            extensions=self._extensions(),
         )
         described = resource.described(subresource)
         if verb in _WRITES and not self._may_write():
             raise Unavailable(f"{verb} {described}: the lease is not ours", delay=FENCED_RETRY)
-        with _translated(verb, described):
+        with self._translated(verb, described):
             async with asyncio.timeout(self._timeout * _WHOLE):
-                response = await self._http.send(request)
-        if not response.is_success:
-            raise _error(response, verb, described)
+                response = await http.send(request)
+            if not response.is_success:
+                raise _error(response, verb, described)
         return response.content
+
+    def _extensions(self) -> dict[str, str]:
+        name = self._connections.connection.server_name
+        return {"sni_hostname": name} if name else {}
+
+    @contextmanager
+    def _translated(self, verb: str, resource: str) -> Iterator[None]:
+        """Failures as KubeErrors; those of trust have the files read again."""
+        try:
+            with _translated(verb, resource):
+                yield
+        except (Unauthorized, Untrusted):
+            self._connections.doubt()
+            raise
 
 
 @contextmanager
@@ -286,9 +307,16 @@ def _translated(verb: str, resource: str) -> Iterator[None]:
         yield
     except (httpx2.RequestError, httpx2.StreamError, TimeoutError) as error:
         reason = str(error) or type(error).__name__
-        raise Unavailable(f"{verb} {resource}: {reason}") from error
+        raise (Untrusted if _of_tls(error) else Unavailable)(f"{verb} {resource}: {reason}") from error
     except (LightkubeConfigError, OSError) as error:  # a token file that went away
         raise Unauthorized(f"{verb} {resource}: {error}") from error
+
+
+def _of_tls(error: BaseException | None) -> bool:
+    """Whether certificates are behind it: the server's, which we do not believe, or ours."""
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _error(response: httpx2.Response, verb: str, resource: str) -> KubeError:

@@ -37,7 +37,7 @@ class Connection(msgspec.Struct, frozen=True):
     """All that an HTTP client needs to talk to the API server as us.
 
     `server_name` is the name to expect in the certificate where it is not the URL's host; `use_proxy_env`
-    tells whether HTTPS_PROXY and its like apply.
+    tells whether HTTPS_PROXY and its like apply. `files` are those that all this was read from.
     """
 
     url: str
@@ -46,6 +46,7 @@ class Connection(msgspec.Struct, frozen=True):
     proxy: str | None = None
     server_name: str | None = None
     use_proxy_env: bool = True
+    files: tuple[str, ...] = ()
 
     @property
     def by_proxy(self) -> bool:
@@ -105,7 +106,8 @@ def _in_cluster(service_account: str) -> Connection:
             "see automountServiceAccountToken of the pod"
         ) from error
     assert config is not None
-    return _connection(config, {}, {}, service_account)
+    # Its token is read at each request.
+    return _connection(config, {}, {}, service_account, (str(Path(service_account, "ca.crt")),))
 
 
 def _from_files(given: str, wanted: str | None) -> Connection:
@@ -131,11 +133,23 @@ def _from_files(given: str, wanted: str | None) -> Connection:
     except (LightkubeConfigError, msgspec.ValidationError, KeyError) as error:
         raise ConfigError(f"{given}: context {context_name!r} is not usable: {error}") from error
     assert config is not None
-    return _connection(config, cluster, user, given)
+    return _connection(
+        config, cluster, user, given, (*map(str, _paths(given)), *_certificates(cluster, user))
+    )
+
+
+def _certificates(cluster: dict[str, Any], user: dict[str, Any]) -> list[str]:
+    """A tokenFile is none of them: it is read at each request."""
+    named = [cluster.get("certificate-authority"), user.get("client-certificate"), user.get("client-key")]
+    return [path for path in named if path]
 
 
 def _connection(
-    config: SingleConfig, cluster: dict[str, Any], user: dict[str, Any], source: str
+    config: SingleConfig,
+    cluster: dict[str, Any],
+    user: dict[str, Any],
+    source: str,
+    files: tuple[str, ...],
 ) -> Connection:
     url = config.cluster.server
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
@@ -152,6 +166,7 @@ def _connection(
             proxy=cluster.get("proxy-url"),
             server_name=cluster.get("tls-server-name"),
             use_proxy_env=not _is_near(url),
+            files=files,
         )
     except (ConfigError, LightkubeConfigError, OSError, ValueError, TypeError, KeyError) as error:
         raise ConfigError(f"{source}: credentials of context {config.context_name!r}: {error}") from error
@@ -185,8 +200,7 @@ def _is_near(url: str) -> bool:
 
 def _merge(given: str) -> _File:
     """The files of a `KUBECONFIG` list as one: what is named first stands, as in kubectl."""
-    paths = [Path(part).expanduser() for part in given.split(os.pathsep) if part]
-    present = [path for path in paths if path.is_file()]
+    present = [path for path in _paths(given) if path.is_file()]
     if not present:
         raise ConfigError(f"kubeconfig {given} does not exist; give an existing file with --kubeconfig")
     files = [_read(path) for path in present]
@@ -196,6 +210,10 @@ def _merge(given: str) -> _File:
         clusters=[entry for file in files for entry in file.clusters or ()],
         users=[entry for file in files for entry in file.users or ()],
     )
+
+
+def _paths(given: str) -> list[Path]:
+    return [Path(part).expanduser() for part in given.split(os.pathsep) if part]
 
 
 def _read(path: Path) -> _File:

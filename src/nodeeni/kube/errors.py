@@ -12,6 +12,7 @@ The client raises these and nothing else, so that callers branch on the type and
     ├── Throttled           the server named a delay
     ├── Invalid             the server will never take this request
     └── Unavailable         refused, reset, timed out, 5xx: a write may or may not have happened
+        └── Untrusted       a certificate is not believed: the server's, or ours
     ConfigError             no usable kubeconfig; one line that says what to change
     LeaseLost               leadership is over
 """
@@ -85,6 +86,10 @@ class Invalid(KubeError):
 
 class Unavailable(KubeError):
     delay = 0.1
+
+
+class Untrusted(Unavailable):
+    delay = 1.0
 
 
 class StatusDetails(msgspec.Struct, rename="camel"):

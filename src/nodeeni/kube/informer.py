@@ -72,11 +72,12 @@ class Informer(Generic[T]):
     """The objects of `resource`, decoded as `type`, a Struct that names only the fields in use.
 
     `store` maps an object's key (its name; `namespace/name` for a namespaced kind) to the object and is
-    empty until `synced`. `changed(old, new)` says whether an update is worth a call of the listeners; the
-    store takes it in any case. `kept(old, new)` gives what the store is to hold, `new` or `old` (which is not
-    told). `gather` is for how many seconds a watch rests after each reading: what comes meanwhile is read at
-    once. `last_contact` is when the server last sent something (time.monotonic),
-    `failing_since` when it began to fail us, None while it does not.
+    empty until `synced`. `kind` is the resource's name. `changed(old, new)` says whether an update is worth a
+    call of the listeners; the store takes it in any case. `kept(old, new)` gives what the store is to hold,
+    `new` or `old` (which is not told). `gather` is for how many seconds a watch rests after each reading:
+    what comes meanwhile is read at once. `last_contact` is when the server last sent something
+    (time.monotonic), `failing_since` when it began to fail us, None while it does not; `failure` is how it
+    failed us last.
     `relists`, `resumes` and `undecodable` count what their names say.
     """
 
@@ -101,10 +102,12 @@ class Informer(Generic[T]):
         self.synced = asyncio.Event()
         self.last_contact: float | None = None
         self.failing_since: float | None = None
+        self.failure: KubeError | None = None
         self.relists = 0
         self.resumes = 0
         self.undecodable = 0
         self._client = client
+        self.kind = resource.described()
         self._resource = resource
         self._decoder = msgspec.json.Decoder(type)
         self._changes: msgspec.json.Decoder[_Change[T]] = msgspec.json.Decoder(_Change[type])  # type: ignore[valid-type]
@@ -297,6 +300,7 @@ class Informer(Generic[T]):
             log.info("watching %s again", self._resource.described())
 
     def _note_interruption(self, error: KubeError) -> None:
+        self.failure = error
         if self.failing_since is None:
             self.failing_since = time.monotonic()
         if not self._interrupted:
