@@ -8,18 +8,20 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.contract import permitted
+from tests.contract.processes import real_is_wanted
 from tests.contract.servers import new_server
 
 from nodeeni.api.names import FINALIZER
 from nodeeni.controller import app
 from nodeeni.ec2.types import Action
-from nodeeni.sandbox.ec2 import EC2Settings, Interface, quick_settings
+from nodeeni.sandbox.ec2 import Delay, EC2Settings, Interface, quick_settings
+from nodeeni.sandbox.ec2.settings import DOCUMENTED_BUCKETS
 from nodeeni.sandbox.world import NODE_LABELS, World, WorldNode, readme_nodeeni
 from nodeeni.settings import controller_settings
 
@@ -170,22 +172,51 @@ async def staged(
         assert permitted.denied(made.policy) == []
 
 
+# Each situation runs with reads that come at once, and with EC2's usual ones; these two with slow ones too.
+READS = {"reads at once": Delay(0.0), "reads as usual": Delay(0.15, spread=1 / 3), "slow reads": Delay(2.0)}
+WITH_SLOW_READS = ("test_nodeeni_applied", "test_lookups_fail")
+OpenStage = Callable[..., AbstractAsyncContextManager[Stage]]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "reads" not in metafunc.fixturenames:
+        return
+    chosen = ["reads at once"]
+    if not real_is_wanted():  # which is about the API server
+        chosen.append("reads as usual")
+        if metafunc.module.__name__.endswith(WITH_SLOW_READS):
+            chosen.append("slow reads")
+    metafunc.parametrize("reads", [pytest.param(READS[name], id=name) for name in chosen])
+
+
 @pytest.fixture
-async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    async with staged(tmp_path, monkeypatch, quick_settings()) as made:
+def open_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: Delay) -> OpenStage:
+    """Opens a stage on an EC2 with quick settings, changed like this."""
+    at_once = dict.fromkeys(DOCUMENTED_BUCKETS, Delay(0.0))  # what changes something
+
+    def opened(**changes: Any) -> AbstractAsyncContextManager[Stage]:
+        settings = quick_settings(**{"reply": reads, "replies": at_once, **changes})
+        return staged(tmp_path, monkeypatch, settings)
+
+    return opened
+
+
+@pytest.fixture
+async def stage(open_stage: OpenStage) -> AsyncIterator[Stage]:
+    async with open_stage() as made:
         yield made
 
 
 @pytest.fixture
-async def metered_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+async def metered_stage(open_stage: OpenStage) -> AsyncIterator[Stage]:
     """EC2 with small buckets, which are soon empty."""
     buckets = {"CreateNetworkInterface": (5.0, 20.0), "AttachNetworkInterface": (5.0, 20.0)}
-    async with staged(tmp_path, monkeypatch, quick_settings(buckets=buckets)) as made:
+    async with open_stage(buckets=buckets) as made:
         yield made
 
 
 @pytest.fixture
-async def lagging_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+async def lagging_stage(open_stage: OpenStage) -> AsyncIterator[Stage]:
     """EC2 whose reads are a second behind its writes."""
-    async with staged(tmp_path, monkeypatch, quick_settings(stale_reads=1.0)) as made:
+    async with open_stage(stale_reads=1.0) as made:
         yield made

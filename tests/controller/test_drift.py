@@ -1,14 +1,13 @@
 """Somebody changes by hand what is ours: seen at the next resync, put right, and told."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import msgspec
 import pytest
 
-from nodeeni.sandbox.ec2 import Delay, Interface, quick_settings
+from nodeeni.sandbox.ec2 import Delay, Interface
 
-from .conftest import Stage, staged
+from .conftest import OpenStage, Stage
 
 FLAGS = ("--resync-period=300ms", "--orphan-grace-period=100ms")
 CLUSTER = "nodeeni.networking.k8s.aws/cluster"
@@ -108,9 +107,9 @@ async def test_one_that_was_given_to_another_cluster_by_hand_is_let_go(stage: St
 
 
 @pytest.fixture
-async def slow_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+async def slow_stage(open_stage: OpenStage) -> AsyncIterator[Stage]:
     """EC2 that takes two seconds for a detach."""
-    async with staged(tmp_path, monkeypatch, quick_settings(detaching=Delay(2.0))) as made:
+    async with open_stage(detaching=Delay(2.0)) as made:
         yield made
 
 

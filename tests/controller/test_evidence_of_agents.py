@@ -1,19 +1,18 @@
 """What a node's ENI manager reports ends the wait for an attach, and tells of what was done by hand."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from nodeeni.sandbox.ec2 import Delay, quick_settings
+from nodeeni.sandbox.ec2 import Delay
 
-from .conftest import Stage, staged
+from .conftest import OpenStage, Stage
 
 
 @pytest.fixture
-async def slow_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+async def slow_stage(open_stage: OpenStage) -> AsyncIterator[Stage]:
     """EC2 says `attached` long after the kernel shows the link."""
-    async with staged(tmp_path, monkeypatch, quick_settings(attaching=Delay(30.0))) as made:
+    async with open_stage(attaching=Delay(30.0)) as made:
         yield made
 
 

@@ -1,12 +1,10 @@
 """The device index is taken, or the instance is full."""
 
-from pathlib import Path
-
 import pytest
 
-from nodeeni.sandbox.ec2 import Delay, Interface, quick_settings
+from nodeeni.sandbox.ec2 import Delay, Interface
 
-from .conftest import Stage, staged
+from .conftest import OpenStage, Stage
 
 
 def _index(interface: Interface) -> int:
@@ -119,9 +117,9 @@ async def test_an_index_that_was_taken_unnoticed_costs_no_interface(stage: Stage
 
 
 async def test_one_whose_new_place_is_lost_while_it_moves_keeps_the_others_waiting(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_stage: OpenStage,
 ) -> None:
-    async with staged(tmp_path, monkeypatch, quick_settings(detaching=Delay(1.0))) as stage:
+    async with open_stage(detaching=Delay(1.0)) as stage:
         nodes = [await stage.node() for _ in range(3)]
         stage.apply()
         async with stage.controller():

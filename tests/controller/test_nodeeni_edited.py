@@ -1,14 +1,11 @@
 """A live NodeENI is edited: in place where EC2 can, by replacing one node at a time where it cannot."""
 
-from pathlib import Path
-
 import msgspec
-import pytest
 
-from nodeeni.sandbox.ec2 import Delay, quick_settings
+from nodeeni.sandbox.ec2 import Delay
 from nodeeni.sandbox.world import SECURITY_GROUP
 
-from .conftest import NAME, Stage, staged
+from .conftest import NAME, OpenStage, Stage
 
 
 async def test_what_ec2_can_change_is_changed_in_place(stage: Stage) -> None:
@@ -83,10 +80,8 @@ async def test_another_subnet_replaces_the_interfaces_one_node_at_a_time(stage: 
     assert fewest == 2
 
 
-async def test_nodes_that_wait_for_their_turn_are_attached_and_say_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with staged(tmp_path, monkeypatch, quick_settings(detaching=Delay(1.0))) as stage:
+async def test_nodes_that_wait_for_their_turn_are_attached_and_say_so(open_stage: OpenStage) -> None:
+    async with open_stage(detaching=Delay(1.0)) as stage:
         nodes = [await stage.node() for _ in range(3)]
         stage.apply()
         async with stage.controller():
@@ -139,10 +134,8 @@ async def test_an_edit_that_ec2_refuses_stops_at_the_first_node_whoever_leads(st
     assert kept < {i.id for i in stage.ours()}
 
 
-async def test_the_next_node_waits_for_the_link_of_the_one_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with staged(tmp_path, monkeypatch, quick_settings(detaching=Delay(1.0))) as stage:
+async def test_the_next_node_waits_for_the_link_of_the_one_before(open_stage: OpenStage) -> None:
+    async with open_stage(detaching=Delay(1.0)) as stage:
         nodes = [await stage.node() for _ in range(3)]
         stage.apply()
         async with stage.controller():
@@ -161,10 +154,8 @@ async def test_the_next_node_waits_for_the_link_of_the_one_before(
             await stage.until_attached(*nodes)
 
 
-async def test_a_cluster_that_grows_all_the_time_is_replaced_nevertheless(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with staged(tmp_path, monkeypatch, quick_settings()) as stage:
+async def test_a_cluster_that_grows_all_the_time_is_replaced_nevertheless(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
         nodes = [await stage.node() for _ in range(3)]
         stage.apply()
         async with stage.controller():

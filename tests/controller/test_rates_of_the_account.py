@@ -1,14 +1,12 @@
 """An account whose rates AWS has raised, or of which only a share is to be used."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from nodeeni.ec2.types import Action
-from nodeeni.sandbox.ec2 import quick_settings
 
-from .conftest import Stage, staged
+from .conftest import OpenStage, Stage
 
 BUCKETS = {
     "AttachNetworkInterface": (200.0, 100.0),
@@ -18,14 +16,14 @@ BUCKETS = {
 
 
 @pytest.fixture
-async def generous_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    async with staged(tmp_path, monkeypatch, quick_settings(buckets=BUCKETS)) as made:
+async def generous_stage(open_stage: OpenStage) -> AsyncIterator[Stage]:
+    async with open_stage(buckets=BUCKETS) as made:
         yield made
 
 
 @pytest.fixture
-async def telling_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    async with staged(tmp_path, monkeypatch, quick_settings(buckets=BUCKETS, rates_told=True)) as made:
+async def telling_stage(open_stage: OpenStage) -> AsyncIterator[Stage]:
+    async with open_stage(buckets=BUCKETS, rates_told=True) as made:
         yield made
 
 
