@@ -31,6 +31,7 @@ DEFAULTS = Settings(
     node_grace_period=120.0,
     read_lag=35.0,
     orphan_grace_period=300.0,
+    stalled_after=120.0,
     deaf_timeout=600.0,
     dry_run=False,
 )
@@ -57,6 +58,7 @@ def test_every_flag() -> None:
             "--ec2-rate=AttachNetworkInterface=100/10,CreateTags=20/2.5",
         ),
         *("--node-grace-period=1h", "--read-lag=500ms", "--orphan-grace-period=1.5m", "--dry-run"),
+        "--stalled-after=1m",
         "--deaf-timeout=20m",
         "--log-format=json",
     ]
@@ -78,6 +80,7 @@ def test_every_flag() -> None:
         node_grace_period=3600.0,
         read_lag=0.5,
         orphan_grace_period=90.0,
+        stalled_after=60.0,
         deaf_timeout=1200.0,
         dry_run=True,
     )

@@ -106,6 +106,9 @@ CONTROLLER_SETTINGS = (
             "After so long, and up to half as long again, /healthz fails where the API server does not "
             "believe us, is not believed, or says nothing at all: a restart reads the credentials anew. "
             "Not where it is away."),
+    Setting("--stalled-after", positive_duration, "2m",
+            "How long a NodeENI waits for a person before its condition Stalled says so: Helm and Flux, "
+            "waiting for it, give up then."),
     Setting("--dry-run", truth, "false",
             "Log what would be done, as `nodeeni plan` tells it, and do nothing: no call that changes EC2, "
             "no ENINode, no status."),
@@ -133,6 +136,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     read_lag: float
     orphan_grace_period: float
     deaf_timeout: float
+    stalled_after: float
     dry_run: bool
 
 

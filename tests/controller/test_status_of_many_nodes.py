@@ -20,7 +20,7 @@ async def test_two_thousand_nodes_that_change_all_the_time_are_one_patch_in_four
     cluster = Cluster(client)
     await cluster.nodeenis.read_once()
     uid = cluster.nodeenis.store[NAME].metadata.uid
-    reporter = Reporter(client, cluster)
+    reporter = Reporter(client, cluster, stalled_after=120.0)
     for number in range(2000):
         reporter.report(f"n{number}", [row(uid, f"n{number}", State.CREATING)])
     reporter.ready.set()

@@ -5,8 +5,10 @@ from typing import Literal
 
 import msgspec
 
+from nodeeni.api.reasons import ConditionType
 from nodeeni.api.v1alpha1 import Condition
 
+_OURS = frozenset(str(kind) for kind in ConditionType)
 _STATUSES: dict[bool | None, Literal["True", "False", "Unknown"]] = {
     True: "True",
     False: "False",
@@ -24,7 +26,8 @@ def carried_over(
 ) -> list[Condition]:
     """The wanted conditions with the transition times of those before, where the status is the same.
 
-    `now` is RFC 3339. Conditions of types that are not ours are kept as they stand.
+    `now` is RFC 3339. Conditions of types that are not ours are kept as they stand; of ours, what is not
+    wanted goes.
     """
     known = {entry.type: entry for entry in before}
     result = []
@@ -34,4 +37,4 @@ def carried_over(
         result.append(
             msgspec.structs.replace(entry, last_transition_time=since, observed_generation=generation)
         )
-    return result + list(known.values())
+    return result + [entry for entry in known.values() if entry.type not in _OURS]

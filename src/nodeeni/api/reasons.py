@@ -32,16 +32,25 @@ class ConditionType(StrEnum):
         "Degraded",
         "something needs a person; the message says what to change. What works stays",
     )
+    RECONCILING = (
+        "Reconciling",
+        "something is in progress, as in `Progressing`; absent else. For [tools that wait](gitops.md)",
+    )
+    STALLED = (
+        "Stalled",
+        "for 2 minutes (`--stalled-after`) only a person could mend what fails; absent else, like that one",
+    )
 
 
-READY, PROGRESSING, DEGRADED = ConditionType
+READY, PROGRESSING, DEGRADED, RECONCILING, STALLED = ConditionType
 
 
 class ConditionReason(StrEnum):
     """Reasons of conditions: each belongs to one condition, and is given while that is True, while False, or
     (None) while Unknown.
 
-    Degraded is True by the reason of a row, or by that of what every row waits for, before its own.
+    Degraded is True by the reason of a row, or by that of what every row waits for, before its own; Stalled
+    by the reason of a row.
     """
 
     condition: ConditionType
@@ -76,6 +85,7 @@ class ConditionReason(StrEnum):
     WORKING = ("Working", PROGRESSING, True, "some nodes are on their way, others may have to follow")
     WAITING = ("Waiting", PROGRESSING, True, "nodes that are to follow wait for one that has failed")
     SETTLED = "Settled", PROGRESSING, False, "nothing is in progress"
+    IN_PROGRESS = "InProgress", RECONCILING, True, "as `Working` of `Progressing`"
     AS_DESIRED = "AsDesired", DEGRADED, False, "nothing is wrong"
     FIELDS_NOT_APPLIED = (
         "FieldsNotApplied",

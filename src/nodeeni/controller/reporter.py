@@ -16,6 +16,7 @@ import msgspec
 from nodeeni import metrics
 from nodeeni.api.v1alpha1 import ENINode, NodeENI, NodeENIStatus
 from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.stalls import Stalls
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import KubeError, NotFound
 from nodeeni.kube.resources import NODEENIS
@@ -36,7 +37,7 @@ ENTRIES_A_SECOND = 500
 class Reporter:
     """`ready` is set once every node has been reconciled: before that a status would be half a report."""
 
-    def __init__(self, client: KubeClient, cluster: Cluster) -> None:
+    def __init__(self, client: KubeClient, cluster: Cluster, stalled_after: float) -> None:
         self._client = client
         self._cluster = cluster
         self._rows: dict[str, dict[str, Row]] = {}  # NodeENI uid → node → row
@@ -45,6 +46,7 @@ class Reporter:
         self._dirty: set[str] = set()
         self._changed = asyncio.Event()
         self.ready = asyncio.Event()
+        self._stalls = Stalls(stalled_after, self.mark)
         self.notes: Callable[[], list[Refusal]] = list
 
     def report(self, node: str, rows: Iterable[Row]) -> None:
@@ -82,6 +84,7 @@ class Reporter:
         elif old is not None:
             self._rows.pop(old.metadata.uid, None)
             self._written.pop(old.metadata.uid, None)
+            self._stalls.forget(old.metadata.uid)
             self._dirty.discard(old.metadata.uid)
 
     def eninode_changed(self, old: ENINode | None, new: ENINode | None) -> None:
@@ -139,7 +142,8 @@ class Reporter:
         rows = self._rows.get(uid, {})
         base = NodeENI(metadata=nodeeni.metadata, spec=nodeeni.spec, status=written)
         links_up, faults = self._links(rows)
-        status = nodeeni_status(base, rows, links_up, [*self.notes(), *links_note(faults)], now)
+        notes = [*self.notes(), *links_note(faults)]
+        status = nodeeni_status(base, rows, links_up, notes, now, self._stalls.has_waited)
         if status == written:
             return 0
         await self._client.patch(

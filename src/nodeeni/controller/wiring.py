@@ -54,7 +54,7 @@ class Parts:
         self.turns = Turns(self.queue.add)
         self.recorder = EventRecorder(self.writer)
         self.announcer = Announcer(self.recorder, self.cluster)
-        self.reporter = Reporter(self.writer, self.cluster)
+        self.reporter = Reporter(self.writer, self.cluster, settings.stalled_after)
         self.reporter.notes = self.memory.troubles
         self.eninodes = ENINodeWriter(self.writer, self.cluster)
         self.buckets = Buckets()

@@ -1,11 +1,11 @@
 """The conditions of a NodeENI: one function each, from how its rows stand. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from nodeeni.api.conditions import condition
-from nodeeni.api.reasons import DEGRADED, ConditionReason, RowReason
+from nodeeni.api.reasons import DEGRADED, STALLED, ConditionReason, Mender, RowReason
 from nodeeni.api.v1alpha1 import Condition, NodeENI, NodeENISpec
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.rows import Row, State
@@ -25,6 +25,12 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     failed: tuple[Row, ...]
     links_up: int | None
     notes: tuple[Refusal, ...]
+
+    @property
+    def waits_for_a_person(self) -> bool:
+        """Whether nothing is in progress, and all that fails stays so until somebody changes something."""
+        by_person = all(row.reason is not None and row.reason.mender is Mender.PERSON for row in self.failed)
+        return bool(self.failed) and not self.moving and by_person
 
 
 def standing(
@@ -107,8 +113,26 @@ def degraded(at: Standing) -> Condition:
     return _told(ConditionReason.AS_DESIRED, "nothing is wrong")
 
 
-# In the order in which a status has them.
-CONDITIONS: tuple[Callable[[Standing], Condition], ...] = (ready, progressing, degraded)
+def reconciling(at: Standing) -> Condition | None:
+    """What Progressing says of work that is being done, in the word that kstatus reads."""
+    said = progressing(at)
+    if said.reason != ConditionReason.WORKING:
+        return None
+    return _told(ConditionReason.IN_PROGRESS, said.message)
+
+
+def stalled(at: Standing) -> Condition:
+    """That nothing will change by itself, of one that `waits_for_a_person` for long. Tools that wait give up
+    then, and may roll back."""
+    first = at.failed[0]
+    return condition(STALLED, True, first.reason or "", of_first(first.node, first.message, len(at.failed)))
+
+
+def conditions(at: Standing, *, for_long: bool) -> list[Condition]:
+    """All of them, in the order in which a status has them. `for_long`: it waits for a person, and has so for
+    a while."""
+    found = [ready(at), progressing(at), degraded(at), reconciling(at), stalled(at) if for_long else None]
+    return [each for each in found if each is not None]
 
 
 def _told(reason: ConditionReason, message: str) -> Condition:

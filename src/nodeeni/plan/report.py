@@ -4,7 +4,7 @@ Everything is derived from the rows of the present plan. The status that stands 
 for one thing only: when nothing changed, its `lastUpdated` stays.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -18,7 +18,7 @@ from nodeeni.api.v1alpha1 import (
     NodeENIStatus,
 )
 from nodeeni.plan.actions import Cause, Detach
-from nodeeni.plan.conditions import CONDITIONS, of_first, standing
+from nodeeni.plan.conditions import Standing, conditions, of_first, standing
 from nodeeni.plan.policy import Hold, Refused
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.rows import Row, State
@@ -112,8 +112,11 @@ def nodeeni_status(
     links_up: int | None,
     notes: Sequence[Refusal],
     now: str,
+    has_waited: Callable[[Standing], bool] = lambda at: False,
 ) -> NodeENIStatus:
-    """The whole status of one NodeENI. `rows` is by node name; `notes` are what else is Degraded."""
+    """The whole status of one NodeENI. `rows` is by node name; `notes` are what else is Degraded.
+    `has_waited` says whether one that stands so waits for a person, and has for long.
+    """
     entries = _attachments(nodeeni.status, rows, now)
     at = standing(nodeeni, rows, links_up, notes)
     generation = nodeeni.metadata.generation
@@ -124,7 +127,7 @@ def nodeeni_status(
         failed=len(at.failed),
         links_up=links_up,
         conditions=carried_over(
-            now, generation, [each(at) for each in CONDITIONS], nodeeni.status.conditions
+            now, generation, conditions(at, for_long=has_waited(at)), nodeeni.status.conditions
         ),
         attachments=entries,
         attachments_truncated=len(entries) < len(rows),
