@@ -75,6 +75,7 @@ class ConditionReason(StrEnum):
         "some are on their way, or a replacement has come to the last node",
     )
     REPLACING = ("Replacing", READY, False, "an edit goes from node to node: some are still as before it")
+    UPDATING = ("Updating", READY, False, "an edit in place, or a repair, is not yet in EC2 on every node")
     FAILING = (
         "Failing",
         READY,
@@ -200,7 +201,8 @@ class RowReason(StrEnum):
         "it is created and attached, and its link [is not as asked](#a-link-stays-down)",
     )
     EC2_ERROR = "EC2Error", Mender.TIME, "the message has EC2's own words and code; it is tried again"
-    # Of rows that are `attached` and will not stay so.
+    # Of rows that are `attached`, and will not stay so or are not yet as asked.
+    UPDATING = "Updating", Mender.TIME, "what the message lists has still to be changed in EC2, in place"
     TO_BE_REPLACED = "ToBeReplaced", Mender.TIME, "its turn in an edit that replaces ENIs has not come"
     NODE_GONE = (
         "NodeGone",
@@ -210,8 +212,8 @@ class RowReason(StrEnum):
 
     @property
     def of_failure(self) -> bool:
-        """Whether what has it is not as it should be, as against attached and about to go."""
-        return self not in (RowReason.TO_BE_REPLACED, RowReason.NODE_GONE)
+        """Whether what has it is not as it should be, as against attached, and about to change or to go."""
+        return self not in (RowReason.UPDATING, RowReason.TO_BE_REPLACED, RowReason.NODE_GONE)
 
 
 _NORMAL, _WARNING = ("Normal",), ("Warning",)

@@ -22,6 +22,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     attached: int
     moving: int  # being created, attached, detached or deleted
     waiting: int  # to be replaced, when their turn comes
+    updating: int  # attached, and being changed in place
     failed: tuple[Row, ...]
     links_up: int | None
     notes: tuple[Refusal, ...]
@@ -30,7 +31,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     def waits_for_a_person(self) -> bool:
         """Whether nothing is in progress, and all that fails stays so until somebody changes something."""
         by_person = all(row.reason is not None and row.reason.mender is Mender.PERSON for row in self.failed)
-        return bool(self.failed) and not self.moving and by_person
+        return bool(self.failed) and not self.moving and not self.updating and by_person
 
 
 def standing(
@@ -45,6 +46,7 @@ def standing(
         attached=sum(1 for row in wanted if _is_attached(row)),
         moving=sum(1 for row in rows.values() if row.state not in (State.ATTACHED, State.FAILED)),
         waiting=sum(1 for row in rows.values() if row.reason is RowReason.TO_BE_REPLACED),
+        updating=sum(1 for row in rows.values() if row.reason is RowReason.UPDATING),
         failed=tuple(sorted((r for r in rows.values() if r.state is State.FAILED), key=lambda r: r.node)),
         links_up=links_up,
         notes=tuple(notes),
@@ -68,8 +70,11 @@ def ready(at: Standing) -> Condition:
     if at.desired == 0:
         return _told(ConditionReason.NO_MATCHING_NODES, "no node matches the selector")
     if at.waiting and not at.failed:
-        done = f"as spec asks on {at.desired - at.waiting - at.moving} of {_nodes(at.desired)}"
+        done = f"as spec asks on {at.desired - at.waiting - at.updating - at.moving} of {_nodes(at.desired)}"
         return _told(ConditionReason.REPLACING, f"{done}: the others are replaced one after another")
+    if at.updating and at.attached == at.desired and not at.failed:
+        done = f"as spec asks on {at.desired - at.updating} of {_nodes(at.desired)}"
+        return _told(ConditionReason.UPDATING, f"{done}: the others are being changed in place")
     if at.attached == at.desired and not at.failed:
         down = (
             ""
@@ -86,12 +91,12 @@ def ready(at: Standing) -> Condition:
 
 def progressing(at: Standing) -> Condition:
     """Whether something is being done, or is going to be."""
-    if at.waiting and at.failed and not at.moving:
+    if at.waiting and at.failed and not at.moving and not at.updating:
         to_follow = f"{_nodes(at.waiting)} to follow, once {at.failed[0].node} has what the spec asks for"
         return _told(ConditionReason.WAITING, to_follow)
-    if at.moving or at.waiting:
+    if at.moving or at.updating or at.waiting:
         to_follow = f", {at.waiting} to follow" if at.waiting else ""
-        return _told(ConditionReason.WORKING, f"{_nodes(at.moving)} in progress{to_follow}")
+        return _told(ConditionReason.WORKING, f"{_nodes(at.moving + at.updating)} in progress{to_follow}")
     return _told(ConditionReason.SETTLED, "nothing is in progress")
 
 

@@ -1,6 +1,6 @@
 """What of a standing interface differs from what is wanted, and can be put right in place. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from nodeeni.api import names
 from nodeeni.ec2.attributes import ATTRIBUTES, DESCRIPTION
@@ -36,6 +36,14 @@ def corrections(wanted: DesiredInterface, interface: Interface) -> Iterable[Acti
     }
     if missing:
         yield SetTags(tags=missing, **of)
+
+
+def still_to_apply(actions: Sequence[Action]) -> list[str]:
+    """What of the spec these corrections have still to put right, in words; our own tags are none of it."""
+    labels = [action.attribute.label for action in actions if isinstance(action, Modify)]
+    keys = {key for action in actions if isinstance(action, SetTags) for key in action.tags}
+    keys |= {key for action in actions if isinstance(action, RemoveTags) for key in action.keys}
+    return [*labels, *(["tags"] if keys - set(names.OWN_TAGS) else [])]
 
 
 def _both_by_default(wanted: DesiredInterface, interface: Interface) -> bool:

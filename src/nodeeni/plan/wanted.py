@@ -8,7 +8,7 @@ from nodeeni.ec2.attributes import InterfaceRequest, creatable
 from nodeeni.ec2.types import Instance, Interface
 from nodeeni.plan.actions import Attach, Cause, Create
 from nodeeni.plan.adopting import candidates, fitting, left_alone, surplus, take_over
-from nodeeni.plan.corrections import corrections
+from nodeeni.plan.corrections import corrections, still_to_apply
 from nodeeni.plan.desired import DesiredInterface
 from nodeeni.plan.draft import Draft
 from nodeeni.plan.observed import Observed
@@ -211,8 +211,14 @@ class Wanted:
         return free_index(wanted, self._instance, self.draft.observed.full, slots)
 
     def _in_place(self, wanted: DesiredInterface, interface: Interface) -> None:
-        self.draft.actions += corrections(wanted, interface)
-        self.draft.row(wanted, interface, State.ATTACHED)
+        asked = list(corrections(wanted, interface))
+        self.draft.actions += asked
+        left = ", ".join(still_to_apply(asked))
+        if left:
+            message = f"still to be applied: {left}"
+            self.draft.row(wanted, interface, State.ATTACHED, reason=RowReason.UPDATING, message=message)
+        else:
+            self.draft.row(wanted, interface, State.ATTACHED)
 
 
 def to_be_replaced(wanted: DesiredInterface, interface: Interface) -> bool:

@@ -96,6 +96,8 @@ def shown_state(line: Line, stands: bool) -> str:
         state = "attached, not as asked"
     elif line.state == State.ATTACHED and line.reason == RowReason.TO_BE_REPLACED:
         state = "attached, to be replaced"
+    elif line.state == State.ATTACHED and line.reason == RowReason.UPDATING:
+        state = "attached, being changed"
     else:
         state = line.state
     return state if line.node_state is NodeState.PRESENT else f"{state}, node {line.node_state}"
