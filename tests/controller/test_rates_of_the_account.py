@@ -1,9 +1,11 @@
 """An account whose rates AWS has raised, or of which only a share is to be used."""
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 
+from nodeeni.api.names import LEASE_TOKENS
 from nodeeni.ec2.types import Action
 
 from .conftest import OpenStage, Stage
@@ -128,3 +130,26 @@ async def test_throttles_of_one_action_are_one_line_with_what_to_look_at(
     assert 0 < len(lines) < stage.ec2.calls.throttled
     assert len(lines) == len({line.split()[2] for line in lines})  # one for each action
     assert all("--ec2-rate is set too high" in line for line in lines)
+
+
+@pytest.fixture
+async def narrow_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    buckets = dict.fromkeys(("CreateNetworkInterface", "AttachNetworkInterface"), (10.0, 5.0))
+    async with staged(tmp_path, monkeypatch, quick_settings(buckets=buckets)) as made:
+        yield made
+
+
+async def test_a_new_leader_spends_only_what_the_old_one_left(narrow_stage: Stage) -> None:
+    rates = ",".join(f"{action}NetworkInterface=10/5" for action in ("Create", "Attach"))
+    flags = ("--enable-leader-election", f"--ec2-rate={rates}")
+    narrow_stage.apply()
+    nodes = [await narrow_stage.node() for _ in range(12)]
+    async with narrow_stage.controller(*flags):
+        await narrow_stage.until_attached(*nodes)
+    (lease,) = narrow_stage.kube.objects("coordination.k8s.io", "leases")
+    left = json.loads(lease["metadata"]["annotations"][LEASE_TOKENS])
+    assert left["AttachNetworkInterface"] < 10
+    more = [await narrow_stage.node() for _ in range(12)]
+    async with narrow_stage.controller(*flags):
+        await narrow_stage.until_attached(*more)
+    assert narrow_stage.ec2.calls.throttled == 0

@@ -190,3 +190,34 @@ async def test_a_larger_quota_serves_those_who_wait_at_once(
     buckets.configure(Action.ATTACH, capacity=6, refill=50)
     await clock.advance(0)
     assert callers.order == list("abcdef")
+
+
+async def test_who_follows_somebody_begins_as_poor_as_he_left(
+    buckets: Buckets, callers: Callers, clock: TestClock
+) -> None:
+    buckets.inherit(0.1, {"AttachNetworkInterface": 0.0})
+    for name in "ab":
+        callers.spend(name)
+    callers.spend("c", Action.DETACH)
+    await clock.advance(0)
+    assert callers.order == ["c"]
+    await clock.advance(0.1)
+    assert callers.order == ["c", "a"]
+
+
+async def test_who_follows_one_that_could_not_tell_counts_on_what_came_in_since(
+    buckets: Buckets, callers: Callers, clock: TestClock
+) -> None:
+    buckets.inherit(0.2, None)
+    for name in "ab":
+        callers.spend(name)
+    await clock.advance(0)
+    assert callers.order == ["a"]
+
+
+async def test_what_is_left_is_told_of_buckets_that_are_not_full(
+    buckets: Buckets, callers: Callers, clock: TestClock
+) -> None:
+    callers.spend("a")
+    await clock.advance(0)
+    assert buckets.missing() == {"AttachNetworkInterface": 1.0}

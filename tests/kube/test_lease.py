@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import random
 import signal
 import sys
@@ -63,6 +64,19 @@ async def test_released_lease_is_taken_at_once_and_clean(server: KubeServer, cli
     assert time.monotonic() - released < 1
     assert lease(server)["spec"]["holderIdentity"] == "two"
     assert lease(server)["spec"]["leaseTransitions"] == 1
+
+
+async def test_what_a_holder_leaves_is_found_by_the_next_one_and_by_no_other(
+    server: KubeServer, client: KubeClient
+) -> None:
+    one, two, three = (candidate(client, name, leaves={"left"}) for name in ("one", "two", "three"))
+    assert (await one.acquire()).idle == math.inf
+    await one.release({"left": "words"})
+    acquired = await two.acquire()
+    assert (dict(acquired.left), acquired.idle < 1) == ({"left": "words"}, True)
+    assert "left" not in lease(server)["metadata"].get("annotations", {})
+    acquired = await three.acquire()  # two ends without a word
+    assert (acquired.clean, acquired.left, acquired.idle > 0.9) == (False, {}, True)
 
 
 async def test_dead_holder_is_followed_after_the_duration_and_not_clean(client: KubeClient) -> None:

@@ -12,6 +12,7 @@ API_VERSION = f"{GROUP}/{VERSION}"
 CONTROLLER = "nodeeni-controller"  # event component, managed-by tag, field manager
 FINALIZER = "nodeeni.networking.k8s.aws/finalizer"
 LEASE = "nodeeni-controller-leader-election"
+LEASE_TOKENS = "nodeeni.networking.k8s.aws/ec2-tokens"  # annotation: what EC2's buckets held at the release
 NAMESPACE = "eni-controller-system"
 
 TAG_NAME = "Name"

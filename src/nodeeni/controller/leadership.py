@@ -5,10 +5,14 @@ import math
 import secrets
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
+
+import msgspec
 
 from nodeeni import metrics
 from nodeeni.api import names
+from nodeeni.ec2.buckets import Buckets
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import LeaseLost
 from nodeeni.kube.lease import LeaderElection
@@ -27,7 +31,8 @@ class Leadership:
     made in his last second is not shown yet even where he ended in order.
     """
 
-    def __init__(self, client: KubeClient, settings: Settings) -> None:
+    def __init__(self, client: KubeClient, settings: Settings, buckets: Buckets) -> None:
+        self._buckets = buckets
         self.leading = False
         self.settled_at = math.inf
         self._read_lag = settings.read_lag
@@ -37,9 +42,13 @@ class Leadership:
         return self.leading and (self._lease is None or self._lease.held())
 
     async def take(self) -> None:
-        """Wait until we lead."""
-        if self._lease is not None and not (await self._lease.acquire()).clean:
-            log.warning("the last leader ended without giving the lease back")
+        """Wait until we lead. EC2's buckets are then as the last leader left them."""
+        if self._lease is not None:
+            acquired = await self._lease.acquire()
+            if not acquired.clean:
+                log.warning("the last leader ended without giving the lease back")
+            if math.isfinite(acquired.idle):
+                self._buckets.inherit(acquired.idle, _tokens(acquired.left) if acquired.clean else None)
         self.leading = True
         self.settled_at = time.monotonic() + self._read_lag
         metrics.LEADER.set(1)
@@ -61,8 +70,17 @@ class Leadership:
     async def end(self, *, release: bool) -> None:
         """Lead no more. With `release` the next one may begin at once, else when the lease expires."""
         if self._lease is not None and release and self.may_act():
-            await self._lease.release(timeout=_RELEASE_TIMEOUT)
+            leave = {names.LEASE_TOKENS: msgspec.json.encode(self._buckets.missing()).decode()}
+            await self._lease.release(leave, timeout=_RELEASE_TIMEOUT)
         self.leading = False
+
+
+def _tokens(left: Mapping[str, str]) -> dict[str, float] | None:
+    """By action; None where the last leader did not tell, as those before 2.0 did not."""
+    try:
+        return msgspec.json.decode(left.get(names.LEASE_TOKENS, ""), type=dict[str, float])
+    except msgspec.DecodeError:
+        return None
 
 
 def _lease(client: KubeClient, settings: Settings) -> LeaderElection:
@@ -75,6 +93,7 @@ def _lease(client: KubeClient, settings: Settings) -> LeaderElection:
         duration=max(1, round(duration)),
         deadline=duration * 2 / 3,
         retry=duration * 2 / 15,
+        leaves=frozenset({names.LEASE_TOKENS}),
     )
 
 

@@ -46,7 +46,8 @@ class Parts:
     def __init__(self, settings: Settings, client: KubeClient) -> None:
         self.settings = settings
         self.client = client
-        self.leadership = Leadership(client, settings)
+        self.buckets = Buckets()
+        self.leadership = Leadership(client, settings, self.buckets)
         self.writer = client.fenced(self.leadership.may_act)
         self.cluster = Cluster(client)
         self.queue = WorkQueue()
@@ -57,7 +58,6 @@ class Parts:
         self.reporter = Reporter(self.writer, self.cluster, settings.stalled_after)
         self.reporter.notes = self.memory.troubles
         self.eninodes = ENINodeWriter(self.writer, self.cluster)
-        self.buckets = Buckets()
         self.rates = AccountRates(self.buckets, settings.ec2_rate or {})
         self.health = Health(
             cluster=self.cluster,

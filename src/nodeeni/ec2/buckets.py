@@ -113,6 +113,10 @@ class Bucket:
             self._decreased_at = now
             self._rate = max(self.size.refill * LEAST, self._rate * DECREASE)
 
+    def hold(self, tokens: float, now: float) -> None:
+        """Have so many tokens, as far as they fit in."""
+        self._settle(now, min(self.size.capacity, tokens), now)
+
     def resize(self, size: BucketSize, now: float) -> None:
         """Take another size; what was spent stays spent."""
         spent = self.size.capacity - self.tokens(now)
@@ -237,6 +241,24 @@ class Buckets:
         reserve = line.bucket.size.reserve / line.bucket.size.capacity * capacity
         line.bucket.resize(BucketSize(capacity, refill, reserve), self._clock.time())
         line.serve()
+
+    def inherit(self, idle: float, left: Mapping[str, float] | None) -> None:
+        """Begin as somebody else left EC2's buckets `idle` seconds ago: with `left` by action, full where he
+        does not name it, empty all of them where he could not tell (None).
+        """
+        for action, line in self._lines.items():
+            size = line.bucket.size
+            tokens = 0.0 if left is None else left.get(action.value, size.capacity)
+            line.bucket.hold(tokens + size.refill * idle, self._clock.time())
+
+    def missing(self) -> dict[str, float]:
+        """What `inherit` takes as `left`: the tokens by action, of the buckets that are not full."""
+        levels = {action.value: self.tokens(action) for action in self._lines}
+        return {
+            action: round(level, 1)
+            for action, level in levels.items()
+            if level < self._lines[Action(action)].bucket.size.capacity
+        }
 
     def tokens(self, action: Action) -> float:
         return self._lines[action].bucket.tokens(self._clock.time())

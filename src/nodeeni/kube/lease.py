@@ -7,9 +7,11 @@ that hangs, a stopped process that wakes up when somebody else has taken over.
 
 import asyncio
 import logging
+import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,19 +29,29 @@ class LeaseSpec(msgspec.Struct, rename="camel"):
     holder_identity: str | None = None
     lease_duration_seconds: int | None = None
     lease_transitions: int | None = None
+    renew_time: datetime | None = None
+
+
+class LeaseMeta(ObjectMeta):
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Lease(msgspec.Struct):
-    metadata: ObjectMeta
+    metadata: LeaseMeta
     spec: LeaseSpec = msgspec.field(default_factory=LeaseSpec)
 
 
 class Acquired(msgspec.Struct, frozen=True):
     """`clean`: the lease was absent or its last holder gave it back (or it was ours all the time). If not,
     the last holder let it expire: it may have died in the middle of a call.
+
+    `idle`: seconds since the last holder renewed it or gave it back, by both clocks; infinite where there was
+    none. `left` are the annotations that he left for his successor.
     """
 
     clean: bool
+    idle: float = math.inf
+    left: Mapping[str, str] = {}
 
 
 def boot_clock() -> float:
@@ -52,7 +64,8 @@ class LeaderElection:
 
     Others take the lease `duration` seconds after they saw its last renewal. We count from the moment
     before we sent it and stop at `deadline` seconds already: the difference is what a call that has just
-    been let through `held()` may take to reach AWS.
+    been let through `held()` may take to reach AWS. `leaves` are the annotations that a holder may leave:
+    they are of one handover, and taken off at the next.
     """
 
     def __init__(
@@ -65,6 +78,7 @@ class LeaderElection:
         duration: int = 15,
         deadline: float = 10.0,
         retry: float = 2.0,
+        leaves: AbstractSet[str] = frozenset(),
         clock: Callable[[], float] = boot_clock,
     ) -> None:
         if not retry < deadline < duration:
@@ -76,6 +90,7 @@ class LeaderElection:
         self._duration = duration
         self._deadline = deadline
         self._retry = retry
+        self._leaves = leaves
         self._clock = clock
         self._renewed: float | None = None  # clock time just before the last renewal was sent
         self._version: str | None = None  # of the lease as we last wrote it
@@ -131,16 +146,17 @@ class LeaderElection:
                 complained = True
             await asyncio.sleep(self._retry * random.uniform(0.9, 1.2))
 
-    async def release(self, *, timeout: float = 5.0) -> None:
-        """Give the lease back, so that the next holder starts at once and clean. Call it when no change is
-        under way any more. Never raises: at worst the lease expires.
+    async def release(self, leave: Mapping[str, str] | None = None, *, timeout: float = 5.0) -> None:
+        """Give the lease back, so that the next holder starts at once and clean, and finds what we `leave`
+        him as annotations. Call it when no change is under way any more. Never raises: at worst the lease
+        expires.
         """
         if self._version is None:
             return
         self._renewed = None
         try:
             async with asyncio.timeout(timeout):
-                await self._give_back()
+                await self._give_back(dict(leave or {}))
         except (KubeError, TimeoutError) as error:
             log.warning("the lease is left to expire: %s", error)
         self._version = None
@@ -157,14 +173,12 @@ class LeaderElection:
             self._wait_for(holder)
             return None
         ours_since = holder == self._identity and lease.metadata.resource_version == self._version
-        self._accept(
-            started,
-            await self._write(
-                lease.metadata.resource_version,
-                **self._terms(transitions=(lease.spec.lease_transitions or 0) + (not ours_since)),
-            ),
-        )
-        return Acquired(clean=not holder or ours_since)
+        terms = self._terms(transitions=(lease.spec.lease_transitions or 0) + (not ours_since))
+        left = lease.metadata.annotations
+        taken_off = dict.fromkeys(left.keys() & self._leaves)
+        self._accept(started, await self._write(lease.metadata.resource_version, taken_off, **terms))
+        clean = not holder or ours_since
+        return Acquired(clean=clean, idle=_seconds_since(lease.spec.renew_time), left=left if clean else {})
 
     def _wait_for(self, holder: str) -> None:
         if holder != self._waits_for:
@@ -226,15 +240,15 @@ class LeaderElection:
             raise LeaseLost(f"the lease went to {lease.spec.holder_identity or 'nobody'}")
         self._version = lease.metadata.resource_version
 
-    async def _give_back(self) -> None:
+    async def _give_back(self, leave: dict[str, str]) -> None:
         now = _micro_time()
         empty = {"holderIdentity": "", "leaseDurationSeconds": 1, "acquireTime": now, "renewTime": now}
         try:
-            await self._write(self._version, **empty)
+            await self._write(self._version, leave, **empty)
         except Conflict:
             lease = await self._read()
             if lease.spec.holder_identity == self._identity:
-                await self._write(lease.metadata.resource_version, **empty)
+                await self._write(lease.metadata.resource_version, leave, **empty)
 
     def _accept(self, started: float, lease: Lease) -> None:
         self._renewed = started
@@ -262,9 +276,18 @@ class LeaderElection:
         }
         self._accept(started, await self._client.create(LEASES, body, Lease, namespace=self._namespace))
 
-    async def _write(self, version: str | None, **spec: Any) -> Lease:
-        body = {"metadata": {"resourceVersion": version}, "spec": spec}
+    async def _write(
+        self, version: str | None, annotations: Mapping[str, str | None] | None = None, **spec: Any
+    ) -> Lease:
+        metadata: dict[str, Any] = {"resourceVersion": version}
+        if annotations:
+            metadata["annotations"] = annotations
+        body = {"metadata": metadata, "spec": spec}
         return await self._client.patch(LEASES, self._name, body, Lease, namespace=self._namespace)
+
+
+def _seconds_since(moment: datetime | None) -> float:
+    return max(0.0, (datetime.now(UTC) - moment).total_seconds()) if moment else 0.0
 
 
 def _micro_time() -> str:
