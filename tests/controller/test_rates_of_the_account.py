@@ -133,9 +133,9 @@ async def test_throttles_of_one_action_are_one_line_with_what_to_look_at(
 
 
 @pytest.fixture
-async def narrow_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+async def narrow_stage(open_stage: OpenStage) -> AsyncIterator[Stage]:
     buckets = dict.fromkeys(("CreateNetworkInterface", "AttachNetworkInterface"), (10.0, 5.0))
-    async with staged(tmp_path, monkeypatch, quick_settings(buckets=buckets)) as made:
+    async with open_stage(buckets=buckets) as made:
         yield made
 
 

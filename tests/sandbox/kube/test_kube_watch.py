@@ -1,6 +1,7 @@
 """Watches: what they show, where they begin, how they end."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -125,6 +126,22 @@ async def test_a_watch_ends_when_its_time_is_up(client: Client, server: KubeServ
     async with watching(client, "timeoutSeconds=1") as events:
         assert await events.ended() == b""
     assert server.faults.watches == set()
+
+
+@pytest.mark.usefixtures("sandbox_only")  # only its loop can be kept busy
+async def test_what_changes_as_the_time_is_up_comes_before_the_last_bookmark(
+    client: Client, server: KubeServer
+) -> None:
+    query = f"timeoutSeconds=1&allowWatchBookmarks=true&resourceVersion={server.store.revision}"
+    async with watching(client, query) as events:
+        until = time.monotonic() + 1.2
+        while time.monotonic() < until:  # a server that is busy: the time is up before it looks
+            pass
+        server.create(node("late"))
+        assert await events.named(1) == [("ADDED", "late")]
+        kind, bookmark = await events.next()
+        assert (kind, bookmark["metadata"]["resourceVersion"]) == ("BOOKMARK", str(server.store.revision))
+        assert await events.ended() == b""
 
 
 async def test_a_table_watch_names_its_columns_once(client: Client, server: KubeServer) -> None:

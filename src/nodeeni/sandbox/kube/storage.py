@@ -57,6 +57,12 @@ class Watcher:
         self.pending.append(change)
         self.wake.set()
 
+    def drain(self) -> list[Change]:
+        """What is to be sent, which from now on counts as sent."""
+        changes = list(self.pending)
+        self.pending.clear()
+        return changes
+
 
 @dataclass(slots=True)
 class Collection:

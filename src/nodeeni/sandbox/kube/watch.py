@@ -99,9 +99,7 @@ class Stream:
                 return
             watcher.wake.clear()
             if watcher.pending:
-                changes = list(watcher.pending)
-                watcher.pending.clear()
-                await self._write(self._frames(changes))
+                await self._write(self._frames(watcher.drain()))
                 continue
             if now >= bookmark_at:
                 await self._write([self._bookmark()])
@@ -111,8 +109,9 @@ class Stream:
                     await watcher.wake.wait()
             except TimeoutError:
                 pass
-        if self._asked.bookmarks:
-            await self._write([self._bookmark()])
+        # The bookmark is of this moment: what changed until now goes before it, in one piece.
+        last = [self._bookmark()] if self._asked.bookmarks else []
+        await self._write([*self._frames(watcher.drain()), *last])
 
     async def _write(self, frames: Iterable[bytes]) -> None:
         body = b"".join(frames)
