@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -177,6 +178,42 @@ async def test_unsigned_calls_and_calls_for_another_region_are_refused(cloud: Cl
     with pytest.raises(elsewhere.exceptions.ClientError, match=r"AuthFailure.*'eu-west-1'"):
         await asyncio.to_thread(elsewhere.describe_vpcs)
     elsewhere.close()
+
+
+@pytest.mark.parametrize(
+    ("ahead", "ec2", "sts"),
+    [
+        (290, None, None),
+        (-290, None, None),
+        (310, Refusal("RequestExpired", "Request has expired.", 400), "Signature expired"),
+        (
+            -310,
+            Refusal("AuthFailure", "AWS was not able to validate the provided access credentials", 401),
+            "Signature not yet current",
+        ),
+    ],
+)
+async def test_a_signature_is_taken_for_five_minutes_before_and_after(
+    cloud: Cloud, ahead: float, ec2: Refusal | None, sts: str | None
+) -> None:
+    cloud.ec2.clock.ahead = ahead
+    identity = SESSION.client("sts", endpoint_url=cloud.boto.url)
+    if ec2 is None:
+        await cloud.boto("describe_vpcs")
+        await asyncio.to_thread(identity.get_caller_identity)
+    else:
+        assert await cloud.boto.refused("describe_vpcs") == ec2
+        with pytest.raises(identity.exceptions.ClientError, match=sts):
+            await asyncio.to_thread(identity.get_caller_identity)
+    identity.close()
+
+
+async def test_each_answer_has_a_date(cloud: Cloud) -> None:
+    cloud.ec2.clock.ahead = 3600
+    async with aiohttp.ClientSession() as http:
+        answer = await http.post(cloud.boto.url, data={"Action": "DescribeVpcs"})
+    told = parsedate_to_datetime(answer.headers["Date"]).timestamp()
+    assert told == pytest.approx(time.time() + 3600, abs=5)
 
 
 async def test_the_caller_has_an_identity(cloud: Cloud) -> None:

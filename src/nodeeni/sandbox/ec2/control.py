@@ -3,6 +3,7 @@
 POST   /_sandbox/faults      {"action": "AttachNetworkInterface", "code": "InternalError", "times": 2}
 GET    /_sandbox/faults      those not yet spent
 DELETE /_sandbox/faults
+POST   /_sandbox/clock       {"ahead": 600}: EC2's clock is so many seconds ahead of this machine's
 GET    /_sandbox/calls       ?action=...; the counts are in `counts`
 GET    /_sandbox/interfaces
 GET    /_sandbox/instances
@@ -14,11 +15,16 @@ import msgspec
 from aiohttp import web
 
 from .calls import Calls
+from .clock import Clock
 from .faults import Fault, Faults
 from .scene import Scene
 
 
-def control_routes(scene: Scene, faults: Faults, calls: Calls) -> list[web.RouteDef]:
+class _Ahead(msgspec.Struct, forbid_unknown_fields=True):
+    ahead: float
+
+
+def control_routes(scene: Scene, faults: Faults, calls: Calls, clock: Clock) -> list[web.RouteDef]:
     async def add_fault(request: web.Request) -> web.Response:
         try:
             fault = msgspec.json.decode(await request.read(), type=Fault)
@@ -33,6 +39,14 @@ def control_routes(scene: Scene, faults: Faults, calls: Calls) -> list[web.Route
     async def clear_faults(_: web.Request) -> web.Response:
         faults.clear()
         return _json([])
+
+    async def set_clock(request: web.Request) -> web.Response:
+        try:
+            asked = msgspec.json.decode(await request.read(), type=_Ahead)
+        except msgspec.DecodeError as error:
+            return web.Response(status=400, text=f"{error}\n")
+        clock.ahead = asked.ahead
+        return _json(asked)
 
     async def list_calls(request: web.Request) -> web.Response:
         action = request.query.get("action")
@@ -52,6 +66,7 @@ def control_routes(scene: Scene, faults: Faults, calls: Calls) -> list[web.Route
         web.post("/_sandbox/faults", add_fault),
         web.get("/_sandbox/faults", list_faults),
         web.delete("/_sandbox/faults", clear_faults),
+        web.post("/_sandbox/clock", set_clock),
         web.get("/_sandbox/calls", list_calls),
         web.get("/_sandbox/interfaces", list_interfaces),
         web.get("/_sandbox/instances", list_instances),

@@ -20,6 +20,7 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "MissingAuthenticationToken": (403, "Request is missing Authentication Token"),
     "NetworkInterfaceLimitExceeded": (400, "The maximum number of network interfaces has been reached."),
     "OperationNotPermitted": (400, "You are not allowed to manage this attachment."),
+    "RequestExpired": (400, "Request has expired."),
     "RequestLimitExceeded": (503, "Request limit exceeded."),
     "ServiceUnavailable": (503, "The service is unavailable. Please try again shortly."),
     "Throttling": (400, "Rate exceeded"),

@@ -17,6 +17,7 @@ from .account import Account
 from .actions import ACTIONS, Request
 from .buckets import Buckets, Rival
 from .calls import ABANDONED, CRASHED, DROPPED, OK, Call, Calls
+from .clock import Clock
 from .control import control_routes
 from .denials import denial
 from .errors import EC2Error
@@ -52,6 +53,7 @@ class EC2Server(Scene):
         self.lifecycle = Lifecycle(self.account, kernels)
         self.faults = Faults()
         self.calls = Calls()
+        self.clock = Clock()
         self.buckets = Buckets(self.settings)
         self.policies: dict[str, Policy] = {}
         """By access key. Who signs with another one may do everything."""
@@ -65,7 +67,10 @@ class EC2Server(Scene):
 
     async def start(self) -> None:
         app = web.Application(client_max_size=4 * 1024 * 1024)
-        app.add_routes([web.post("/", self._serve), *control_routes(self, self.faults, self.calls)])
+        app.add_routes(
+            [web.post("/", self._serve), *control_routes(self, self.faults, self.calls, self.clock)]
+        )
+        app.on_response_prepare.append(self._dated)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)
@@ -81,6 +86,9 @@ class EC2Server(Scene):
     def rival(self, action: str, rate: float) -> Rival:
         """Another program that spends `rate` tokens per second of the action's bucket, until `stop`ped."""
         return Rival(self.buckets, action, rate)
+
+    async def _dated(self, _: web.Request, answer: web.StreamResponse) -> None:
+        answer.headers["Date"] = self.clock.date()
 
     # One call
 
@@ -133,7 +141,7 @@ class EC2Server(Scene):
             return _xml(text(error, request_id), error.status), error.code
 
     def _admit(self, http: web.Request, action: str, parameters: wire.Parameters) -> str:
-        """The signature's presence and scope, then the bucket: a refused signature costs no token.
+        """The signature's presence, scope and age, then the bucket: a refused signature costs no token.
 
         Returns the access key.
         """
@@ -149,6 +157,7 @@ class EC2Server(Scene):
                 f"Credential should be scoped to a valid region, not '{credential[2]}': "
                 f"this endpoint is {self.account.region}.",
             )
+        self.clock.admit(http.headers.get("X-Amz-Date", ""), sts=action in _STS_ACTIONS)
         if not self.buckets.spend(action, unfiltered=unfiltered(action, parameters)):
             raise EC2Error("RequestLimitExceeded")
         return credential[1]
