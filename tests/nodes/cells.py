@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from nodeeni.sandbox.machines.images import RELEASES, Image
 
 IN_EVERY_RUN = "debian-12"
-NETWORKS = ("none", "networkd", "ifupdown", "NetworkManager", "ec2-net-utils")
+NETWORKS = ("none", "networkd", "ifupdown", "NetworkManager", "ec2-net-utils", "cloud-init")
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,11 @@ class Node:
             if len(self.events) != count:
                 count, since = len(self.events), loop.time()
 
+    async def at_rest(self) -> None:
+        """Until all is quiet, and cloud-init has done what it was called for: it thinks for seconds."""
+        await self.quiet()
+        await self.sh("while systemctl -q is-active cloud-init-hotplugd.service; do sleep 1; done")
+
     def list_enis(self, *entries: tuple[Interface, Mapping[str, Any]]) -> None:
         """Write these into the ENINode's spec, as the controller does."""
         interfaces = [
@@ -271,9 +276,10 @@ async def a_node(image: Image, directory: Path) -> AsyncIterator[Node]:
     await asyncio.to_thread(directory.mkdir, exist_ok=True)
     async with World(quick_settings(), hosts=machines) as world:
         node = Node(world, machines, await world.add_node(NODE, type="m5.24xlarge"), directory)
-        await node.start_observer()
         imds = world.ec2.imds(node.id)
         await imds.start(listening=await machines.listen(node.id, METADATA_ADDRESS, 80))
+        await machines.first_boot(node.id)
+        await node.start_observer()
         try:
             yield node
         finally:

@@ -1,7 +1,8 @@
 """In the guest: what the kernel says of links, and udev when it is done with a device; a JSON line each.
 
 Times are of CLOCK_MONOTONIC. Where both have spoken, udev is told first: so a link that is up before udev's
-word was set up before it. Ends with SIGTERM.
+word was set up before it. What is heard is only noted with its time, and is told when both have been quiet:
+telling takes the one processor from those who are timed. Ends with SIGTERM.
 """
 
 import json
@@ -16,6 +17,7 @@ from typing import Any
 _NEW, _DELETED, _ALTNAMES, _ALTNAME, _PERMANENT = 16, 17, 52, 53, 54
 _UEVENTS = 15  # NETLINK_KOBJECT_UEVENT
 _UDEV = b"libudev\0"
+_QUIET = 0.05  # seconds
 
 
 def main() -> None:
@@ -27,13 +29,28 @@ def main() -> None:
     udev.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
     udev.bind((0, 2))
     print(json.dumps({"listening": True}), flush=True)
+    notes: list[tuple[float, list[bytes], bytes]] = []
     while True:
-        ready = select.select([udev, kernel], [], [])[0]
+        ready = select.select([udev, kernel], [], [], _QUIET if notes else None)[0]
+        if not ready:
+            tell(notes)
+            notes.clear()
+            continue
         heard = kernel.recv(1 << 20) if kernel in ready else b""
         now = time.monotonic()
-        # All that udev had said by then, and it says more than we tell: of a link's queues too.
-        for said in (*(word for data in waiting(udev) for word in of_udev(data)), *of_kernel(heard)):
-            print(json.dumps({"t": now, **said}), flush=True)
+        notes.append((now, list(waiting(udev)), heard))
+
+
+def tell(notes: list[tuple[float, list[bytes], bytes]]) -> None:
+    """(when, what udev had said by then, what the kernel had). Udev says more than we tell: of a link's
+    queues too."""
+    lines = [
+        json.dumps({"t": now, **said})
+        for now, words, heard in notes
+        for said in (*(word for data in words for word in of_udev(data)), *of_kernel(heard))
+    ]
+    if lines:
+        print("\n".join(lines), flush=True)
 
 
 def waiting(source: socket.socket) -> Iterator[bytes]:

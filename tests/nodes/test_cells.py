@@ -51,10 +51,11 @@ async def plugged(node: Node, cell: Cell, *, managed: bool) -> list[dict[str, An
         await node.start_manager()
     for start in range(0, len(enis), AT_A_TIME):
         batch = enis[start : start + AT_A_TIME]
+        await node.at_rest()
         for eni in batch:
             await node.attach(eni)
             await until(lambda eni=eni: node.timing(eni)[0] is not None)  # type: ignore[misc]
-            await node.quiet()
+            await node.at_rest()
         seen = await settled(node, batch)
         views += seen
         if managed:

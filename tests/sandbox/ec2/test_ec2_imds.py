@@ -51,3 +51,19 @@ async def test_an_instance_reads_who_it_is(cloud: Cloud, imds: Imds) -> None:
             f"{each.mac}/" for each in cloud.ec2.interfaces_of(cloud.instance.id)
         ]
         assert f'"instanceId": "{cloud.instance.id}"' in await read("dynamic/instance-identity/document")
+
+
+async def test_cloud_init_asks_by_the_name_of_a_version(cloud: Cloud, imds: Imds) -> None:
+    """As EC2 does: versions are listed at the top, and each is a door to the same data. No user data: 404."""
+    async with aiohttp.ClientSession() as http:
+        ttl = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
+        token = await (await http.put(f"{imds.url}/latest/api/token", headers=ttl)).text()
+        header = {"X-aws-ec2-metadata-token": token}
+        versions = (await (await http.get(f"{imds.url}/", headers=header)).text()).splitlines()
+        assert versions[-1] == "latest"
+        assert {"2009-04-04", "2016-09-02", "2021-03-23"} <= set(versions)
+        for version in versions:
+            told = await http.get(f"{imds.url}/{version}/meta-data/instance-id", headers=header)
+            assert await told.text() == cloud.instance.id
+            assert (await http.get(f"{imds.url}/{version}/user-data", headers=header)).status == 404
+        assert (await http.get(f"{imds.url}/2038-01-19/meta-data/", headers=header)).status == 404

@@ -17,6 +17,14 @@ from .model import Instance, Interface
 
 _ROLE = "sandbox-node-role"
 _LONGEST_TTL = 21600
+# Each names the same data here; what a version came with is not told apart.
+_VERSIONS = (
+    *("1.0", "2007-01-19", "2007-03-01", "2007-08-29", "2007-10-10", "2007-12-15"),
+    *("2008-02-01", "2008-09-01", "2009-04-04", "2011-01-01", "2011-05-01", "2012-01-12"),
+    *("2014-02-25", "2014-11-05", "2015-10-20", "2016-04-19", "2016-06-30", "2016-09-02"),
+    *("2018-03-28", "2018-08-17", "2018-09-24", "2019-10-01", "2020-10-27", "2021-01-03"),
+    *("2021-03-23", "2021-07-15", "2022-09-24", "latest"),
+)
 _TTL_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
 _TOKEN_HEADER = "X-aws-ec2-metadata-token"
 
@@ -63,15 +71,19 @@ class Imds:
         expires = self._tokens.get(request.headers.get(_TOKEN_HEADER, ""))
         if expires is None or expires < time.monotonic():
             return web.Response(status=401)
-        found = self._find("/" + request.match_info["path"].strip("/"))
+        version, _, path = request.match_info["path"].strip("/").partition("/")
+        if not version:
+            return web.Response(text="\n".join(_VERSIONS))
+        found = self._find(path) if version in _VERSIONS else None
         return web.Response(status=404) if found is None else web.Response(text=found)
 
     def _find(self, path: str) -> str | None:
-        """The document at `path`, or the listing of what is below it, a directory's name ending in `/`."""
+        """The document at `path` of any version, or the listing of what is below it, a directory's name
+        ending in `/`."""
         tree = self._tree()
         if path in tree:
             return tree[path]
-        prefix = path.rstrip("/") + "/"
+        prefix = f"{path}/" if path else ""
         below = [key.removeprefix(prefix) for key in tree if key.startswith(prefix)]
         names = dict.fromkeys(f"{rest.split('/')[0]}/" if "/" in rest else rest for rest in below)
         return "\n".join(names) if names else None
@@ -94,8 +106,8 @@ class Imds:
         for interface in interfaces:
             for name, value in self._interface(interface).items():
                 data[f"network/interfaces/macs/{interface.mac}/{name}"] = value
-        tree = {f"/latest/meta-data/{name}": value for name, value in data.items()}
-        tree["/latest/dynamic/instance-identity/document"] = self._identity(instance)
+        tree = {f"meta-data/{name}": value for name, value in data.items()}
+        tree["dynamic/instance-identity/document"] = self._identity(instance)
         return tree
 
     def _interface(self, interface: Interface) -> dict[str, str]:

@@ -33,7 +33,7 @@ from .qemu import PRIMARY_SLOT, Machine, Nic, missing_program
 
 ENTRANCE = "entrance"
 _GREETED = 30.0  # seconds
-_CONFIGURED = 60.0
+_CONFIGURED = 180.0  # cloud-init reads the metadata before it configures anything
 _OURS = "/opt/nodeeni"  # where our package is on a machine
 _COMMAND = f"""\
 #!/bin/sh
@@ -92,7 +92,8 @@ class Machines:
             shutil.rmtree(self._directory, ignore_errors=True)
 
     async def add(self, instance_id: str, primary: Interface, cidr: str) -> None:
-        """A machine for the instance, with its primary interface up and the default route over it."""
+        """A machine for the instance, with its primary interface up and the default route over it; where a
+        first boot has to do that, it waits for `first_boot`."""
         assert self._built is not None, "not started"
         directory = self._directory / instance_id
         directory.mkdir()
@@ -100,11 +101,18 @@ class Machines:
         host = self._hosts[instance_id] = _Host(cidr, primary, machine)
         disk = directory / "disk.qcow2"
         await asyncio.to_thread(self._built.new_disk, disk)
-        await machine.start(self._built.software(disk, snapshot=True))
+        await machine.start(self._built.software(disk))
         await machine.channel.greet(_GREETED)
         await self._move_in(host)
         await self.on_attached(instance_id, primary, cidr)
-        await self._configure_primary(host)
+        if not NETWORKS[self._image.network].first_boot:
+            await self._configure_primary(host)
+
+    async def first_boot(self, instance_id: str) -> None:
+        """Once the instance's metadata is served on the machine, if its network service asks for that."""
+        if NETWORKS[self._image.network].first_boot:
+            await self.reboot(instance_id)
+            await _run(self.machine(instance_id).channel, "systemctl", "is-system-running", "--wait")
 
     async def remove(self, instance_id: str) -> None:
         host = self._hosts.pop(instance_id)

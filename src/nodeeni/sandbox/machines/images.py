@@ -68,13 +68,15 @@ class ImageError(Exception):
 class Network:
     """Who looks after the network on a node. `files` by path; `units` are enabled, `asleep` are not.
 
-    `dhcp`: it gives the primary interface its address; else that is done by hand, once.
+    `dhcp`: it gives the primary interface its address; else that is done by hand, once. `first_boot`: it does
+    that at a machine's own first boot, out of the instance's metadata; the making of the image is too early.
     """
 
     packages: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     units: tuple[str, ...] = ()
     dhcp: bool = True
+    first_boot: bool = field(default=False, repr=False)
 
 
 _CATCH_ALL = {
@@ -88,6 +90,15 @@ _INTERFACES = (
     + "".join(f"\nallow-hotplug {name}\niface {name} inet dhcp\n" for name in ("ens5", "eth0"))
     + "".join(f"\nallow-hotplug ens{n}\niface ens{n} inet dhcp\n  metric {1000 + n}\n" for n in range(6, 31))
 )
+# Debian's list of modules takes a minute under emulation, and they touch no link. `updates` is what users add
+# for hot plug.
+_CLOUD_CONFIG = """\
+datasource_list: [Ec2]
+updates: {network: {when: [boot, hotplug]}}
+cloud_init_modules: []
+cloud_config_modules: []
+cloud_final_modules: [install-hotplug]
+"""
 NETWORKS = {
     "none": Network(dhcp=False),
     "networkd": Network(files=_CATCH_ALL, units=("systemd-networkd",)),
@@ -99,6 +110,12 @@ NETWORKS = {
         ("amazon-ec2-net-utils", "curl"),
         _CATCH_ALL,
         ("systemd-networkd",),
+    ),
+    "cloud-init": Network(
+        ("cloud-init", "netplan.io", "isc-dhcp-client"),
+        {"/etc/cloud/cloud.cfg.d/90-node.cfg": _CLOUD_CONFIG},
+        ("systemd-networkd",),
+        first_boot=True,
     ),
 }
 
@@ -131,10 +148,16 @@ class Built:
     def hardware(self) -> Hardware:
         return Hardware(self.image.board, self.accelerator, iommu=self.image.iommu)
 
-    def software(self, disk: Path, *, snapshot: bool) -> Software:
-        return Software(
-            self.directory / "vmlinuz", self.directory / "initrd", disk, self.image.arguments, snapshot
-        )
+    def software(self, disk: Path) -> Software:
+        """Of a machine, which goes on from the snapshot."""
+        return self._software(disk, self.image.arguments, snapshot=True)
+
+    def making(self, disk: Path) -> Software:
+        """Of the boot that the snapshot is taken from: not yet an instance, so cloud-init has to wait."""
+        return self._software(disk, f"{self.image.arguments} cloud-init=disabled", snapshot=False)
+
+    def _software(self, disk: Path, arguments: str, *, snapshot: bool) -> Software:
+        return Software(self.directory / "vmlinuz", self.directory / "initrd", disk, arguments, snapshot)
 
     def new_disk(self, disk: Path) -> None:
         """A disk of a machine's own, with the snapshot in it."""
@@ -279,7 +302,7 @@ async def _boot_once(built: Built) -> None:
     await asyncio.to_thread(
         _run, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", backing, str(disk)
     )
-    async with running(built.hardware(), built.software(disk, snapshot=False)) as machine:
+    async with running(built.hardware(), built.making(disk)) as machine:
         await booted(machine)
         await _settled(machine.channel)
         await machine.monitor(f"savevm {SNAPSHOT}")

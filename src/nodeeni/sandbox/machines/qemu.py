@@ -27,6 +27,7 @@ _EJECT_AGAIN = 6.0  # seconds; a guest that is busy with another device can miss
 _QUIT = 10.0
 # The routers of its wires are QEMU itself, and would lead to where QEMU is.
 _WITHOUT_NETWORK = ("unshare", "--net", "--")
+_UUID = "ec2e1916-9099-7caf-fd21-012345abcdef"
 _LIBC = ctypes.CDLL(None)  # loaded before any fork
 _PR_SET_PDEATHSIG = 1
 
@@ -271,7 +272,7 @@ def _command(hardware: Hardware, software: Software, directory: Path) -> list[st
         *("-kernel", str(software.kernel), "-initrd", str(software.initrd)),
         *("-append", f"{arguments} {software.arguments}"),
         # What an instance of EC2 is known by; cloud-init and others look at it.
-        *("-smbios", "type=1,manufacturer=Amazon EC2,uuid=ec2e1916-9099-7caf-fd21-012345abcdef"),
+        *("-smbios", f"type=1,manufacturer=Amazon EC2,uuid={_UUID},serial={_UUID}"),
         *("-serial", f"file:{directory}/console.log"),
         *("-qmp", f"unix:{directory}/qmp,server=on,wait=off"),
         *("-chardev", f"socket,id=channel,path={directory}/channel,server=on,wait=off"),
