@@ -13,6 +13,7 @@ Object = dict[str, Any]
 
 INSTALL = Path(__file__).parents[2] / "deploy" / "install.yaml"
 CONTROLLER, MANAGER = "eni-controller", "eni-manager"
+_ANYBODYS = "selfsubjectaccessreviews"  # what may I do: no role of ours grants that
 _ROLES = ("ClusterRole", "Role")
 _KINDS = (
     "Namespace",
@@ -144,7 +145,7 @@ def used(entries: list[Object], account: str) -> set[Right]:
     granted = rights(account)
     for entry in entries:
         ref = entry.get("objectRef")
-        if entry["user"]["username"] != user or ref is None:
+        if entry["user"]["username"] != user or ref is None or ref["resource"] == _ANYBODYS:
             continue
         resource = "/".join(filter(None, (ref["resource"], ref.get("subresource", ""))))
         group, namespace, name = ref.get("apiGroup", ""), ref.get("namespace", ""), ref.get("name", "")

@@ -67,19 +67,46 @@ class RealServer:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-@functools.cache
+class StartError(RuntimeError):
+    """There is no API server, and what its log and etcd's say."""
+
+
 def the_server() -> RealServer:
-    """The one of this process that tests share."""
-    return start()
+    """The one of this process that tests share. Raises StartError, each time the one of the first try."""
+    tried = _tried()
+    if isinstance(tried, StartError):
+        raise StartError(str(tried))
+    return tried
+
+
+@functools.cache
+def _tried() -> RealServer | StartError:
+    try:
+        return start()
+    except StartError as error:
+        return error
 
 
 def start() -> RealServer:
-    """A new one, ready; it ends with the process."""
+    """A new one, ready; it ends with the process. Raises StartError, and then nothing is left of it."""
+    with contextlib.ExitStack() as parts:
+        server = _start_in(_directory(parts), parts)
+        _wait_until_ready(server)
+        atexit.register(parts.pop_all().close)
+    return server
+
+
+def _directory(parts: contextlib.ExitStack) -> Path:
     memory = Path("/dev/shm")  # etcd syncs each write: that is nothing to wait for here
     directory = Path(tempfile.mkdtemp(prefix="nodeeni-apiserver-", dir=memory if memory.is_dir() else None))
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    parts.callback(shutil.rmtree, directory, ignore_errors=True)
+    return directory
+
+
+def _start_in(directory: Path, parts: contextlib.ExitStack) -> RealServer:
     etcd_port, peer_port, port = _free_ports(3)
     etcd = _start(
+        parts,
         directory,
         "etcd",
         f"--data-dir={directory / 'etcd'}",
@@ -95,6 +122,7 @@ def start() -> RealServer:
     key = directory / "service-accounts.key"
     subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
     apiserver = _start(
+        parts,
         directory,
         os.environ[BINARY],
         "--allow-privileged=true",  # as clusters have it
@@ -114,19 +142,18 @@ def start() -> RealServer:
         f"--audit-log-path={directory / 'audit.log'}",
         "--audit-log-mode=blocking",
         "--shutdown-delay-duration=0s",
-        "--feature-gates=APIServerIdentity=false",  # or it keeps a Lease, which tests would find
     )
-    server = RealServer(port, etcd_port, admin, client, directory, etcd, apiserver)
-    _wait_until_ready(server)
-    return server
+    return RealServer(port, etcd_port, admin, client, directory, etcd, apiserver)
 
 
-def _start(directory: Path, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+def _start(
+    parts: contextlib.ExitStack, directory: Path, program: str, *arguments: str
+) -> subprocess.Popen[bytes]:
     with (directory / f"{Path(program).name}.log").open("wb") as log:
         process = subprocess.Popen(
             [program, *arguments], stdout=log, stderr=log, preexec_fn=_end_with_parent, cwd=directory
         )
-    atexit.register(_end, process)
+    parts.callback(_end, process)
     return process
 
 
@@ -154,7 +181,7 @@ def _wait_until_ready(server: RealServer) -> None:
         ended = [p for p in (server.etcd, server.apiserver) if p.poll() is not None]
         if ended or time.monotonic() > deadline:
             logs = "\n".join(path.read_text()[-2000:] for path in server.directory.glob("*.log"))
-            raise RuntimeError(f"no API server after {START_TIMEOUT:g} s, ended: {len(ended)}\n{logs}")
+            raise StartError(f"no API server after {START_TIMEOUT:g} s, ended: {len(ended)}\n{logs}")
         with contextlib.suppress(OSError):
             connection = HTTPSConnection("127.0.0.1", server.port, context=server.tls(), timeout=5)
             connection.request("GET", "/readyz", headers={"Authorization": f"Bearer {server.admin}"})

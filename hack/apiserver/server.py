@@ -104,7 +104,8 @@ class ApiServer:
         if code != 200:
             raise _refusal(code, body)
         kind, version = body["kind"].removesuffix("List"), body["apiVersion"]
-        return [{"apiVersion": version, "kind": kind, **item} for item in body["items"]]
+        items = [item for item in body["items"] if not is_the_servers_own(item)]
+        return [{"apiVersion": version, "kind": kind, **item} for item in items]
 
     def get(self, group: str, plural: str, name: str, namespace: str = "") -> Object | None:
         code, body = self.call("GET", self.path(group, plural, name, namespace))
@@ -254,6 +255,11 @@ def _refusal(code: int, body: Any) -> ApiError:
     if not isinstance(body, dict):
         return ApiError(code, "", str(body))
     return ApiError(code, body.get("reason", ""), body.get("message", ""), body.get("details"))
+
+
+def is_the_servers_own(item: Object) -> bool:
+    """The Lease that it keeps of itself, in kube-system: nothing that anybody made."""
+    return "apiserver.kubernetes.io/identity" in item["metadata"].get("labels", {})
 
 
 def wait_until(holds: Any, timeout: float = 30.0) -> None:

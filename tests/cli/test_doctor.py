@@ -36,7 +36,7 @@ async def test_nothing_is_wrong(site: Site) -> None:
         f"✓ API server: {site.world.kube.url}",
         "✓ nodeenis.networking.k8s.aws: installed and current",
         "✓ eninodes.networking.k8s.aws: installed and current",
-        "✓ RBAC: all 18 permissions that the controller needs, for the user of this command",
+        "✓ RBAC: all 20 permissions that the controller needs, for the user of this command",
         f"! controller: no lease nodeeni-controller-leader-election: {NO_LEASE}",
         f"✓ cluster id: {site.cluster_id}",
         f"✓ AWS credentials: {ARN} in us-west-2",

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from hack.apiserver.processes import the_server
-from hack.apiserver.server import CRDS, MERGE_PATCH, ApiServer, wait_until
+from hack.apiserver.server import CRDS, MERGE_PATCH, ApiServer, is_the_servers_own, wait_until
 from tests.contract.proxy import Proxy
 from tests.kube.wire import Wire
 
@@ -77,7 +77,9 @@ class RealKube(ApiServer):
             code, body = self.call("GET", self.path(group, plural))
             for item in body["items"] if code == 200 else ():
                 meta = item["metadata"]
-                if plural == "configmaps" and meta["namespace"] in OWN_NAMESPACES:
+                if (plural == "configmaps" and meta["namespace"] in OWN_NAMESPACES) or is_the_servers_own(
+                    item
+                ):
                     continue
                 path = self.path(group, plural, meta["name"], meta.get("namespace", ""))
                 if meta.get("finalizers"):

@@ -5,7 +5,9 @@ them with what each is for, test_rights_one_by_one.py takes each away.
 """
 
 import asyncio
+import os
 import re
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +45,8 @@ async def all_the_work(stage: Stage) -> None:
         stage.ec2.terminate(dying.instance_id)
         await stage.until(lambda: stage.world.eninode(leaving.name) is None)
         await stage.until(lambda: len(stage.ours()) == 1)
+        told = await doctor(stage)
+        assert {line[0] for line in told.splitlines()} == {"✓"}, told
         for subnet in ("subnet-0dead0000dead0000", SUBNET, "subnet-0dead0000dead0000"):
             stage.apply(subnetID=subnet)
             failed = int(subnet != SUBNET)
@@ -54,6 +58,18 @@ async def all_the_work(stage: Stage) -> None:
     async with stage.controller(*flags):  # another holder takes the lease that is there
         await stage.until(lambda: stage.kube.objects("coordination.k8s.io", "leases"))
         await stage.node(matching=True)
+
+
+async def doctor(stage: Stage) -> str:
+    """What `nodeeni doctor` prints, with what the controller's pod has."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "nodeeni.cli.main", "doctor"),
+        env={**os.environ, **stage.environment, "COLUMNS": "1000"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    out, _ = await process.communicate()
+    return out.decode()
 
 
 def orphan_of(stage: Stage) -> None:

@@ -4,7 +4,7 @@ import msgspec
 
 from nodeeni.api import names
 from nodeeni.ec2.types import Action
-from nodeeni.kube.resources import ENINODES, EVENTS, LEASES, NAMESPACES, NODEENIS, NODES, Resource
+from nodeeni.kube.resources import CRDS, ENINODES, EVENTS, LEASES, NAMESPACES, NODEENIS, NODES, Resource
 
 
 class Permission(msgspec.Struct, frozen=True):
@@ -22,6 +22,9 @@ KUBERNETES = (
     Permission(NODEENIS, ("get", "list", "watch", "patch")),
     Permission(NODEENIS, ("patch",), "status"),
     Permission(ENINODES, ("list", "watch", "create", "patch", "delete")),
+    # `nodeeni doctor` in the controller's pod compares them with those of its version.
+    Permission(CRDS, ("get",), name=NODEENIS.described()),
+    Permission(CRDS, ("get",), name=ENINODES.described()),
     Permission(NAMESPACES, ("get",), name="kube-system"),  # its uid is the cluster's id
     Permission(EVENTS, ("create", "patch"), namespace="default"),  # where those of cluster-wide objects go
     Permission(LEASES, ("get", "create", "patch"), namespace=names.NAMESPACE),

@@ -11,9 +11,8 @@ from nodeeni.cli.findings import Finding, note, right, wrong
 from nodeeni.controller.permissions import KUBERNETES, Permission
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import Forbidden, KubeError, NotFound
-from nodeeni.kube.resources import Resource
+from nodeeni.kube.resources import CRDS, Resource
 
-CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 REVIEWS = Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"  # the API server's own
 APPLY_CRDS = "kubectl apply -f deploy/crds"
