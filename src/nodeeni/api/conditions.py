@@ -38,3 +38,9 @@ def carried_over(
             msgspec.structs.replace(entry, last_transition_time=since, observed_generation=generation)
         )
     return result + [entry for entry in known.values() if entry.type not in _OURS]
+
+
+def with_those_of_others(ours: Iterable[Condition], found: Iterable[Condition]) -> list[Condition]:
+    """Of our types those of `ours`, of others' types those that were found."""
+    of_others = [entry for entry in found if entry.type not in _OURS]
+    return [entry for entry in ours if entry.type in _OURS] + of_others

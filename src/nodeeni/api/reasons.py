@@ -249,6 +249,11 @@ class EventReason(StrEnum):
         _NORMAL,
         "an ENI is removed whose NodeENI is gone; told of the Namespace `eni-controller-system`",
     )
+    STATUS_OVERWRITTEN = (
+        "StatusOverwritten",
+        _WARNING,
+        "somebody, whom it names, changes a status again and again: it is put right ever more slowly",
+    )
     ENI_NOT_ADOPTED = "ENINotAdopted", _WARNING, "an ENI of v1.x is left alone"
     ENI_CREATION_FAILED = (
         "ENICreationFailed",

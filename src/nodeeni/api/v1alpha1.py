@@ -208,7 +208,7 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
 *_CONDITIONS, _LAST_CONDITION = ConditionType
 
 
-class Condition(msgspec.Struct, rename=camel_case, kw_only=True, frozen=True):
+class Condition(msgspec.Struct, rename=camel_case, kw_only=True, frozen=True, omit_defaults=True):
     """One aspect of the object's state, by the rules of Kubernetes conditions."""
 
     type: Annotated[str, schema(f"{', '.join(_CONDITIONS)} or {_LAST_CONDITION}.")]

@@ -13,7 +13,9 @@ from typing import Literal
 
 from nodeeni.api import names
 from nodeeni.api.reasons import EventReason
+from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.fights import AT_ONCE
 from nodeeni.controller.memory import attachment_stage
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.types import Interface
@@ -187,6 +189,26 @@ class Announcer:
             self._refused[node] = {refusal.uid: refusal.message for refusal in refusals}
         else:
             self._refused.pop(node, None)
+
+    # -- what was changed of what is ours ------------------------------------------------------------
+
+    def put_right(self, nodeeni: NodeENI, who: str, times: int) -> None:
+        """Somebody changed a status, and it was put right: what is done by hand is a line of the log."""
+        name = nodeeni.metadata.name
+        by = f"{who!r}, as its managedFields say" if who else "somebody who writes under our name"
+        if times <= AT_ONCE:
+            log.info(
+                "the status of %s was changed by %s, and is put right", name, by, extra={"nodeeni": name}
+            )
+            return
+        message = (
+            f"the status is changed again and again by {by}, and put right ever more slowly: it is a report "
+            "of this controller alone; stop what writes it, such as a second controller"
+        )
+        log.warning("%s: %s", name, message, extra={"nodeeni": name, "times": times})
+        ref = self._ref(nodeeni.metadata.uid)
+        if ref is not None:
+            self._recorder.event(ref, "Warning", EventReason.STATUS_OVERWRITTEN, message)
 
     def orphan_swept(self, interface: Interface) -> None:
         """There is no NodeENI to tell it of, so the namespace of the controller hears it."""

@@ -1,7 +1,8 @@
 """The Kubernetes objects that reconciling reads: informers of Node, NodeENI, ENINode, and views of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from sys import intern
+from typing import TypeAlias
 
 from nodeeni.api.core import REGION_LABEL, Node
 from nodeeni.api.meta import ObjectMeta
@@ -17,6 +18,9 @@ NODES_PAGE = 100  # Nodes of 10 KB: what a page takes while it is read stays wit
 NODES_GATHER = 0.2
 
 
+NodeENIListener: TypeAlias = Callable[[NodeENI | None, NodeENI | None], None]
+
+
 class Cluster:
     """The local copies; each informer's `run` is a task of the app."""
 
@@ -24,7 +28,7 @@ class Cluster:
         self.nodes: Informer[Node] = Informer(
             client, NODES, Node, kept=kept_node, gather=NODES_GATHER, page_limit=NODES_PAGE
         )
-        self.nodeenis: Informer[NodeENI] = Informer(client, NODEENIS, NodeENI, changed=nodeeni_changed)
+        self.nodeenis: Informer[NodeENI] = Informer(client, NODEENIS, NodeENI)
         self.eninodes: Informer[ENINode] = Informer(client, ENINODES, ENINode)
 
     @property
@@ -102,8 +106,18 @@ def node_changed(old: Node, new: Node) -> bool:
 
 
 def nodeeni_changed(old: NodeENI, new: NodeENI) -> bool:
-    """Whether an update of a NodeENI matters: our own status patches do not."""
+    """Whether an update of a NodeENI matters to nodes: that of a status does not."""
     return _shape(old.metadata) != _shape(new.metadata)
+
+
+def but_for_status(listener: NodeENIListener) -> NodeENIListener:
+    """The listener, told of what matters to nodes."""
+
+    def told(old: NodeENI | None, new: NodeENI | None) -> None:
+        if old is None or new is None or nodeeni_changed(old, new):
+            listener(old, new)
+
+    return told
 
 
 def _shape(metadata: ObjectMeta) -> tuple[str, int, bool, tuple[str, ...]]:

@@ -1,7 +1,7 @@
 """Status of NodeENIs: one coalesced patch per object, and none without a difference.
 
 The reconcilers leave their rows here; one task per window turns what changed into patches. The status in
-the API server is never read as a record, only compared with.
+the API server is never read as a record, only compared with: what somebody else changed in it is put right.
 """
 
 import asyncio
@@ -14,9 +14,12 @@ from typing import Any
 import msgspec
 
 from nodeeni import metrics
+from nodeeni.api.conditions import with_those_of_others
 from nodeeni.api.v1alpha1 import ENINode, NodeENI, NodeENIStatus
-from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.cluster import Cluster, nodeeni_changed
+from nodeeni.controller.fights import Fights, last_manager
 from nodeeni.controller.stalls import Stalls
+from nodeeni.controller.told import Told
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import KubeError, NotFound
 from nodeeni.kube.resources import NODEENIS
@@ -42,11 +45,14 @@ class Reporter:
         self._cluster = cluster
         self._rows: dict[str, dict[str, Row]] = {}  # NodeENI uid → node → row
         self._uids: dict[str, set[str]] = {}  # node → NodeENI uids with a row of it
-        self._written: dict[str, NodeENIStatus] = {}  # by uid, as last patched or read
+        self._told: Told[NodeENIStatus] = Told(self._shown_version, self.mark)
+        self._fights = Fights()
         self._dirty: set[str] = set()
         self._changed = asyncio.Event()
         self.ready = asyncio.Event()
         self._stalls = Stalls(stalled_after, self.mark)
+        # Told of each status that somebody changed: the NodeENI, who (empty: not known), and how many times.
+        self.on_put_right: Callable[[NodeENI, str, int], None] = lambda *told: None
         self.notes: Callable[[], list[Refusal]] = list
 
     def report(self, node: str, rows: Iterable[Row]) -> None:
@@ -80,11 +86,13 @@ class Reporter:
     def nodeeni_changed(self, old: NodeENI | None, new: NodeENI | None) -> None:
         """A listener of the informer."""
         if new is not None:
-            self.mark(new.metadata.uid)
+            news = self._told.shows(new.metadata.uid, new.status, new.metadata.resource_version)
+            if news or old is None or nodeeni_changed(old, new):
+                self.mark(new.metadata.uid)
         elif old is not None:
+            for memory in (self._told, self._stalls, self._fights):
+                memory.forget(old.metadata.uid)
             self._rows.pop(old.metadata.uid, None)
-            self._written.pop(old.metadata.uid, None)
-            self._stalls.forget(old.metadata.uid)
             self._dirty.discard(old.metadata.uid)
 
     def eninode_changed(self, old: ENINode | None, new: ENINode | None) -> None:
@@ -136,22 +144,46 @@ class Reporter:
         return entries
 
     async def _write(self, nodeeni: NodeENI) -> int:
-        uid = nodeeni.metadata.uid
-        written = self._written.get(uid, nodeeni.status)
-        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        rows = self._rows.get(uid, {})
-        base = NodeENI(metadata=nodeeni.metadata, spec=nodeeni.spec, status=written)
-        links_up, faults = self._links(rows)
-        notes = [*self.notes(), *links_note(faults)]
-        status = nodeeni_status(base, rows, links_up, notes, now, self._stalls.has_waited)
-        if status == written:
+        uid, name = nodeeni.metadata.uid, nodeeni.metadata.name
+        status = self._wanted(nodeeni)
+        if self._told.stands(uid, status, nodeeni.status):
             return 0
-        await self._client.patch(
-            NODEENIS, nodeeni.metadata.name, {"status": _patch(status)}, subresource="status"
-        )
+        undone = self._told.is_undone(uid, status)
+        if undone and (wait := self._fights.wait(uid)):
+            asyncio.get_running_loop().call_later(wait, self.mark, uid)
+            return 0
+        who = await last_manager(self._client, NODEENIS, name, "status") if undone else ""
+        patch = {"status": _patch(status)}
+        answer = await self._client.patch(NODEENIS, name, patch, NodeENI, subresource="status")
         metrics.KUBE_WRITES.labels("nodeenis/status").inc()
-        self._written[uid] = status
+        version = nodeeni.metadata.resource_version
+        self._told.wrote(uid, status, answer.status, answer.metadata.resource_version, sent_at=version)
+        if undone and answer.metadata.resource_version != version:
+            self.on_put_right(nodeeni, who, self._fights.put_right(uid))
         return len(status.attachments)
+
+    def _wanted(self, nodeeni: NodeENI) -> NodeENIStatus:
+        """What is to be there: times are those that we told, conditions of others those that are there."""
+        uid = nodeeni.metadata.uid
+        said, held = self._told.said(uid, nodeeni.status), self._told.held(uid, nodeeni.status)
+        if said is not held:
+            said = msgspec.structs.replace(
+                said, conditions=with_those_of_others(said.conditions, held.conditions)
+            )
+        rows = self._rows.get(uid, {})
+        links_up, faults = self._links(rows)
+        return nodeeni_status(
+            NodeENI(metadata=nodeeni.metadata, spec=nodeeni.spec, status=said),
+            rows,
+            links_up,
+            [*self.notes(), *links_note(faults)],
+            datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            self._stalls.has_waited,
+        )
+
+    def _shown_version(self, uid: str) -> str:
+        nodeeni = self._cluster.by_uid(uid)
+        return nodeeni.metadata.resource_version if nodeeni is not None else ""
 
     def _links(self, rows: dict[str, Row]) -> tuple[int | None, dict[str, str]]:
         """(how many of the wanted interfaces are up on their nodes as asked, what is wrong with attached ones

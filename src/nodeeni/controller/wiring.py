@@ -11,7 +11,7 @@ from typing import Any
 from nodeeni.api import names
 from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.announcer import Announcer
-from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.cluster import Cluster, but_for_status
 from nodeeni.controller.departures import Departures
 from nodeeni.controller.eninodes import ENINodeWriter
 from nodeeni.controller.executor import Executor
@@ -56,6 +56,7 @@ class Parts:
         self.recorder = EventRecorder(self.writer)
         self.announcer = Announcer(self.recorder, self.cluster)
         self.reporter = Reporter(self.writer, self.cluster, settings.stalled_after)
+        self.reporter.on_put_right = self.announcer.put_right
         self.reporter.notes = self.memory.troubles
         self.eninodes = ENINodeWriter(self.writer, self.cluster)
         self.rates = AccountRates(self.buckets, settings.ec2_rate or {})
@@ -173,7 +174,10 @@ def listen(parts: Parts, works: Works) -> None:
             ],
         ),
         (cluster.nodes, [departures.node_changed, triggers.node_changed]),
-        (cluster.nodeenis, [parts.reporter.nodeeni_changed, *finalizers, triggers.nodeeni_changed]),
+        (
+            cluster.nodeenis,
+            [parts.reporter.nodeeni_changed, *map(but_for_status, [*finalizers, triggers.nodeeni_changed])],
+        ),
         (
             cluster.eninodes,
             [parts.reporter.eninode_changed, parts.eninodes.changed, triggers.eninode_changed],
