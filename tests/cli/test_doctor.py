@@ -95,10 +95,11 @@ async def test_reading_is_not_permitted(site: Site) -> None:
 
 async def test_a_region_that_ec2_does_not_take_is_no_matter_of_permissions(site: Site) -> None:
     seen = await site.run("doctor", "--aws-region", "nowhere")
-    refused = "AuthFailure: Credential should be scoped to a valid region, not 'nowhere'"
+    refused = "failed with AuthFailure: Credential should be scoped to a valid region, not 'nowhere'"
     assert seen.status == 1
-    assert seen.lines[-1].startswith(f"✗ EC2: DescribeNetworkInterfaces: {refused}")
-    assert seen.lines[-1].endswith(": check the credentials and --aws-region")
+    assert seen.lines[-1].startswith(f"✗ EC2: DescribeNetworkInterfaces {refused}")
+    way_out = "check the controller's AWS credentials, their role and --aws-region"
+    assert seen.lines[-1].endswith(way_out)
 
 
 async def test_what_ec2_cannot_judge_yet_is_no_fault(site: Site) -> None:

@@ -17,7 +17,7 @@ LEASED = ("--enable-leader-election", "--lease-duration=2s")
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited for in minutes is waited for in tenths of a second."""
     monkeypatch.setattr(health, "PATIENCE", 0.3)
-    monkeypatch.setattr(ErrorClass.DENIED, "retry", RetryRule(first=0.3, factor=1, most=0.3))
+    monkeypatch.setattr(ErrorClass.CREDENTIALS, "retry", RetryRule(first=0.3, factor=1, most=0.3))
     monkeypatch.setattr(ErrorClass.UNKNOWN_OUTCOME, "retry", RetryRule(first=0.1, factor=2, most=0.5))
 
 

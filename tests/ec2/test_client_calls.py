@@ -277,7 +277,7 @@ async def test_without_credentials_every_call_is_denied(
     async with EC2Client.connect("us-west-2", endpoint_url=site.ec2.url) as client:
         with pytest.raises(EC2Error) as denied:
             await client.delete("eni-0123456789abcdef0")
-    assert denied.value.error_class is ErrorClass.DENIED
+    assert denied.value.error_class is ErrorClass.CREDENTIALS
 
 
 async def test_a_describe_is_tried_again_after_a_throttle_and_a_lost_connection(site: Site) -> None:

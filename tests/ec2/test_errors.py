@@ -40,9 +40,9 @@ TABLE = [
     ("OperationNotPermitted", "You cannot detach the primary network interface", "refused"),
     ("UnsupportedOperation", "", "refused"),
     ("UnauthorizedOperation", "You are not authorized to perform this operation.", "denied"),
-    ("AuthFailure", "AWS was not able to validate the provided access credentials", "denied"),
-    ("RequestExpired", "Request has expired.", "denied"),
-    ("NoCredentialsError", "Unable to locate credentials", "denied"),
+    ("AuthFailure", "AWS was not able to validate the provided access credentials", "credentials"),
+    ("RequestExpired", "Request has expired.", "credentials"),
+    ("NoCredentialsError", "Unable to locate credentials", "credentials"),
     ("IdempotentParameterMismatch", "", "token-mismatch"),
     ("InternalError", "An internal error has occurred", "unknown-outcome"),
     ("Unavailable", "", "unknown-outcome"),
@@ -85,6 +85,24 @@ def test_an_unknown_code_is_an_unknown_outcome_and_says_that_it_is_unknown() -> 
 )
 def test_a_denied_call_names_the_iam_action_to_grant(code: str, message: str, permission: str | None) -> None:
     assert EC2Error("CreateNetworkInterface", code, message).permission == permission
+
+
+@pytest.mark.parametrize("code", ["RequestExpired", "AuthFailure", "SignatureDoesNotMatch"])
+@pytest.mark.parametrize(("ahead", "words"), [(610, "10 min ahead of EC2's"), (-3600, "60 min behind EC2's")])
+def test_credentials_that_are_refused_for_the_clock_name_the_clock(
+    code: str, ahead: float, words: str
+) -> None:
+    error = EC2Error("DescribeSubnets", code, "No.", clock_ahead=ahead)
+    assert error.reason == "ClockWrong"
+    assert f"this machine's clock is {words}" in error.explanation
+    assert f"(DescribeSubnets failed with {code}: No.)" in error.explanation
+    right = EC2Error("DescribeSubnets", code, "No.", clock_ahead=2)
+    assert (right.reason, "clock" in right.explanation) == ("CredentialsRefused", False)
+
+
+def test_a_wrong_clock_is_no_matter_where_ec2_takes_the_signature() -> None:
+    error = EC2Error("CreateNetworkInterface", "UnauthorizedOperation", "No.", clock_ahead=610)
+    assert (error.reason, "clock" in error.explanation) == ("NotAuthorized", False)
 
 
 @given(st.sampled_from(ErrorClass), st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))

@@ -173,6 +173,16 @@ class RowReason(StrEnum):
         Mender.PERSON,
         "the message names the IAM action: [deploy/iam/](../deploy/iam/README.md)",
     )
+    CREDENTIALS_REFUSED = (
+        "CredentialsRefused",
+        Mender.PERSON,
+        "EC2 does not take the controller's credentials, or there are none: its role, region, account",
+    )
+    CLOCK_WRONG = (
+        "ClockWrong",
+        Mender.PERSON,
+        "EC2 takes no signature of a clock that is over 5 minutes off: set that of the controller's node",
+    )
     NOT_PERMITTED = (
         "NotPermitted",
         Mender.PERSON,

@@ -56,8 +56,8 @@ class Reach:
 
 
 def _is_unreachable(error: EC2Error) -> bool:
-    if error.error_class is ErrorClass.DENIED:
-        return error.permission is None  # credentials, as against one missing permission
+    if error.error_class is ErrorClass.CREDENTIALS:
+        return True
     return error.known and error.error_class is ErrorClass.UNKNOWN_OUTCOME
 
 

@@ -58,7 +58,7 @@ class Memory:
         attempts = before.attempts + 1 if before is not None and before.action == action else 1
         delay = error.delay(attempts - 1, random.random())
         told = action.FAILED if attempts >= error.error_class.reported_after else None
-        why = Refusal.of(action, error.error_class.reason, error.explanation, delay, told)
+        why = Refusal.of(action, error.reason, error.explanation, delay, told)
         hold = Hold(action=action, why=why, until=self._clock() + delay, attempts=attempts)
         self._holds.setdefault(action.node, {})[action.key] = hold
         return hold

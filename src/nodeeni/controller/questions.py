@@ -81,7 +81,7 @@ async def _answered(question: Callable[[], Awaitable[_T]]) -> _T | EC2Error:
 def _refused(error: EC2Error, failures: int) -> Refusal:
     """By the rule of the error's class, as for a call that changes something."""
     return Refusal(
-        reason=error.error_class.reason,
+        reason=error.reason,
         message=error.explanation,
         retry_after=error.delay(failures - 1, random.random()),
         event=EventReason.ENI_CREATION_FAILED if failures >= error.error_class.reported_after else None,

@@ -10,6 +10,8 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cache, partial
 from typing import Any, Self, TypeVar
 from urllib.parse import urlencode
@@ -372,7 +374,17 @@ def _translated(action: str, error: Exception) -> EC2Error:
     if not isinstance(error, ClientError):
         return EC2Error(action, type(error).__name__, str(error))
     told = error.response.get("Error", {})
-    return EC2Error(action, str(told.get("Code", "Unknown")), str(told.get("Message", "")))
+    code, message = str(told.get("Code", "Unknown")), str(told.get("Message", ""))
+    return EC2Error(action, code, message, _clock_ahead(error.response))
+
+
+def _clock_ahead(answer: Mapping[str, Any]) -> float:
+    """Seconds that our clock is ahead of the Date of EC2's answer, which has whole seconds; 0 without one."""
+    try:
+        date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        return (datetime.now(UTC) - date).total_seconds()
+    except (KeyError, TypeError, ValueError):
+        return 0.0
 
 
 def _foreign(action: str, answer: Mapping[str, Any]) -> EC2Error | None:

@@ -173,17 +173,27 @@ class ErrorClass(StrEnum):
         retry=RetryRule(first=5, factor=1.5, most=30),
         look_again=True,
     )
-    # Credentials or IAM. Codes that end in `Error` are botocore's own exceptions, as of UNKNOWN_OUTCOME.
+    # Who calls, or when, is not taken: no call is, whatever it asks for. Codes that end in `Error` are
+    # botocore's own exceptions, as of UNKNOWN_OUTCOME.
+    CREDENTIALS = _Row(
+        word="credentials",
+        codes="AuthFailure RequestExpired OptInRequired InvalidClientTokenId UnrecognizedClientException "
+        "MissingAuthenticationToken SignatureDoesNotMatch Blocked PendingVerification NoCredentialsError "
+        "PartialCredentialsError CredentialRetrievalError NoAuthTokenError TokenRetrievalError "
+        "ProfileNotFound UnauthorizedSSOTokenError",
+        family=r"ExpiredToken\w*|SSO\w*Error",
+        retry=RetryRule(first=1, factor=2, most=300),
+        reason=RowReason.CREDENTIALS_REFUSED,
+        way_out="check the controller's AWS credentials, their role and --aws-region",
+        reported_after=AT_ONCE,
+    )
+    # IAM.
     DENIED = _Row(
         word="denied",
-        codes="UnauthorizedOperation AuthFailure RequestExpired OptInRequired InvalidClientTokenId "
-        "UnrecognizedClientException MissingAuthenticationToken SignatureDoesNotMatch Blocked "
-        "PendingVerification NoCredentialsError PartialCredentialsError CredentialRetrievalError "
-        "NoAuthTokenError TokenRetrievalError ProfileNotFound UnauthorizedSSOTokenError",
-        family=r"AccessDenied\w*|ExpiredToken\w*|SSO\w*Error",
+        codes="UnauthorizedOperation",
+        family=r"AccessDenied\w*",
         retry=RetryRule(first=300, factor=1, most=300),
         reason=RowReason.NOT_AUTHORIZED,
-        way_out="check the controller's AWS credentials and --aws-region; `nodeeni doctor` tells more",
         reported_after=AT_ONCE,
     )
     # The work may have been done. InvalidNextToken is of a list that took too long: begun anew soon.
@@ -216,9 +226,9 @@ class ErrorClass(StrEnum):
 _BY_CODE = {code: error_class for error_class in ErrorClass for code in error_class.codes}
 
 _PERMISSION = re.compile(r"not authorized to perform: (\w+:\w+)")
-# Refused by IAM, as against credentials that are missing, expired, malformed or of another region (which is
-# AuthFailure).
-_IAM_CODES = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
+
+# Seconds. EC2 takes a signature for 5 minutes before and after; less what an answer's way may take.
+_CLOCK_TAKEN = 290.0
 
 
 def classify(code: str, message: str = "") -> ErrorClass | None:
@@ -239,15 +249,17 @@ class EC2Error(Exception):
 
     `action` is the API name (`AttachNetworkInterface`), `code` EC2's code, or the name of botocore's
     exception where no answer came; that exception is chained as the cause. `known` is false for a code
-    that no class has, which is handled as an unknown outcome and counted.
+    that no class has, which is handled as an unknown outcome and counted. `clock_ahead`: seconds that our
+    clock is ahead of the Date of the answer, 0 where there was none.
     """
 
-    def __init__(self, action: str, code: str, message: str = "") -> None:
+    def __init__(self, action: str, code: str, message: str = "", clock_ahead: float = 0.0) -> None:
         super().__init__(f"{action}: {code}: {message}" if message else f"{action}: {code}")
         found = classify(code, message)
         self.action = action
         self.code = code
         self.message = message
+        self.clock_ahead = clock_ahead
         self.known = found is not None
         self.error_class = found or ErrorClass.UNKNOWN_OUTCOME
 
@@ -257,10 +269,16 @@ class EC2Error(Exception):
 
         A Create with tags can be refused for want of `ec2:CreateTags`: EC2's message names it.
         """
-        if self.error_class is not ErrorClass.DENIED or self.code not in _IAM_CODES:
+        if self.error_class is not ErrorClass.DENIED:
             return None
         named = _PERMISSION.search(self.message)
         return named.group(1) if named else f"ec2:{self.action}"
+
+    @property
+    def reason(self) -> RowReason:
+        """What people read of it: that of its class, but for a refusal that comes of our clock."""
+        wrong = self.error_class is ErrorClass.CREDENTIALS and abs(self.clock_ahead) > _CLOCK_TAKEN
+        return RowReason.CLOCK_WRONG if wrong else self.error_class.reason
 
     @property
     def explanation(self) -> str:
@@ -268,6 +286,12 @@ class EC2Error(Exception):
         if self.permission is not None:
             return f"IAM refuses: grant {self.permission} to the controller's role"
         what = f"{self.action} failed with {self.code}: {self.message}".rstrip(": ")
+        if self.reason is RowReason.CLOCK_WRONG:
+            off = f"{abs(self.clock_ahead) / 60:.0f} min {'ahead of' if self.clock_ahead > 0 else 'behind'}"
+            return (
+                f"this machine's clock is {off} EC2's, and at more than 5 min EC2 takes no signature: set "
+                f"the clock of the controller's node ({what})"
+            )
         way_out = self.error_class.way_out
         return f"{what}; {way_out}" if way_out else what
 

@@ -10,7 +10,7 @@ from nodeeni.cli.findings import Finding, Mark, right, wrong
 from nodeeni.cli.leader import leader
 from nodeeni.controller.cluster import Cluster
 from nodeeni.ec2.client import EC2Client
-from nodeeni.ec2.errors import EC2Error, ErrorClass
+from nodeeni.ec2.errors import EC2Error
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import ConfigError, KubeError, NotFound
 
@@ -54,9 +54,7 @@ async def _checks(options: Namespace) -> AsyncIterator[Finding]:
     except KubeError as error:
         yield wrong("API server", str(error))
     except EC2Error as error:
-        denied = error.error_class is ErrorClass.DENIED
-        way_out = ": check the credentials and --aws-region" if denied else ""
-        yield wrong("EC2", f"{str(error).rstrip('.')}{way_out}")
+        yield wrong("EC2", error.explanation)
     finally:
         await client.close()
 

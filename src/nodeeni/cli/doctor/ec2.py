@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from nodeeni.api import names
+from nodeeni.api.reasons import RowReason
 from nodeeni.cli.findings import Finding, note, right, wrong
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.permissions import EC2_READS, EC2_WRITES
@@ -22,7 +23,9 @@ async def credentials(region: str) -> tuple[Finding, str]:
         arn = await caller_identity(region)
     except EC2Error as error:
         message = f"{error}: is the endpoint of STS in {region} reached from here?"
-        if error.error_class is ErrorClass.DENIED:
+        if error.reason is RowReason.CLOCK_WRONG:
+            message = error.explanation
+        elif error.error_class is ErrorClass.CREDENTIALS:
             message = (
                 f"{error.code}: {error.message}: give the controller a role (EKS Pod Identity or IRSA), or "
                 "set AWS_PROFILE"
@@ -77,7 +80,7 @@ async def writes(
         except EC2Error as error:
             if error.permission is not None:
                 missing.append(error.permission)
-            elif error.error_class is ErrorClass.DENIED:
+            elif error.error_class is ErrorClass.CREDENTIALS:
                 raise
             else:
                 undecided.append(f"{action} ({error.code})")
