@@ -21,7 +21,15 @@ from tests.plan.build import (
 from nodeeni.api.v1alpha1 import LabelRequirement, NodeENISpec
 from nodeeni.ec2.attributes import DELETE_ON_TERMINATION, DESCRIPTION, GROUPS, SOURCE_DEST_CHECK, Values
 from nodeeni.ec2.types import SecurityGroup, Subnet
-from nodeeni.plan.desired import Desired, Network, desired_interfaces, matches, selecting
+from nodeeni.plan.desired import (
+    LEFT_OVER_AFTER,
+    Desired,
+    Network,
+    Selected,
+    desired_interfaces,
+    matches,
+    selecting,
+)
 
 
 def requirement(operator: Any, *values: str) -> LabelRequirement:
@@ -189,4 +197,36 @@ def test_a_subnet_of_another_vpc_is_told_as_such() -> None:
 def test_an_instance_that_ends_is_to_have_nothing_and_is_not_reproached_for_its_place(state: str) -> None:
     """EC2 shows a terminated instance without subnet and VPC."""
     ending = msgspec.structs.replace(instance(state=state), vpc_id="", subnet_id="")
-    assert desired_interfaces(NODE, ending, [nodeeni()], networks([nodeeni()]), CLUSTER) == Desired()
+    assert desired_interfaces(NODE, ending, [nodeeni()], networks([nodeeni()]), CLUSTER) == Desired(
+        selected=(Selected("uid-multus", "multus", 1),), ending=f"its instance i-1 is {state}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"deleting": True}, "its Node is being deleted"),
+        ({"out_of_service": True}, "its Node is out of service"),
+    ],
+)
+def test_a_node_that_ends_is_not_reproached_for_an_instance_that_is_gone(
+    changes: dict[str, bool], said: str
+) -> None:
+    node = msgspec.structs.replace(NODE, **changes)
+    found = desired_interfaces(node, None, [nodeeni()], networks([nodeeni()]), CLUSTER)
+    assert (found.ending, found.refusals, found.interfaces) == (said, (), ())
+
+
+def test_a_node_that_outlives_its_instance_for_minutes_is_told_with_the_way_out() -> None:
+    dead = instance(state="terminated")
+    found = desired_interfaces(NODE, dead, [nodeeni()], networks([nodeeni()]), CLUSTER, LEFT_OVER_AFTER)
+    assert (found.ending, reasons(found)) == ("", ["NodeLeftOver"])
+    assert found.refusals[0].message.endswith("the Node still stands: kubectl delete node n1")
+
+
+@pytest.mark.parametrize("provider_id", ["k3s://n1", "aws:///us-west-2a/abc/fargate-ip-10-0-0-1"])
+def test_a_provider_id_of_another_kind_is_shown(provider_id: str) -> None:
+    node = msgspec.structs.replace(NODE, provider_id=provider_id, instance_id="")
+    found = desired_interfaces(node, None, [nodeeni()], networks([nodeeni()]), CLUSTER)
+    assert reasons(found) == ["NotAnInstance"]
+    assert repr(provider_id) in found.refusals[0].message

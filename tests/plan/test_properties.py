@@ -23,6 +23,7 @@ from tests.plan.build import (
     nodeeni,
 )
 
+from nodeeni.api.reasons import RowReason
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.ec2.types import InstanceSlot, InstanceType, Interface
 from nodeeni.plan.actions import Attach, Create, Delete
@@ -134,6 +135,22 @@ def test_one_piece_of_work_is_asked_for_once(scene: Scene) -> None:
     assert all(count == 1 for count in creates.values())
     standing = {_uid(i) for i in scene.ec2.interfaces.values()}
     assert not standing & {uid for uid, _ in creates}, "a second one beside one that stands"
+
+
+@given(scenes(), st.sampled_from(("", "deleting", "out_of_service")))
+def test_each_nodeeni_that_selects_the_node_has_one_row_of_its_generation(scene: Scene, ends: str) -> None:
+    if ends:
+        scene.node = msgspec.structs.replace(NODE, **{ends: True})
+    selecting = {
+        n.metadata.uid for n in scene.nodeenis if not n.metadata.deleting and matches(n.spec, NODE.labels)
+    }
+    rows = scene.plan().rows
+    if ends:
+        told = {row.uid for row in rows if row.reason is RowReason.NODE_ENDING and not row.wanted}
+        assert told == selecting
+    else:
+        assert Counter(row.uid for row in rows if row.wanted) == Counter(selecting)
+    assert all(row.generation == 1 for row in rows if row.uid in selecting and (row.wanted or ends))
 
 
 @given(scenes())

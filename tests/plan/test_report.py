@@ -31,6 +31,7 @@ def row(node: str = "n1", state: State = State.ATTACHED, **changes: Any) -> Row:
         "uid": "uid-multus",
         "nodeeni": "multus",
         "node": node,
+        "generation": 1,
         "instance_id": "i-1",
         "state": state,
         "interface": made if state in (State.ATTACHED, State.DETACHING) else None,
@@ -60,6 +61,41 @@ def told(found: NodeENIStatus) -> list[tuple[str, str, str, str]]:
 ABOUT = (READY, PROGRESSING, DEGRADED)
 SETTLED = ("Progressing", "False", "Settled", "nothing is in progress")
 FINE = ("Degraded", "False", "AsDesired", "nothing is wrong")
+
+
+def test_nodes_that_were_not_looked_at_since_an_edit_are_not_ready_and_not_observed() -> None:
+    edited = nodeeni()
+    edited.metadata.generation = 2
+    edited.status.observed_generation = 1
+    found = status(row("n1", generation=2), row("n2"), of=edited)
+    assert (found.desired, found.attached, found.observed_generation) == (2, 2, 1)
+    assert told(found)[0] == (
+        "Ready",
+        "False",
+        "Updating",
+        "as spec asks on 1 of 2 nodes: the others are being looked at",
+    )
+    found = status(row("n1", generation=2), failed("n2"), of=edited)
+    assert (told(found)[0][2], found.observed_generation) == ("Failing", 1)
+    seen = msgspec.structs.replace(failed("n2"), generation=2)
+    assert status(row("n1", generation=2), seen, of=edited).observed_generation == 2
+
+
+def ending(node: str, state: State = State.ATTACHED) -> Row:
+    message = "its instance i-1 is shutting-down"
+    return row(node, state, wanted=False, reason=RowReason.NODE_ENDING, message=message)
+
+
+def test_a_node_that_ends_is_neither_desired_nor_failed_and_no_alarm() -> None:
+    found = status(row("n1"), ending("n2"), ending("n3", State.DELETING))
+    assert (found.desired, found.attached, found.failed) == (1, 1, 0)
+    assert told(found) == [("Ready", "True", "AllAttached", "attached on 1 node"), SETTLED, FINE]
+    assert [entry.reason for entry in found.attachments] == ["", "NodeEnding", "NodeEnding"]
+
+
+def test_where_all_nodes_end_it_is_not_said_that_none_matches() -> None:
+    found = status(ending("n2", State.DELETING))
+    assert told(found)[0] == ("Ready", "True", "NodesEnding", "no node to serve: 1 node about to end")
 
 
 def test_all_attached() -> None:

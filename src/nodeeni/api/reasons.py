@@ -68,6 +68,7 @@ class ConditionReason(StrEnum):
     PENDING = "Pending", READY, None, "no controller has looked at it yet: so it is born"
     ALL_ATTACHED = "AllAttached", READY, True, "every matching node has its ENI as `spec` asks"
     NO_MATCHING_NODES = "NoMatchingNodes", READY, True, "no node matches the selector"
+    NODES_ENDING = "NodesEnding", READY, True, "every node that matches the selector is about to end"
     ATTACHING = (
         "Attaching",
         READY,
@@ -122,10 +123,20 @@ class RowReason(StrEnum):
         Mender.TIME,
         "the node has no `spec.providerID` yet; the cloud controller sets it",
     )
+    NOT_AN_INSTANCE = (
+        "NotAnInstance",
+        Mender.PERSON,
+        "the node's `spec.providerID` names no EC2 instance: Fargate, or no cloud controller of AWS",
+    )
     INSTANCE_NOT_FOUND = (
         "InstanceNotFound",
         Mender.TIME,
         "EC2 knows no such instance in this account and region: `--aws-region`, or a Node that is left over",
+    )
+    NODE_LEFT_OVER = (
+        "NodeLeftOver",
+        Mender.PERSON,
+        "its instance was terminated minutes ago, and the Node still stands: delete the Node",
     )
     INSTANCE_NOT_RUNNING = (
         "InstanceNotRunning",
@@ -214,6 +225,11 @@ class RowReason(StrEnum):
     # Of rows that are `attached`, and will not stay so or are not yet as asked.
     UPDATING = "Updating", Mender.TIME, "what the message lists has still to be changed in EC2, in place"
     TO_BE_REPLACED = "ToBeReplaced", Mender.TIME, "its turn in an edit that replaces ENIs has not come"
+    NODE_ENDING = (
+        "NodeEnding",
+        Mender.TIME,
+        "its Node is being deleted or out of service, or its instance ends: neither desired nor failed",
+    )
     NODE_GONE = (
         "NodeGone",
         Mender.TIME,
@@ -223,7 +239,12 @@ class RowReason(StrEnum):
     @property
     def of_failure(self) -> bool:
         """Whether what has it is not as it should be, as against attached, and about to change or to go."""
-        return self not in (RowReason.UPDATING, RowReason.TO_BE_REPLACED, RowReason.NODE_GONE)
+        return self not in (
+            RowReason.UPDATING,
+            RowReason.TO_BE_REPLACED,
+            RowReason.NODE_ENDING,
+            RowReason.NODE_GONE,
+        )
 
 
 _NORMAL, _WARNING = ("Normal",), ("Warning",)

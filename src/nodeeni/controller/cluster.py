@@ -47,6 +47,7 @@ class Cluster:
             name=name,
             uid=node.metadata.uid,
             labels=node.metadata.labels,
+            provider_id=node.spec.provider_id,
             instance_id=node.instance_id,
             deleting=node.metadata.deleting,
             out_of_service=node.out_of_service,

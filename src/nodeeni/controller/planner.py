@@ -4,6 +4,7 @@ What acts (`reconciler.py`, `executor.py`) and what only shows (`nodeeni plan`) 
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from functools import partial
@@ -22,9 +23,9 @@ from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.types import Instance, InstanceType, Interface
 from nodeeni.plan import report
 from nodeeni.plan.actions import Action
-from nodeeni.plan.desired import Desired, Network, desired_interfaces, selecting
+from nodeeni.plan.desired import LEFT_OVER_AFTER, Desired, Network, desired_interfaces, selecting
 from nodeeni.plan.diff import diff
-from nodeeni.plan.observed import UNREAD, NodeView, Observed
+from nodeeni.plan.observed import ENDS, UNREAD, NodeView, Observed
 from nodeeni.plan.plan import Plan
 from nodeeni.plan.policy import Circumstances, decide
 from nodeeni.plan.refusal import Refusal
@@ -68,6 +69,7 @@ class Planner:
         self._confirmed_orphans = confirmed_orphans
         self._clock = clock
         self._absent_since: dict[str, float] = {}
+        self._dead_since: dict[str, float] = {}  # nodes whose instance has ended
 
     async def plan(self, name: str) -> Plan:
         """What is to be done for one node now."""
@@ -85,6 +87,12 @@ class Planner:
         instance = plan.observed.instance
         if instance and any(r.reason is RowReason.INSTANCE_NOT_RUNNING for r in plan.refusals):
             self._lookups.invalidate_instance(instance.id)
+
+    def left_over_in(self, plan: Plan) -> float:
+        """Seconds until the Node of an instance that has ended counts as left over; infinite for others."""
+        since = self._dead_since.get(plan.observed.name)
+        left = LEFT_OVER_AFTER - (self._clock() - since) if since is not None else math.inf
+        return left if left > 0 else math.inf
 
     # -- observe -------------------------------------------------------------------------------------
 
@@ -147,9 +155,18 @@ class Planner:
             undone=self._memory.undone,
         )
         if node is None:
+            self._dead_since.pop(name, None)
             return Desired(), observed
         sought = dict.fromkeys(networks, home) if isinstance(home, Refusal) else networks
-        return desired_interfaces(node, instance, selected, sought, self._cluster_id), observed
+        dead_for = self._dead_for(name, instance)
+        return desired_interfaces(node, instance, selected, sought, self._cluster_id, dead_for), observed
+
+    def _dead_for(self, name: str, instance: Instance | None) -> float:
+        """Seconds since the node's instance was first seen to end; 0 where it does not."""
+        if instance is None or instance.state not in ENDS:
+            self._dead_since.pop(name, None)
+            return 0.0
+        return self._clock() - self._dead_since.setdefault(name, self._clock())
 
     def _hosts(self, name: str, node: NodeView | None) -> list[str]:
         """The node's instance, and those that its interfaces hang on."""

@@ -105,6 +105,7 @@ class Reconciler:
         delays += [refusal.retry_after for refusal in plan.refusals]
         delays += [plan.observed.hangs_in(interface) for interface in plan.observed.interfaces]
         delays += self._turns.links_due(plan)
+        delays.append(self._planner.left_over_in(plan))
         soonest = min(delays, default=math.inf)
         if math.isfinite(soonest):
             self._queue.add_after(plan.observed.name, max(soonest, SOONEST))

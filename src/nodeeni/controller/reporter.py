@@ -15,9 +15,11 @@ import msgspec
 
 from nodeeni import metrics
 from nodeeni.api.conditions import with_those_of_others
+from nodeeni.api.reasons import RowReason
 from nodeeni.api.v1alpha1 import ENINode, NodeENI, NodeENIStatus
 from nodeeni.controller.cluster import Cluster, nodeeni_changed
 from nodeeni.controller.fights import Fights, last_manager
+from nodeeni.controller.selection import Selection
 from nodeeni.controller.stalls import Stalls
 from nodeeni.controller.told import Told
 from nodeeni.kube.client import KubeClient
@@ -50,6 +52,7 @@ class Reporter:
         self._dirty: set[str] = set()
         self._changed = asyncio.Event()
         self.ready = asyncio.Event()
+        self.selection = Selection(cluster, self.mark)
         self._stalls = Stalls(stalled_after, self.mark)
         # Told of each status that somebody changed: the NodeENI, who (empty: not known), and how many times.
         self.on_put_right: Callable[[NodeENI, str, int], None] = lambda *told: None
@@ -106,9 +109,10 @@ class Reporter:
     def counts(self) -> dict[str, Counter[State]]:
         """How many nodes are in each state, by name of the NodeENI."""
         found: dict[str, Counter[State]] = {}
-        for rows in self._rows.values():
-            for row in rows.values():
-                found.setdefault(row.nodeeni, Counter())[row.state] += 1
+        for name, nodeeni in self._cluster.nodeenis.store.items():
+            rows = self._rows_of(nodeeni)
+            if rows:
+                found[name] = Counter(row.state for row in rows.values())
         return found
 
     async def run(self) -> None:
@@ -170,7 +174,7 @@ class Reporter:
             said = msgspec.structs.replace(
                 said, conditions=with_those_of_others(said.conditions, held.conditions)
             )
-        rows = self._rows.get(uid, {})
+        rows = self._rows_of(nodeeni)
         links_up, faults = self._links(rows)
         return nodeeni_status(
             NodeENI(metadata=nodeeni.metadata, spec=nodeeni.spec, status=said),
@@ -184,6 +188,16 @@ class Reporter:
     def _shown_version(self, uid: str) -> str:
         nodeeni = self._cluster.by_uid(uid)
         return nodeeni.metadata.resource_version if nodeeni is not None else ""
+
+    def _rows_of(self, nodeeni: NodeENI) -> dict[str, Row]:
+        """By node: of each that is selected, looked at or not, and of each that still has something."""
+        selected = self.selection.of(nodeeni.metadata.uid)
+        known = self._rows.get(nodeeni.metadata.uid, {})
+        rows = {node: _as_selected(known.get(node), node, nodeeni) for node in selected}
+        for node in known.keys() - selected:
+            row = known[node]
+            rows[node] = msgspec.structs.replace(row, wanted=False) if row.wanted else row
+        return rows
 
     def _links(self, rows: dict[str, Row]) -> tuple[int | None, dict[str, str]]:
         """(how many of the wanted interfaces are up on their nodes as asked, what is wrong with attached ones
@@ -201,6 +215,15 @@ class Reporter:
             if link.message and link.state != "Missing" and row.state is State.ATTACHED:
                 faults[node] = link.message
         return up if reported else None, faults
+
+
+def _as_selected(row: Row | None, node: str, nodeeni: NodeENI) -> Row:
+    """What is known of a node by labels counts before any plan does, and while an older plan knew it not."""
+    if row is None:
+        return Row(uid=nodeeni.metadata.uid, nodeeni=nodeeni.metadata.name, node=node, state=State.CREATING)
+    if row.wanted or row.reason is RowReason.NODE_ENDING:
+        return row
+    return msgspec.structs.replace(row, wanted=True, generation=0)
 
 
 def _patch(status: NodeENIStatus) -> dict[str, Any]:

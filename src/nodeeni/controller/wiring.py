@@ -161,6 +161,7 @@ def listen(parts: Parts, works: Works) -> None:
     What is there already is told as new, which has every node reconciled once.
     """
     cluster, memory, triggers, departures = parts.cluster, parts.memory, works.triggers, works.departures
+    selection = parts.reporter.selection
     finalizers = [] if parts.settings.dry_run else [works.finalizers.nodeeni_changed]
     told: list[tuple[Any, list[Callable[[Any, Any], None]]]] = [
         (
@@ -173,10 +174,14 @@ def listen(parts: Parts, works: Works) -> None:
                 triggers.interface_changed,
             ],
         ),
-        (cluster.nodes, [departures.node_changed, triggers.node_changed]),
+        (cluster.nodes, [selection.node_changed, departures.node_changed, triggers.node_changed]),
         (
             cluster.nodeenis,
-            [parts.reporter.nodeeni_changed, *map(but_for_status, [*finalizers, triggers.nodeeni_changed])],
+            [
+                selection.nodeeni_changed,
+                parts.reporter.nodeeni_changed,
+                *map(but_for_status, [*finalizers, triggers.nodeeni_changed]),
+            ],
         ),
         (
             cluster.eninodes,

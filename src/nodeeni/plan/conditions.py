@@ -23,6 +23,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     moving: int  # being created, attached, detached or deleted
     waiting: int  # to be replaced, when their turn comes
     updating: int  # attached, and being changed in place
+    unseen: int  # desired, and not yet planned with the present spec
+    ending: int  # that match the selector and are about to end: not desired
     failed: tuple[Row, ...]
     links_up: int | None
     notes: tuple[Refusal, ...]
@@ -44,9 +46,11 @@ def standing(
         rows=len(rows),
         desired=len(wanted),
         attached=sum(1 for row in wanted if _is_attached(row)),
-        moving=sum(1 for row in rows.values() if row.state not in (State.ATTACHED, State.FAILED)),
+        moving=sum(1 for row in rows.values() if _is_moving(row) or _is_unseen(row, nodeeni)),
         waiting=sum(1 for row in rows.values() if row.reason is RowReason.TO_BE_REPLACED),
         updating=sum(1 for row in rows.values() if row.reason is RowReason.UPDATING),
+        unseen=sum(1 for row in wanted if _is_unseen(row, nodeeni)),
+        ending=sum(1 for row in rows.values() if row.reason is RowReason.NODE_ENDING),
         failed=tuple(sorted((r for r in rows.values() if r.state is State.FAILED), key=lambda r: r.node)),
         links_up=links_up,
         notes=tuple(notes),
@@ -60,6 +64,17 @@ def _is_attached(row: Row) -> bool:
     return row.state is State.ATTACHED or (row.state is State.FAILED and stands)
 
 
+def _is_moving(row: Row) -> bool:
+    """Not so a node that ends and has nothing that would have to go."""
+    ended = row.reason is RowReason.NODE_ENDING and row.interface is None
+    return row.state not in (State.ATTACHED, State.FAILED) and not ended
+
+
+def _is_unseen(row: Row, nodeeni: NodeENI) -> bool:
+    """Whether it was planned with an earlier spec, or never."""
+    return row.wanted and row.generation < nodeeni.metadata.generation
+
+
 def ready(at: Standing) -> Condition:
     """Whether every matching node has its ENI attached as `spec` asks."""
     if at.nodeeni.metadata.deleting:
@@ -67,6 +82,8 @@ def ready(at: Standing) -> Condition:
         if at.rows:
             step = f"removing the ENIs of {_nodes(at.rows)}"
         return _told(ConditionReason.DELETING, f"being deleted: {step}")
+    if at.desired == 0 and at.ending:
+        return _told(ConditionReason.NODES_ENDING, f"no node to serve: {_nodes(at.ending)} about to end")
     if at.desired == 0:
         return _told(ConditionReason.NO_MATCHING_NODES, "no node matches the selector")
     if at.waiting and not at.failed:
@@ -75,6 +92,9 @@ def ready(at: Standing) -> Condition:
     if at.updating and at.attached == at.desired and not at.failed:
         done = f"as spec asks on {at.desired - at.updating} of {_nodes(at.desired)}"
         return _told(ConditionReason.UPDATING, f"{done}: the others are being changed in place")
+    if at.unseen and at.attached == at.desired and not at.failed:
+        done = f"as spec asks on {at.desired - at.unseen} of {_nodes(at.desired)}"
+        return _told(ConditionReason.UPDATING, f"{done}: the others are being looked at")
     if at.attached == at.desired and not at.failed:
         down = (
             ""

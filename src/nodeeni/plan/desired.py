@@ -18,6 +18,7 @@ from nodeeni.plan.refusal import Refusal
 
 DESCRIPTION_LIMIT = 255  # characters, EC2's limit
 UNRESOLVED_RETRY = 60.0  # seconds
+LEFT_OVER_AFTER = 300.0  # seconds: the cloud controller takes a dead instance's Node away within a minute
 
 
 class Network(msgspec.Struct, frozen=True):
@@ -51,8 +52,19 @@ class DesiredInterface(msgspec.Struct, frozen=True, kw_only=True):
     interface_name: str
 
 
-class Desired(msgspec.Struct, frozen=True):
-    """`links`, by uid: what the refused NodeENIs ask of the link of an interface that stays all the same.
+class Selected(msgspec.Struct, frozen=True):
+    """A NodeENI that selects the node, as it was when the plan was made."""
+
+    uid: str
+    name: str
+    generation: int
+
+
+class Desired(msgspec.Struct, frozen=True, kw_only=True):
+    """`selected` are all that select the node. `ending` says, for people, that the node ends: it is to have
+    nothing then.
+
+    `links`, by uid: what the refused NodeENIs ask of the link of an interface that stays all the same.
 
     `unread`: uids of those that are refused since EC2 could not be asked. What they are to have is not known,
     so all that stands of them stays, half made or not.
@@ -62,6 +74,8 @@ class Desired(msgspec.Struct, frozen=True):
     refusals: tuple[Refusal, ...] = ()
     links: dict[str, Link] = msgspec.field(default_factory=dict)
     unread: frozenset[str] = frozenset()
+    selected: tuple[Selected, ...] = ()
+    ending: str = ""
 
 
 def matches(spec: NodeENISpec, labels: dict[str, str]) -> bool:
@@ -98,13 +112,17 @@ def desired_interfaces(
     nodeenis: Sequence[NodeENI],
     networks: Mapping[str, Network | Refusal],
     cluster_id: str,
+    dead_for: float = 0.0,
 ) -> Desired:
-    """The interfaces that `nodeenis`, which select the node, give it: none on an instance that ends.
+    """The interfaces that `nodeenis`, which select the node, give it: none on a node that ends.
 
-    `networks`, by uid: what EC2 has for each, or why it could not be asked.
+    `networks`, by uid: what EC2 has for each, or why it could not be asked. `dead_for`: seconds since the
+    instance was first seen to end.
     """
-    if instance is not None and instance.state in ENDS:
-        return Desired()
+    selected = tuple(Selected(n.metadata.uid, n.metadata.name, n.metadata.generation) for n in nodeenis)
+    ending = _ending(node, instance, dead_for)
+    if ending:
+        return Desired(selected=selected, ending=ending)
     interfaces, refusals, links, unread = [], [], {}, set()
     for nodeeni in nodeenis:
         uid = nodeeni.metadata.uid
@@ -121,13 +139,38 @@ def desired_interfaces(
             links[found.uid] = Link(nodeeni.spec.mtu, _interface_name(nodeeni))
         else:
             interfaces.append(found)
-    return Desired(tuple(interfaces), tuple(refusals), links, frozenset(unread))
+    return Desired(
+        interfaces=tuple(interfaces),
+        refusals=tuple(refusals),
+        links=links,
+        unread=frozenset(unread),
+        selected=selected,
+    )
+
+
+def _ending(node: NodeView, instance: Instance | None, dead_for: float) -> str:
+    """That the node ends, for people; empty: it does not, or ought to have ended long ago."""
+    if node.deleting:
+        return "its Node is being deleted"
+    if node.out_of_service:
+        return "its Node is out of service"
+    if instance is not None and instance.state in ENDS and dead_for < LEFT_OVER_AFTER:
+        return f"its instance {instance.id} is {instance.state}"
+    return ""
 
 
 def _interface(
     node: NodeView, instance: Instance | None, nodeeni: NodeENI, network: Network, cluster_id: str
 ) -> DesiredInterface | Refusal:
     spec, name, uid = nodeeni.spec, nodeeni.metadata.name, nodeeni.metadata.uid
+    if node.provider_id and not node.instance_id:
+        return _unresolved(
+            nodeeni,
+            RowReason.NOT_AN_INSTANCE,
+            f"node {node.name} is no EC2 instance: its spec.providerID is {node.provider_id!r} (expected "
+            "aws:///ZONE/i-...); on EC2 the cloud controller of AWS sets it (cloud-provider-aws), else take "
+            "the node's label off",
+        )
     if not node.instance_id:
         return _unresolved(
             nodeeni,
@@ -136,8 +179,17 @@ def _interface(
             "it is set by the cloud controller when the node registers",
         )
     if instance is None:
-        message = f"EC2 knows no instance {node.instance_id} of node {node.name}"
+        message = (
+            f"EC2 knows no instance {node.instance_id} of node {node.name}: delete the Node if its instance "
+            "is gone, else see --aws-region and the account of the controller's credentials"
+        )
         return _unresolved(nodeeni, RowReason.INSTANCE_NOT_FOUND, message)
+    if instance.state in ENDS:
+        message = (
+            f"instance {instance.id} of node {node.name} has been {instance.state} for over "
+            f"{LEFT_OVER_AFTER:g} s, and the Node still stands: kubectl delete node {node.name}"
+        )
+        return _unresolved(nodeeni, RowReason.NODE_LEFT_OVER, message)
     subnets = _subnets(nodeeni, instance, network)
     if isinstance(subnets, Refusal):
         return subnets

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 import msgspec
 
 from nodeeni.api import names
+from nodeeni.api.reasons import RowReason
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import Action
 from nodeeni.plan.adopting import take_over
@@ -54,6 +55,8 @@ def diff(desired: Desired, observed: Observed) -> Diff:
         removal.unwanted(interface)
     for interface in observed.adoptable:
         _unclaimed(draft, interface)
+    if desired.ending:
+        _tell_ending(draft)
     return Diff(tuple(draft.actions), tuple(draft.rows), tuple(draft.refusals), tuple(draft.vanishing))
 
 
@@ -109,6 +112,7 @@ def _refused(draft: Draft, refusal: Refusal) -> None:
             uid=refusal.uid,
             nodeeni=refusal.nodeeni,
             node=draft.observed.name,
+            generation=draft.generations.get(refusal.uid, 0),
             instance_id=draft.observed.node.instance_id if draft.observed.node else "",
             state=State.FAILED,
             interface=interface,
@@ -120,6 +124,33 @@ def _refused(draft: Draft, refusal: Refusal) -> None:
             message=refusal.message,
         )
     )
+
+
+def _tell_ending(draft: Draft) -> None:
+    """Each NodeENI that selects the node has a row, which says why nothing is done for it."""
+    reason, message = RowReason.NODE_ENDING, draft.desired.ending
+    has = {row.uid for row in draft.rows}
+    draft.rows[:] = [
+        msgspec.structs.replace(row, generation=draft.generations[row.uid], reason=reason, message=message)
+        if row.uid in draft.generations
+        else row
+        for row in draft.rows
+    ]
+    draft.rows += [
+        Row(
+            uid=selected.uid,
+            nodeeni=selected.name,
+            node=draft.observed.name,
+            generation=selected.generation,
+            instance_id=draft.observed.node.instance_id if draft.observed.node else "",
+            state=State.DELETING,
+            wanted=False,
+            reason=reason,
+            message=message,
+        )
+        for selected in draft.desired.selected
+        if selected.uid not in has
+    ]
 
 
 def _unclaimed(draft: Draft, interface: Interface) -> None:

@@ -23,6 +23,7 @@ class Draft:
         self.refusals: list[Refusal] = []
         self.vanishing: list[str] = []
         self.left = {interface.id: interface for interface in observed.interfaces}
+        self.generations = {selected.uid: selected.generation for selected in desired.selected}
         self.under_way = {action.key: action for action in observed.in_flight}
         known = observed.interfaces + observed.adoptable
         self.uids = {interface.id: self._uid(interface) for interface in known}
@@ -68,6 +69,7 @@ class Draft:
                 uid=wanted.uid,
                 nodeeni=wanted.nodeeni,
                 node=wanted.node,
+                generation=self.generations.get(wanted.uid, 0),
                 instance_id=wanted.instance_id,
                 state=state,
                 interface=interface,

@@ -13,14 +13,21 @@ UNREAD = ""  # the state of an instance that EC2 could not be asked for: nothing
 
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
-    """A Node object as far as planning needs it. `instance_id` is empty while its providerID is not set."""
+    """A Node object as far as planning needs it. `instance_id` is empty where its providerID is not
+    set, or names no EC2 instance.
+    """
 
     name: str
     uid: str = ""
     labels: dict[str, str] = msgspec.field(default_factory=dict)
+    provider_id: str = ""
     instance_id: str = ""
     deleting: bool = False
     out_of_service: bool = False
+
+    @property
+    def ends(self) -> bool:
+        return self.deleting or self.out_of_service
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -67,7 +74,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def node_ends(self) -> bool:
-        return self.node is None or self.node.deleting or self.node.out_of_service
+        return self.node is None or self.node.ends
 
     def hangs_in(self, interface: Interface) -> float:
         """Seconds until its transition counts as hanging; infinite without one, or where it does already."""

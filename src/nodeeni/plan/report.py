@@ -58,6 +58,8 @@ def _waiting(row: Row, cause: Cause | None) -> Row:
     attachment = row.interface.attachment if row.interface else None
     if cause is None or attachment is None or attachment.status != "attached":
         return row
+    if row.reason is RowReason.NODE_ENDING:
+        return msgspec.structs.replace(row, state=State.ATTACHED)
     reason, message = _WAITS.get(cause, (None, ""))
     return msgspec.structs.replace(row, state=State.ATTACHED, reason=reason, message=message)
 
@@ -121,7 +123,7 @@ def nodeeni_status(
     at = standing(nodeeni, rows, links_up, notes)
     generation = nodeeni.metadata.generation
     return NodeENIStatus(
-        observed_generation=generation,
+        observed_generation=nodeeni.status.observed_generation if at.unseen else generation,
         desired=at.desired,
         attached=at.attached,
         failed=len(at.failed),

@@ -20,11 +20,14 @@ class State(StrEnum):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be reported of one NodeENI on one node."""
+    """What is to be reported of one NodeENI on one node. `generation` is of the NodeENI's spec when it was
+    planned; 0: before any plan.
+    """
 
     uid: str
     nodeeni: str
     node: str
+    generation: int = 0
     instance_id: str = ""
     state: State
     interface: Interface | None = None

@@ -1,0 +1,59 @@
+"""Which nodes each NodeENI selects: by labels and selectors alone, whatever is known of EC2.
+
+Kept up as Nodes and NodeENIs change, so that a status of thousands of nodes costs no look at every label.
+"""
+
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+
+from nodeeni.api.core import Node
+from nodeeni.api.v1alpha1 import NodeENI
+from nodeeni.controller.cluster import Cluster
+from nodeeni.plan.desired import matches
+
+_NOTHING: AbstractSet[str] = frozenset()
+
+
+class Selection:
+    """`changed(uid)` is called when other nodes than before are selected."""
+
+    def __init__(self, cluster: Cluster, changed: Callable[[str], None] = lambda _: None) -> None:
+        self._cluster = cluster
+        self._changed = changed
+        self._nodes: dict[str, set[str]] = {}  # NodeENI uid → names of nodes
+
+    def of(self, uid: str) -> AbstractSet[str]:
+        """Names of the nodes that the NodeENI selects; none of one that is being deleted."""
+        return self._nodes.get(uid, _NOTHING)
+
+    def node_changed(self, old: Node | None, new: Node | None) -> None:
+        """A listener of the informer."""
+        node = new or old
+        assert node is not None
+        for nodeeni in self._cluster.nodeenis.store.values():
+            self._enter(nodeeni, node.metadata.name, new)
+
+    def nodeeni_changed(self, old: NodeENI | None, new: NodeENI | None) -> None:
+        """A listener of the informer."""
+        if new is None or new.metadata.deleting:
+            gone = new or old
+            assert gone is not None
+            if self._nodes.pop(gone.metadata.uid, None):
+                self._changed(gone.metadata.uid)
+        elif old is None or old.metadata.generation != new.metadata.generation:
+            for name, node in self._cluster.nodes.store.items():
+                self._enter(new, name, node)
+
+    def _enter(self, nodeeni: NodeENI, name: str, node: Node | None) -> None:
+        uid = nodeeni.metadata.uid
+        selected = self._nodes.setdefault(uid, set())
+        belongs = (
+            node is not None and not nodeeni.metadata.deleting and matches(nodeeni.spec, node.metadata.labels)
+        )
+        if belongs == (name in selected):
+            return
+        if belongs:
+            selected.add(name)
+        else:
+            selected.discard(name)
+        self._changed(uid)
