@@ -12,6 +12,7 @@ def test_reports_become_a_status_and_the_same_reports_no_second_patch() -> None:
     assert patch == {
         "status": {
             "observedGeneration": 3,
+            "linksUp": 1,
             "interfaces": [
                 {"macAddress": "02::7", "state": "Up", "linkName": "eth1", "mtu": 9001, "lastUpdated": "T1"},
                 {

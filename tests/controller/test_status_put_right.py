@@ -99,7 +99,7 @@ async def test_a_fight_is_slow_and_the_other_is_named(stage: Stage) -> None:
         await stage.until(lambda: stage.told("StatusOverwritten"), timeout=30)
         so_far = writes(stage) - before
         assert so_far <= 2 * 7, "theirs and ours"
-        await asyncio.sleep(8)
+        await asyncio.sleep(6)
         fighting.cancel()
         assert writes(stage) - before <= so_far + 2, "the pauses double"
         ((kind, message),) = stage.told("StatusOverwritten")[:1]

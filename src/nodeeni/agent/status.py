@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from nodeeni.agent.link_plan import Report
+from nodeeni.agent.link_plan import Report, State
 from nodeeni.agent.primary import PrimaryFound
 from nodeeni.agent.spec import JSON
 
@@ -21,9 +21,10 @@ def status_patch(found: Found, observed: Mapping[str, Any], now: str) -> JSON | 
     when it says the same already. `now` (RFC 3339) becomes `lastUpdated` of the entries that changed."""
     before = {entry.get("macAddress"): entry for entry in observed.get("interfaces") or []}
     interfaces = [_entry(report, before.get(report.mac, {}), now) for report in found.reports]
-    status: JSON = {"observedGeneration": found.generation, "interfaces": interfaces}
-    same = observed.get("interfaces", []) == interfaces
-    same = same and observed.get("observedGeneration") == found.generation
+    up = sum(report.state is State.UP and not report.message for report in found.reports)
+    status: JSON = {"observedGeneration": found.generation, "linksUp": up, "interfaces": interfaces}
+    known = {"interfaces": [], **observed}
+    same = all(known.get(field) == value for field, value in status.items())
     primary = _primary(found.primary)
     if observed.get("primary") != primary:  # null takes an earlier one away
         status["primary"] = primary

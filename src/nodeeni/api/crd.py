@@ -45,8 +45,9 @@ def eninode_crd() -> Schema:
         required=[],
         columns=[
             _column("Instance", "string", ".spec.instanceID"),
-            _column("ENIs", "string", ".spec.interfaces[*].eniID"),
-            _column("Up", "string", ".status.interfaces[*].state"),
+            # Counted by who writes them: of a list the API server prints the first match alone.
+            _column("ENIs", "integer", ".spec.enis"),
+            _column("Up", "integer", ".status.linksUp"),
             _column("Age", "date", ".metadata.creationTimestamp"),
         ],
     )

@@ -6,6 +6,13 @@ msgspec drops what is not named here while decoding, which is what keeps 5,000 N
 import msgspec
 
 
+class OwnerReference(msgspec.Struct, frozen=True):
+    """An owner, as far as it is told apart from others."""
+
+    kind: str = ""
+    uid: str = ""
+
+
 class ObjectMeta(msgspec.Struct, rename="camel", kw_only=True):
     name: str = ""
     namespace: str = ""
@@ -16,6 +23,7 @@ class ObjectMeta(msgspec.Struct, rename="camel", kw_only=True):
     deletion_timestamp: str | None = None
     labels: dict[str, str] = {}
     finalizers: list[str] = []
+    owner_references: tuple[OwnerReference, ...] = ()
 
     @property
     def deleting(self) -> bool:

@@ -285,6 +285,7 @@ class EventReason(StrEnum):
         _WARNING,
         "somebody, whom it names, changes a status again and again: it is put right ever more slowly",
     )
+    SPEC_OVERWRITTEN = "SpecOverwritten", _WARNING, "the same of the spec or the owner of an ENINode"
     ENI_NOT_ADOPTED = "ENINotAdopted", _WARNING, "an ENI of v1.x is left alone"
     ENI_CREATION_FAILED = (
         "ENICreationFailed",

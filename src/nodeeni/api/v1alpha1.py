@@ -318,6 +318,7 @@ class ENINodeSpec(msgspec.Struct, rename=camel_case, kw_only=True, frozen=True):
     """What the node is to have. The controller writes it; the ENI manager reads it."""
 
     instance_id: Annotated[str, schema("EC2 instance of the node.")] = ""
+    enis: Annotated[int, schema("How many interfaces are listed; absent: not counted yet.")] | None = None
     interfaces: Annotated[
         tuple[ENINodeInterface, ...],
         Meta(extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["eniID"]}),
@@ -352,6 +353,10 @@ class ENINodeStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaul
 
     observed_generation: Annotated[int, schema("Generation that this speaks of.", format="int64")] = 0
     primary: PrimaryStatus | None = None
+    links_up: (
+        Annotated[int, schema("Interfaces whose link is up, with its MTU and name; absent: not counted yet.")]
+        | None
+    ) = None
     interfaces: Annotated[
         list[LinkStatus],
         Meta(

@@ -192,23 +192,34 @@ class Announcer:
 
     # -- what was changed of what is ours ------------------------------------------------------------
 
-    def put_right(self, nodeeni: NodeENI, who: str, times: int) -> None:
-        """Somebody changed a status, and it was put right: what is done by hand is a line of the log."""
-        name = nodeeni.metadata.name
-        by = f"{who!r}, as its managedFields say" if who else "somebody who writes under our name"
+    def status_put_right(self, nodeeni: NodeENI, who: str, times: int) -> None:
+        """Somebody changed a status, and it was put right."""
+        name, uid = nodeeni.metadata.name, nodeeni.metadata.uid
+        ref = ObjectRef(kind="NodeENI", api_version=names.API_VERSION, name=name, uid=uid)
+        self._put_right(ref, "status", who, times, EventReason.STATUS_OVERWRITTEN)
+
+    def eninode_put_right(self, name: str, who: str, times: int) -> None:
+        """Somebody changed the spec or the owner of an ENINode, and it was put right."""
+        eninode = self._cluster.eninodes.store.get(name)
+        uid = eninode.metadata.uid if eninode is not None else ""
+        ref = ObjectRef(kind="ENINode", api_version=names.API_VERSION, name=name, uid=uid)
+        self._put_right(ref, "spec or owner", who, times, EventReason.SPEC_OVERWRITTEN)
+
+    def _put_right(self, ref: ObjectRef, what: str, who: str, times: int, reason: EventReason) -> None:
+        """What is done by hand is a line of the log; what is done again and again is told."""
+        by = f"{who!r}, as its managedFields say" if who else "somebody whom its managedFields do not name"
+        extra = {"nodeeni": ref.name} if ref.kind == "NodeENI" else {"node": ref.name}
         if times <= AT_ONCE:
             log.info(
-                "the status of %s was changed by %s, and is put right", name, by, extra={"nodeeni": name}
+                "the %s of %s %s was changed by %s: put right", what, ref.kind, ref.name, by, extra=extra
             )
             return
         message = (
-            f"the status is changed again and again by {by}, and put right ever more slowly: it is a report "
-            "of this controller alone; stop what writes it, such as a second controller"
+            f"the {what} is changed again and again by {by}, and put right ever more slowly: this controller "
+            "alone writes it; stop what does so too, such as a second controller"
         )
-        log.warning("%s: %s", name, message, extra={"nodeeni": name, "times": times})
-        ref = self._ref(nodeeni.metadata.uid)
-        if ref is not None:
-            self._recorder.event(ref, "Warning", EventReason.STATUS_OVERWRITTEN, message)
+        log.warning("%s %s: %s", ref.kind, ref.name, message, extra=extra)
+        self._recorder.event(ref, "Warning", reason, message)
 
     def orphan_swept(self, interface: Interface) -> None:
         """There is no NodeENI to tell it of, so the namespace of the controller hears it."""

@@ -2,10 +2,12 @@
 
 `want` takes the wanted spec of a node; a few writers bring the API server there. An ENINode stands while
 its node has or is getting an interface of ours, belongs to the Node, and is deleted when the last is gone.
+What somebody else changes in its spec, or of whom it belongs to, is put right.
 """
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -14,6 +16,7 @@ from nodeeni import metrics
 from nodeeni.api import names
 from nodeeni.api.v1alpha1 import ENINode, ENINodeSpec
 from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.fights import Fights, last_manager
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import AlreadyExists, KubeError, NotFound
 from nodeeni.kube.resources import ENINODES
@@ -30,37 +33,62 @@ RETRY = 2.0  # seconds
 _Body = dict[str, Any]
 
 
+class _Ours(msgspec.Struct, frozen=True):
+    """What of an ENINode is ours: the uid of the Node that owns it, and the spec."""
+
+    owner: str
+    spec: ENINodeSpec
+
+
+class _OwnedMeta(msgspec.Struct, rename="camel"):
+    resource_version: str = ""
+    owner_references: list[_Body] = []
+
+
+class _Owned(msgspec.Struct):
+    metadata: _OwnedMeta
+
+
 class ENINodeWriter:
     def __init__(self, client: KubeClient, cluster: Cluster) -> None:
         self._client = client
         self._cluster = cluster
-        self._wanted: dict[str, tuple[NodeView | None, ENINodeSpec]] = {}
-        self._written: dict[str, ENINodeSpec | None] = {}  # ours, which the informer may not show yet
+        self._wanted: dict[str, _Ours] = {}
+        self._written: dict[str, _Ours | None] = {}  # ours, which the informer may not show yet
+        self._dropped: dict[str, tuple[_Ours, _Ours]] = {}  # what was said, and what an older CRD left of it
         self._writing: dict[str, bool] = {}  # whether the informer told something since the write was sent
+        self._undone: set[str] = set()  # by somebody else, once it was as wanted
+        self._fights = Fights()
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._queued: set[str] = set()
+        # Told of each that somebody changed: its name, who (empty: not known), and how many times.
+        self.on_put_right: Callable[[str, str, int], None] = lambda *told: None
 
     def want(self, name: str, node: NodeView | None, spec: ENINodeSpec) -> None:
         """This is what the node's ENINode is to say; without interfaces, or without a Node, none is to be."""
         if not spec.interfaces or node is None:
-            self._wanted.pop(name, None)
+            for memory in (self._wanted, self._dropped):
+                memory.pop(name, None)
+            self._fights.forget(name)
         else:
-            current = self._current(name)
-            self._wanted[name] = (node, current if current is not None and current == spec else spec)
+            wanted, current = _Ours(node.uid, spec), self._current(name)
+            self._wanted[name] = current if current == wanted and current is not None else wanted
         if self._target(name) != self._current(name):
             self._enqueue(name)
 
     def changed(self, old: ENINode | None, new: ENINode | None) -> None:
         """A listener of the informer: it has caught up, or somebody edited what is ours."""
-        if old is not None and new is not None and old.spec == new.spec:
+        if old is not None and new is not None and old.spec == new.spec and _owners(old) == _owners(new):
             return
         name = (new or old).metadata.name if (new or old) else ""  # type: ignore[union-attr]
-        shown = new.spec if new else None
+        shown, target = self._as_ours(name, new), self._target(name)
         if name in self._writing:
             self._writing[name] = True
         if name in self._written and self._written[name] == shown:
             del self._written[name]
-        elif name in self._wanted and shown != self._target(name):
+        elif target is not None and shown != target:
+            if name not in self._writing and self._as_ours(name, old) == target:
+                self._undone.add(name)
             self._written.pop(name, None)
             self._enqueue(name)
 
@@ -74,8 +102,7 @@ class ENINodeWriter:
         while True:
             name = await self._queue.get()
             try:
-                await self._write(name)
-                delay = PATIENCE
+                delay = await self._write(name)
             except KubeError as error:
                 log.warning("the ENINode %s is not written: %s", name, error)
                 delay = max(RETRY, error.delay)
@@ -89,17 +116,22 @@ class ENINodeWriter:
             self._queued.add(name)
             asyncio.get_running_loop().call_later(delay, self._queue.put_nowait, name)
 
-    def _target(self, name: str) -> ENINodeSpec | None:
-        wanted = self._wanted.get(name)
-        return wanted[1] if wanted else None
+    def _target(self, name: str) -> _Ours | None:
+        return self._wanted.get(name)
 
-    def _current(self, name: str) -> ENINodeSpec | None:
+    def _current(self, name: str) -> _Ours | None:
         return self._written[name] if name in self._written else self._shown(name)
 
-    async def _write(self, name: str) -> None:
+    async def _write(self, name: str) -> float:
+        """Returns the seconds after which it may be written again."""
         target, current = self._target(name), self._current(name)
         if target == current:
-            return
+            self._undone.discard(name)
+            return PATIENCE
+        undone = name in self._undone
+        if undone and (wait := self._fights.wait(name)):
+            return max(PATIENCE, wait)
+        who = await last_manager(self._client, ENINODES, name) if undone else ""
         self._writing[name] = False
         try:
             if target is None:
@@ -111,11 +143,15 @@ class ENINodeWriter:
         finally:
             overtaken = self._writing.pop(name)
         metrics.KUBE_WRITES.labels("eninodes").inc()
+        if undone:
+            self._undone.discard(name)
+            self.on_put_right(name, who, self._fights.put_right(name))
         if overtaken and self._shown(name) == target:
-            return
+            return PATIENCE
         self._written[name] = target
         if overtaken:  # by an older state, or by a newer one, such as that it was collected
             asyncio.get_running_loop().call_later(RETRY, self._doubt, name)
+        return PATIENCE
 
     def _doubt(self, name: str) -> None:
         """What we wrote is still not shown: it is no longer there."""
@@ -123,33 +159,69 @@ class ENINodeWriter:
             del self._written[name]
             self._enqueue(name)
 
-    def _shown(self, name: str) -> ENINodeSpec | None:
-        eninode = self._cluster.eninodes.store.get(name)
-        return eninode.spec if eninode else None
+    def _shown(self, name: str) -> _Ours | None:
+        return self._as_ours(name, self._cluster.eninodes.store.get(name))
 
-    async def _create(self, name: str, spec: ENINodeSpec) -> None:
-        node, _ = self._wanted[name]
-        assert node is not None
-        owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": node.uid}
+    def _as_ours(self, name: str, eninode: ENINode | None) -> _Ours | None:
+        """What an ENINode says of ours; where an older CRD left this of what we said, that."""
+        if eninode is None:
+            return None
+        wanted, owners = self._wanted.get(name), _owners(eninode)
+        owner = wanted.owner if wanted is not None and wanted.owner in owners else next(iter(owners), "")
+        found = _Ours(owner, eninode.spec)
+        said, left = self._dropped.get(name, (found, None))
+        return said if found == left else found
+
+    async def _create(self, name: str, target: _Ours) -> None:
         body: _Body = {
             "apiVersion": names.API_VERSION,
             "kind": "ENINode",
-            "metadata": {"name": name, "ownerReferences": [owner]},
-            "spec": msgspec.to_builtins(spec),
+            "metadata": {"name": name, "ownerReferences": [_reference(name, target.owner)]},
+            "spec": msgspec.to_builtins(target.spec),
         }
         try:
-            await self._client.create(ENINODES, body)
+            self._answered(name, target, await self._client.create(ENINODES, body, ENINode))
         except AlreadyExists:
-            await self._patch(name, spec)
+            await self._patch(name, target)
 
-    async def _patch(self, name: str, spec: ENINodeSpec) -> None:
+    async def _patch(self, name: str, target: _Ours) -> None:
+        body: _Body = {"spec": msgspec.to_builtins(target.spec)}
+        shown = self._cluster.eninodes.store.get(name)
+        if shown is None or target.owner not in _owners(shown):
+            body["metadata"] = await self._owned(name, target.owner)
         try:
-            await self._client.patch(ENINODES, name, {"spec": msgspec.to_builtins(spec)})
+            self._answered(name, target, await self._client.patch(ENINODES, name, body, ENINode))
         except NotFound:
-            await self._create(name, spec)
+            await self._create(name, target)
+
+    async def _owned(self, name: str, owner: str) -> _Body:
+        """Metadata by which it belongs to its Node, and to others as before; not to a Node that is gone."""
+        found, _ = await self._client.list(ENINODES, _Owned, field_selector=f"metadata.name={name}")
+        if not found:
+            return {}  # the patch will see that
+        others = [each for each in found[0].metadata.owner_references if each.get("kind") != "Node"]
+        return {
+            "ownerReferences": [_reference(name, owner), *others],
+            "resourceVersion": found[0].metadata.resource_version,
+        }
+
+    def _answered(self, name: str, said: _Ours, answer: ENINode) -> None:
+        self._dropped.pop(name, None)
+        left = self._as_ours(name, answer)
+        if left is not None and left != said:
+            self._dropped[name] = (said, left)
 
     async def _delete(self, name: str) -> None:
         try:
             await self._client.delete(ENINODES, name)
         except NotFound:
             pass  # collected with its Node
+
+
+def _owners(eninode: ENINode) -> list[str]:
+    """The uids of the Nodes to which it belongs: one, as a rule."""
+    return [owner.uid for owner in eninode.metadata.owner_references if owner.kind == "Node"]
+
+
+def _reference(name: str, uid: str) -> _Body:
+    return {"apiVersion": "v1", "kind": "Node", "name": name, "uid": uid}

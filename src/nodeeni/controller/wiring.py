@@ -56,9 +56,10 @@ class Parts:
         self.recorder = EventRecorder(self.writer)
         self.announcer = Announcer(self.recorder, self.cluster)
         self.reporter = Reporter(self.writer, self.cluster, settings.stalled_after)
-        self.reporter.on_put_right = self.announcer.put_right
+        self.reporter.on_put_right = self.announcer.status_put_right
         self.reporter.notes = self.memory.troubles
         self.eninodes = ENINodeWriter(self.writer, self.cluster)
+        self.eninodes.on_put_right = self.announcer.eninode_put_right
         self.rates = AccountRates(self.buckets, settings.ec2_rate or {})
         self.health = Health(
             cluster=self.cluster,

@@ -105,7 +105,8 @@ def eninode_spec(instance_id: str, rows: Iterable[Row]) -> ENINodeSpec:
                 interface_name=row.interface_name,
             )
         )
-    return ENINodeSpec(instance_id=instance_id, interfaces=tuple(sorted(entries, key=lambda e: e.eni_id)))
+    in_order = tuple(sorted(entries, key=lambda entry: entry.eni_id))
+    return ENINodeSpec(instance_id=instance_id, enis=len(in_order), interfaces=in_order)
 
 
 def nodeeni_status(
