@@ -190,6 +190,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
+def reads() -> Delay:
+    """How late EC2's reads are answered, where it is not a parameter."""
+    return READS["reads at once"]
+
+
+@pytest.fixture
 def open_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: Delay) -> OpenStage:
     """Opens a stage on an EC2 with quick settings, changed like this."""
     at_once = dict.fromkeys(DOCUMENTED_BUCKETS, Delay(0.0))  # what changes something
