@@ -160,9 +160,12 @@ class ApiServer:
         content_type: str = "application/json",
         *,
         token: str = "",
+        user: str = "",
     ) -> tuple[int, Any]:
-        """One request, by default as the administrator whom the audit log leaves out."""
+        """One request as the administrator, whom the audit log leaves out, or as the token or user given."""
         headers = {"Authorization": f"Bearer {token or self.server.admin}", "Content-Type": content_type}
+        if user:
+            headers["Impersonate-User"] = user
         data = None if body is None else msgspec.json.encode(body)
         return self._direct.ask(method, path, data, headers)
 
