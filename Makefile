@@ -27,8 +27,8 @@ APITESTS := tests/contract tests/api tests/kube tests/agent tests/sandbox/kube t
   tests/deploy tests/faults/test_chaos.py tests/faults/test_signals.py tests/faults/test_killed_anywhere.py \
   tests/faults/test_each_fault.py
 
-apitest: ready-apitest ## Run the tests against a real kube-apiserver (built once: 5 minutes)
-	@server=$$(hack/apiserver/build.sh) && $(WITH_ETCD) NODEENI_APISERVER="$$server" \
+apitest: ready-apitest ## Run the tests against a real kube-apiserver (built once: 5 minutes; KUBERNETES=1.36 for another)
+	@server=$$(hack/apiserver/build.sh) && hack/helm.sh >/dev/null && $(WITH_ETCD) NODEENI_APISERVER="$$server" \
 	  NODEENI_RECORD="$(RECORD)" $(BIN)/pytest -n 2 $(APITESTS)
 
 nodetest: ready-nodetest ## Run the ENI manager on real machines, guests under QEMU (root; CELLS=all for all of them)

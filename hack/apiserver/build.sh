@@ -1,15 +1,34 @@
 #!/usr/bin/env bash
 # Prints the path of a real kube-apiserver: the one in KUBEBUILDER_ASSETS or on the PATH, else the one built once
 # per machine from its Go module (about 5 minutes and 102 MB, outside the tree). With --is-there nothing is built.
+# With --all, that of the one binary with kubelet, kube-controller-manager, kube-scheduler and kubectl too
+# (kubernetes.go, about 7 minutes and 150 MB), which is always built. KUBERNETES=1.36 takes another minor.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 say() { echo "$*" >&2; }
 
-# The Go that go.mod asks for, from its module, which a Go that cannot read go.mod (Debian 12's) can still fetch.
+what=kube-apiserver package=k8s.io/kubernetes/cmd/kube-apiserver is_there=
+for argument; do
+  case $argument in
+  --all) what=kubernetes package=. ;;
+  --is-there) is_there=yes ;;
+  esac
+done
+
+minor=${KUBERNETES:-1.34}
+mod=kubernetes-$minor.mod
+if [ ! -f "$mod" ]; then
+  pinned=(kubernetes-*.mod)
+  pinned=("${pinned[@]#kubernetes-}")
+  say "KUBERNETES=$minor is not pinned here: ${pinned[*]%.mod} are"
+  exit 1
+fi
+
+# The Go that the module asks for, from its own module, which a Go that cannot read it (Debian 12's) can still fetch.
 fetched_go() {
   local place version
-  version=go$(awk '$1 == "go" {print $2; exit}' go.mod)
+  version=go$(awk '$1 == "go" {print $2; exit}' "$mod")
   say "this Go is too old: fetching $version ..."
   place=$(cd / && go mod download -json "golang.org/toolchain@v0.0.1-$version.$(go env GOOS)-$(go env GOARCH)" \
     | awk -F '"' '$2 == "Dir" {print $4}')
@@ -18,23 +37,27 @@ fetched_go() {
   echo "$place/bin/go"
 }
 
-if [ -x "${KUBEBUILDER_ASSETS:-}/kube-apiserver" ]; then echo "$KUBEBUILDER_ASSETS/kube-apiserver"; exit; fi
-if command -v kube-apiserver; then exit; fi
+# A minor that was asked for is the one that is had.
+if [ $what = kube-apiserver ] && [ -z "${KUBERNETES:-}" ]; then
+  if [ -x "${KUBEBUILDER_ASSETS:-}/kube-apiserver" ]; then echo "$KUBEBUILDER_ASSETS/kube-apiserver"; exit; fi
+  if command -v kube-apiserver; then exit; fi
+fi
 
-version=$(awk '$1 == "k8s.io/kubernetes" {print $2; exit}' go.mod)
-built="${XDG_CACHE_HOME:-$HOME/.cache}/nodeeni-tools/kube-apiserver-$version"
+version=$(awk '/k8s.io\/kubernetes v/ {print $NF; exit}' "$mod")
+built="${XDG_CACHE_HOME:-$HOME/.cache}/nodeeni-tools/$what-$version"
 if [ ! -x "$built" ]; then
-  [ "${1:-}" != --is-there ] || exit 1
-  go=$(command -v go) || { say "no kube-apiserver and no Go: apt-get install golang-go, or set KUBEBUILDER_ASSETS"; exit 1; }
-  "$go" list -m >/dev/null 2>&1 || go=$(fetched_go)
-  say "building kube-apiserver $version (once, about 5 minutes) ..."
+  [ -z "$is_there" ] || exit 1
+  go=$(command -v go) || { say "no $what and no Go: apt-get install golang-go, or set KUBEBUILDER_ASSETS"; exit 1; }
+  "$go" list -m -modfile="$mod" >/dev/null 2>&1 || go=$(fetched_go)
+  say "building $what $version (once, 5 to 7 minutes) ..."
   mkdir -p "$(dirname "$built")"
   numbers=${version#v}
   stamp=k8s.io/component-base/version
-  # One package at a time and at the lowest priority: the machine stays usable meanwhile.
-  nice -n 19 "$go" build -p "${BUILD_JOBS:-1}" -trimpath -o "$built.new" -ldflags \
+  # One package at a time and at the lowest priority: the machine stays usable meanwhile. Static, since guests of
+  # another system run it too.
+  CGO_ENABLED=0 nice -n "${BUILD_NICE:-19}" "$go" build -modfile="$mod" -p "${BUILD_JOBS:-1}" -trimpath -o "$built.new" -ldflags \
     "-s -w -X $stamp.gitVersion=$version -X $stamp.gitMajor=${numbers%%.*} -X $stamp.gitMinor=$(cut -d. -f2 <<<"$numbers")" \
-    k8s.io/kubernetes/cmd/kube-apiserver
+    "$package"
   mv "$built.new" "$built"
 fi
 echo "$built"

@@ -16,6 +16,7 @@ import ssl
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http.client import HTTPSConnection
 from pathlib import Path
@@ -87,10 +88,22 @@ def _tried() -> RealServer | StartError:
         return error
 
 
-def start() -> RealServer:
+@dataclass(frozen=True)
+class Wishes:
+    """What a server is to be beside what all are. `users`: more lines of its token file. `flags`: its own.
+    `binary`: not the one that NODEENI_APISERVER names; `directory`: not a new one."""
+
+    binary: str = ""
+    directory: Path | None = None
+    authorization: str = "RBAC"
+    users: Sequence[str] = ()
+    flags: Sequence[str] = ()
+
+
+def start(wishes: Wishes = Wishes()) -> RealServer:
     """A new one, ready; it ends with the process. Raises StartError, and then nothing is left of it."""
     with contextlib.ExitStack() as parts:
-        server = _start_in(_directory(parts), parts)
+        server = _start_in(wishes.directory or _directory(parts), parts, wishes)
         _wait_until_ready(server)
         atexit.register(parts.pop_all().close)
     return server
@@ -103,9 +116,9 @@ def _directory(parts: contextlib.ExitStack) -> Path:
     return directory
 
 
-def _start_in(directory: Path, parts: contextlib.ExitStack) -> RealServer:
+def _start_in(directory: Path, parts: contextlib.ExitStack, wishes: Wishes) -> RealServer:
     etcd_port, peer_port, port = _free_ports(3)
-    etcd = _start(
+    etcd = start_program(
         parts,
         directory,
         "etcd",
@@ -116,15 +129,18 @@ def _start_in(directory: Path, parts: contextlib.ExitStack) -> RealServer:
     )
     admin, client = secrets.token_hex(16), secrets.token_hex(16)
     tokens = directory / "tokens.csv"
-    tokens.write_text(f'{admin},admin,admin,"system:masters"\n{client},client,client,"system:masters"\n')
+    masters = [
+        f'{token},{name},{name},"system:masters"' for token, name in ((admin, "admin"), (client, "client"))
+    ]
+    tokens.write_text("".join(f"{line}\n" for line in (*masters, *wishes.users)))
     policy = directory / "audit.yaml"
     policy.write_text(AUDIT_POLICY)
     key = directory / "service-accounts.key"
     subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
-    apiserver = _start(
+    apiserver = start_program(
         parts,
         directory,
-        os.environ[BINARY],
+        wishes.binary or os.environ[BINARY],
         "--allow-privileged=true",  # as clusters have it
         f"--etcd-servers=http://127.0.0.1:{etcd_port}",
         f"--secure-port={port}",
@@ -132,7 +148,7 @@ def _start_in(directory: Path, parts: contextlib.ExitStack) -> RealServer:
         "--advertise-address=127.0.0.1",
         "--endpoint-reconciler-type=none",
         f"--cert-dir={directory / 'certs'}",
-        "--authorization-mode=RBAC",
+        f"--authorization-mode={wishes.authorization}",
         f"--token-auth-file={tokens}",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={key}",
@@ -142,13 +158,15 @@ def _start_in(directory: Path, parts: contextlib.ExitStack) -> RealServer:
         f"--audit-log-path={directory / 'audit.log'}",
         "--audit-log-mode=blocking",
         "--shutdown-delay-duration=0s",
+        *wishes.flags,
     )
     return RealServer(port, etcd_port, admin, client, directory, etcd, apiserver)
 
 
-def _start(
+def start_program(
     parts: contextlib.ExitStack, directory: Path, program: str, *arguments: str
 ) -> subprocess.Popen[bytes]:
+    """It logs to a file of its name in `directory`; it ends with `parts`, at the latest with this process."""
     with (directory / f"{Path(program).name}.log").open("wb") as log:
         process = subprocess.Popen(
             [program, *arguments], stdout=log, stderr=log, preexec_fn=_end_with_parent, cwd=directory

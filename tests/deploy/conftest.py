@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.deploy.real import kube, kubectl
 from tests.needs import program
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CHART = ROOT / "charts" / "nodeeni"
 collect_ignore = [] if "NODEENI_IMAGE_ROOT" in os.environ else ["test_built_image.py"]  # make image-check
+__all__ = ["kube", "kubectl"]
 IMAGE = "registry.example/nodeeni"  # the docs' and the manifests'; nothing is published yet
 
 Object = dict[str, Any]

@@ -48,6 +48,19 @@ def test_a_go_that_is_too_old_and_can_fetch_no_other_says_which_to_install(bare:
     assert err.splitlines()[-1].startswith("no Go new enough and none to be had: install go1.")
 
 
+def test_a_minor_that_is_not_pinned_is_refused_with_those_that_are(bare: dict[str, str]) -> None:
+    bare["KUBERNETES"] = "1.33"
+    assert build(bare) == (1, "", "KUBERNETES=1.33 is not pinned here: 1.34 1.35 1.36 1.37 are\n")
+
+
+def test_a_minor_that_was_asked_for_is_not_taken_from_the_path(bare: dict[str, str]) -> None:
+    program(bare, "kube-apiserver", "exit 0")
+    bare["KUBERNETES"] = "1.36"
+    status, out, err = build(bare)
+    assert (status, out) == (1, "")
+    assert err == "no kube-apiserver and no Go: apt-get install golang-go, or set KUBEBUILDER_ASSETS\n"
+
+
 @pytest.mark.parametrize("by", ["PATH", "KUBEBUILDER_ASSETS"])
 def test_one_that_is_there_is_taken(bare: dict[str, str], tmp_path: Path, by: str) -> None:
     there = program(bare, "kube-apiserver", "exit 0")

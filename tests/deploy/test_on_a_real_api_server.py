@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +16,7 @@ from tests.contract.processes import real_is_wanted
 from tests.contract.real import RealKube
 from tests.controller.conftest import Stage
 from tests.deploy.conftest import CHART, IMAGE, ROOT, Template, container
+from tests.deploy.real import NAMESPACE, WORKLOADS, Kubectl, typed, v1_daemon_set, v1_deployment
 from tests.docs.pages import shell
 
 from nodeeni.sandbox.ec2 import quick_settings
@@ -25,69 +25,10 @@ from nodeeni.sandbox.world import World
 
 pytestmark = pytest.mark.skipif(not real_is_wanted(), reason="for a real API server: make apitest")
 
-NAMESPACE = "eni-controller-system"
 UPGRADE = "docs/upgrade.md"
 IMAGE_NAMED = ("--set", f"image.repository={IMAGE}")
 FULLEST = str(Path(__file__).parent / "fullest-values.yaml")
 Object = dict[str, Any]
-
-
-class Program:
-    """A program of people's, run to its end, which has to be a good one."""
-
-    def __init__(self, name: str, environment: dict[str, str]) -> None:
-        self._name = name
-        self.environment = environment
-
-    async def __call__(self, *arguments: str, stdin: str = "") -> str:
-        process = await asyncio.create_subprocess_exec(
-            *(self._name, *arguments),
-            env=self.environment,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        output, errors = await process.communicate(stdin.encode())
-        assert process.returncode == 0, errors.decode()
-        return output.decode()
-
-
-class Kubectl(Program):
-    def __init__(self, kubeconfig: Path) -> None:
-        super().__init__("kubectl", {**os.environ, "KUBECONFIG": str(kubeconfig)})
-
-    async def json(self, *arguments: str) -> Object:
-        shown: Object = json.loads(await self(*arguments, "-o", "json"))
-        return shown
-
-
-@pytest.fixture
-async def kube() -> AsyncIterator[RealKube]:
-    kube = RealKube()
-    await kube.start()
-    try:
-        yield kube
-    finally:
-        await kube.stop()
-
-
-@pytest.fixture
-async def kubectl(kube: RealKube, tmp_path: Path) -> AsyncIterator[Kubectl]:
-    path = tmp_path / "admin.kubeconfig"
-    path.write_text(kube.kubeconfig())
-    kubectl = Kubectl(path)
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    await kubectl("apply", "-f", "-", stdin=json.dumps(namespace))
-    yield kubectl
-    # In the namespace, and of the cluster only what the tests of rights do not bring themselves.
-    kinds = "deployments,daemonsets,poddisruptionbudgets,networkpolicies,roles,rolebindings"
-    await kubectl("delete", kinds, "--all", "-n", NAMESPACE, "--wait=false")
-
-
-async def typed(kubectl: Kubectl, *lines: str) -> str:
-    """Lines of a page in one shell, in the checkout."""
-    run = Program("bash", kubectl.environment)
-    return await run("-euo", "pipefail", "-c", "\n".join([f"cd {ROOT}", *lines]))
 
 
 def rendered(helm: str, *arguments: str) -> str:
@@ -154,12 +95,12 @@ async def test_the_base_for_kustomize_is_accepted(kubectl: Kubectl) -> None:
 
 
 async def test_the_workloads_of_v1_1_0_become_ours_in_place(kubectl: Kubectl) -> None:
-    old = [_v1_deployment(), _v1_daemon_set()]
+    old = [v1_deployment(), v1_daemon_set()]
     await kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(old))
-    before = [await kubectl.json("get", kind, name, "-n", NAMESPACE) for kind, name in _WORKLOADS]
+    before = [await kubectl.json("get", kind, name, "-n", NAMESPACE) for kind, name in WORKLOADS]
     *apply, _rollout = shell(UPGRADE, "Go").lines  # there is no kubelet, so no pod becomes ready
     await typed(kubectl, *apply)
-    after = [await kubectl.json("get", kind, name, "-n", NAMESPACE) for kind, name in _WORKLOADS]
+    after = [await kubectl.json("get", kind, name, "-n", NAMESPACE) for kind, name in WORKLOADS]
     assert [o["metadata"]["uid"] for o in after] == [o["metadata"]["uid"] for o in before]
     shipped = {o["metadata"]["name"]: o for o in accounts.workloads()}
     for workload in after:
@@ -186,33 +127,6 @@ async def test_the_roles_that_v1_3_8_left_are_gone_by_the_documented_lines(kubec
     assert manager not in left
     assert pods not in left
     await typed(kubectl, *delete)  # where they never were, all is well too
-
-
-async def test_helm_takes_over_upgrades_and_leaves_without_losing_a_nodeeni(
-    helm: str, kubectl: Kubectl
-) -> None:
-    await kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([_v1_deployment(), _v1_daemon_set()]))
-    await kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "deploy" / "crds"))
-    before = [await kubectl.json("get", kind, name, "-n", NAMESPACE) for kind, name in _WORKLOADS]
-    sample = ROOT / "deploy" / "samples" / "networking_v1alpha1_nodeeni.yaml"
-    await kubectl("apply", "-f", str(sample))
-    nodeeni = await kubectl.json("get", "nodeeni", "multus-eni-config")
-
-    run = Program(helm, kubectl.environment)
-    chart = ("nodeeni", str(CHART), "--namespace", NAMESPACE, *IMAGE_NAMED)
-    notes = await typed(kubectl, *shell(UPGRADE, "Go", 2).lines)
-    assert "kubectl label node NODE ng=multi-eni" in notes
-    after = [await kubectl.json("get", kind, name, "-n", NAMESPACE) for kind, name in _WORKLOADS]
-    assert [o["metadata"]["uid"] for o in after] == [o["metadata"]["uid"] for o in before]
-    assert container(after[1])["securityContext"]["privileged"] is False
-    await run("upgrade", *chart, "--set", "controller.replicas=3")
-    await run("uninstall", "nodeeni", "--namespace", NAMESPACE)
-
-    left = await kubectl("get", "deployments,daemonsets", "-n", NAMESPACE, "-o", "name")
-    assert left == ""
-    kept = await kubectl.json("get", "nodeeni", "multus-eni-config")
-    assert kept["metadata"]["uid"] == nodeeni["metadata"]["uid"]
-    assert "deletionTimestamp" not in kept["metadata"]
 
 
 async def test_the_controller_works_with_the_rendered_arguments_environment_and_account(
@@ -245,57 +159,6 @@ async def test_the_controller_works_with_the_rendered_arguments_environment_and_
         finally:
             process.terminate()
             assert await process.wait() == 0
-
-
-_WORKLOADS = (("deployment", "eni-controller"), ("daemonset", "eni-manager"))
-
-
-def _workload(kind: str, name: str, pod: Object) -> Object:
-    labels = {"app": name}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": kind,
-        "metadata": {"name": name, "namespace": NAMESPACE, "labels": labels},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
-        },
-    }
-
-
-def _v1_container(name: str, component: str, args: list[str], **more: Any) -> Object:
-    return {
-        "name": name,
-        "image": "registry.example/aws-multi-eni-controller:v1.1.0",
-        "env": [{"name": "COMPONENT", "value": component}],
-        "args": args,
-        **more,
-    }
-
-
-def _v1_deployment() -> Object:
-    made = _v1_container("manager", "eni-controller", ["--metrics-addr=:8080", "--enable-leader-election"])
-    made["env"].append({"name": "AWS_REGION", "value": "us-east-1"})
-    return _workload(
-        "Deployment", "eni-controller", {"serviceAccountName": "eni-controller", "containers": [made]}
-    )
-
-
-def _v1_daemon_set() -> Object:
-    folders = ("sys", "proc", "run")
-    made = _v1_container(
-        *("eni-manager", "eni-manager", ["--check-interval=30s", "--debug=true"]),
-        securityContext={"privileged": True, "capabilities": {"add": ["NET_ADMIN"]}},
-        volumeMounts=[{"name": f"host-{folder}", "mountPath": f"/host/{folder}"} for folder in folders],
-    )
-    pod = {
-        "serviceAccountName": "eni-controller",
-        "hostNetwork": True,
-        "nodeSelector": {"ng": "multi-eni"},
-        "containers": [made],
-        "volumes": [{"name": f"host-{folder}", "hostPath": {"path": f"/{folder}"}} for folder in folders],
-    }
-    return _workload("DaemonSet", "eni-manager", pod)
 
 
 def _free_port() -> int:
