@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from nodeeni.controller import health
+from nodeeni.controller import health, troubles
 from nodeeni.ec2.errors import ErrorClass, RetryRule
 
 from .conftest import Stage
@@ -16,7 +16,8 @@ LEASED = ("--enable-leader-election", "--lease-duration=2s")
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited for in minutes is waited for in tenths of a second."""
-    monkeypatch.setattr(health, "PATIENCE", 0.3)
+    for room in (health, troubles):
+        monkeypatch.setattr(room, "PATIENCE", 0.3)
     monkeypatch.setattr(ErrorClass.CREDENTIALS, "retry", RetryRule(first=0.3, factor=1, most=0.3))
     monkeypatch.setattr(ErrorClass.UNKNOWN_OUTCOME, "retry", RetryRule(first=0.1, factor=2, most=0.5))
 

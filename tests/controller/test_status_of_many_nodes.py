@@ -6,6 +6,7 @@ from tests.kube.waiting import until
 
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.reporter import Reporter
+from nodeeni.controller.troubles import Troubles
 from nodeeni.kube.client import KubeClient
 from nodeeni.plan.rows import Row, State
 
@@ -20,10 +21,10 @@ async def test_two_thousand_nodes_that_change_all_the_time_are_one_patch_in_four
     cluster = Cluster(client)
     await cluster.nodeenis.read_once()
     uid = cluster.nodeenis.store[NAME].metadata.uid
-    reporter = Reporter(client, cluster, stalled_after=120.0)
+    reporter = Reporter(client, cluster, Troubles(oldest=900.0), stalled_after=120.0)
     for number in range(2000):
         reporter.report(f"n{number}", [row(uid, f"n{number}", State.CREATING)])
-    reporter.ready.set()
+    reporter.begin()
     running = asyncio.create_task(reporter.run())
     await until(lambda: stage.status().get("desired") == 2000)
     for number in range(60):

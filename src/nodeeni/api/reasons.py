@@ -76,6 +76,12 @@ class ConditionReason(StrEnum):
         "some are on their way, or a replacement has come to the last node",
     )
     REPLACING = ("Replacing", READY, False, "an edit goes from node to node: some are still as before it")
+    EC2_NOT_READ = (
+        "EC2NotRead",
+        READY,
+        None,
+        "the controller cannot read EC2, so nobody knows: `Degraded` says why",
+    )
     UPDATING = ("Updating", READY, False, "an edit in place, or a repair, is not yet in EC2 on every node")
     FAILING = (
         "Failing",
@@ -194,6 +200,11 @@ class RowReason(StrEnum):
         Mender.PERSON,
         "EC2 takes no signature of a clock that is over 5 minutes off: set that of the controller's node",
     )
+    EC2_UNREACHABLE = (
+        "EC2Unreachable",
+        Mender.TIME,
+        "no call is answered: the way to EC2's endpoint, or EC2 itself; it is tried again",
+    )
     NOT_PERMITTED = (
         "NotPermitted",
         Mender.PERSON,
@@ -287,6 +298,11 @@ class EventReason(StrEnum):
     )
     SPEC_OVERWRITTEN = "SpecOverwritten", _WARNING, "the same of the spec or the owner of an ENINode"
     ENI_NOT_ADOPTED = "ENINotAdopted", _WARNING, "an ENI of v1.x is left alone"
+    WAITING_FOR_EC2 = (
+        "WaitingForEC2",
+        _WARNING,
+        "EC2 cannot be read, or takes no call of the controller: every NodeENI is told why",
+    )
     ENI_CREATION_FAILED = (
         "ENICreationFailed",
         _WARNING,

@@ -221,6 +221,17 @@ class Announcer:
         log.warning("%s %s: %s", ref.kind, ref.name, message, extra=extra)
         self._recorder.event(ref, "Warning", reason, message)
 
+    def all_wait(self, trouble: Refusal) -> None:
+        """Every NodeENI is told what it waits for; the log has it once."""
+        for nodeeni in self._cluster.nodeenis.store.values():
+            self.waits(nodeeni, trouble)
+
+    def waits(self, nodeeni: NodeENI, trouble: Refusal) -> None:
+        ref = self._ref(nodeeni.metadata.uid)
+        if ref is not None:
+            message = f"{trouble.reason}: {trouble.message}"
+            self._recorder.event(ref, "Warning", EventReason.WAITING_FOR_EC2, message)
+
     def orphan_swept(self, interface: Interface) -> None:
         """There is no NodeENI to tell it of, so the namespace of the controller hears it."""
         ref = ObjectRef(kind="Namespace", api_version="v1", name=names.NAMESPACE, uid="")

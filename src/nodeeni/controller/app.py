@@ -21,7 +21,6 @@ from nodeeni.controller.cluster import region_of
 from nodeeni.controller.executor import Executor
 from nodeeni.controller.health import serve
 from nodeeni.controller.reconciler import Reconciler
-from nodeeni.controller.sweeper import Sweeper
 from nodeeni.controller.wiring import Parts
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.errors import EC2Error
@@ -41,7 +40,6 @@ WORKERS = 200
 # 30. What is cut off is found again by whoever comes next.
 CALLS_TIMEOUT, STATUS_TIMEOUT, EVENTS_TIMEOUT = 6.0, 1.0, 0.5
 RETRY = 5.0  # seconds
-FIRST_READ_RETRY = 30.0  # seconds at most: credentials that come late should not cost five minutes
 
 
 class Stopped(Exception):
@@ -129,16 +127,20 @@ class _Controller:
 
     async def _work(self, ec2: EC2Client, cluster_id: str, region: str) -> None:
         parts, works = self._parts, wiring.works(self._parts, ec2, cluster_id)
-        await self._first_resync(works.sweeper)
-        wiring.listen(parts, works)
-        log.info(
-            "working on %d nodes and %d interfaces in %s",
-            len(parts.cluster.nodes.store),
-            len(works.inventory.all()),
-            region,
-            extra={"cluster": cluster_id, "region": region},
-        )
+        wiring.listen_for_trouble(parts, works)
         async with self._ending(works.executor, works.lookups), asyncio.TaskGroup() as group:
+            if not self._settings.dry_run:
+                group.create_task(parts.reporter.run())
+            parts.troubles.reading_begins()
+            await works.sweeper.read()
+            wiring.listen(parts, works)
+            log.info(
+                "working on %d nodes and %d interfaces in %s",
+                len(parts.cluster.nodes.store),
+                len(works.inventory.all()),
+                region,
+                extra={"cluster": cluster_id, "region": region},
+            )
             for _ in range(WORKERS):
                 group.create_task(self._worker(works.reconciler))
             group.create_task(works.waiter.run())
@@ -146,25 +148,13 @@ class _Controller:
             group.create_task(works.departures.run())
             if not self._settings.dry_run:
                 group.create_task(works.finalizers.run())
-                group.create_task(parts.reporter.run())
                 group.create_task(parts.eninodes.run())
             await parts.queue.drained()
-            parts.reporter.ready.set()
+            parts.reporter.begin()
             parts.turns.begin()
             # What stands now stays: it need not be looked through for garbage again and again.
             gc.collect()
             gc.freeze()
-
-    async def _first_resync(self, sweeper: Sweeper) -> None:
-        attempt = 0
-        while True:
-            try:
-                await sweeper.resync()
-                return
-            except EC2Error as error:
-                log.warning("cannot read EC2: %s", error.explanation)
-                await asyncio.sleep(min(FIRST_READ_RETRY, error.delay(attempt, random.random())))
-                attempt += 1
 
     async def _worker(self, reconciler: Reconciler) -> None:
         queue = self._parts.queue

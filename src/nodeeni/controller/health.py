@@ -14,8 +14,9 @@ from nodeeni import metrics
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.leadership import Leadership
 from nodeeni.controller.reporter import Reporter
+from nodeeni.controller.troubles import PATIENCE, Troubles
 from nodeeni.ec2.buckets import Buckets
-from nodeeni.ec2.errors import EC2Error, ErrorClass
+from nodeeni.ec2.errors import EC2Error
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.types import Action
 from nodeeni.kube.errors import Unauthorized, Untrusted
@@ -29,36 +30,6 @@ Checks = Callable[[], dict[str, str | None]]
 
 SHUTDOWN = 0.5  # seconds: nobody who reads slowly, or sends half a request, holds up the end
 QUIET = 90.0  # seconds without a word from the API server; its watches end and begin anew every 60
-PATIENCE = 5.0  # seconds of failure that are nothing yet: one lost connection, one overloaded answer
-
-
-class Reach:
-    """Whether EC2 answers and takes our credentials, by the calls that are made anyway."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._failing_since: float | None = None
-        self._code = ""
-
-    def observe(self, error: EC2Error | None) -> None:
-        """One call's outcome. A refusal is an answer, unless nothing would be answered to us."""
-        if error is None or not _is_unreachable(error):
-            self._failing_since = None
-            return
-        self._failing_since = self._failing_since or self._clock()
-        self._code = error.code
-
-    def fault(self) -> str | None:
-        """What is wrong, None while calls are answered."""
-        if self._failing_since is None or self._clock() - self._failing_since < PATIENCE:
-            return None
-        return f"no call was answered for {self._clock() - self._failing_since:.0f} s: {self._code}"
-
-
-def _is_unreachable(error: EC2Error) -> bool:
-    if error.error_class is ErrorClass.CREDENTIALS:
-        return True
-    return error.known and error.error_class is ErrorClass.UNKNOWN_OUTCOME
 
 
 def fault_of_watches(informers: Sequence[Informer[Any]]) -> str | None:
@@ -132,6 +103,7 @@ class Health:
         leadership: Leadership,
         reporter: Reporter,
         buckets: Buckets,
+        troubles: Troubles,
         oldest: float,
         deaf_timeout: float,
     ) -> None:
@@ -141,7 +113,7 @@ class Health:
         self._buckets = buckets
         self._oldest = oldest
         self._patience = deaf_timeout * random.uniform(1.0, 1.5)  # replicas do not all restart at one moment
-        self._reach = Reach()
+        self._troubles = troubles
         self.inventory: Inventory | None = None
 
     def checks(self) -> dict[str, str | None]:
@@ -149,7 +121,7 @@ class Health:
         kubernetes = fault_of_watches(self._cluster.informers)
         if not self._leadership.leading:
             return {"kubernetes": kubernetes, "lease": None}  # a standby is ready to take over
-        ec2 = self._reach.fault() or fault_of_inventory(self.inventory, self._oldest)
+        ec2 = self._troubles.fault or fault_of_inventory(self.inventory, self._oldest)
         return {"kubernetes": kubernetes, "ec2": ec2, "lease": None if self._leadership.may_act() else "lost"}
 
     def vital_signs(self) -> dict[str, str | None]:
@@ -163,7 +135,7 @@ class Health:
             metrics.EC2_UNKNOWN_CODES.labels(action, error.code).inc()
             log.warning("EC2 answered a code that is not known here: %s", error)
         metrics.EC2_SECONDS.labels(action).observe(seconds)
-        self._reach.observe(error)
+        self._troubles.observe_call(error)
 
     def on_scrape(self) -> None:
         """Bring the gauges up to date."""

@@ -22,12 +22,14 @@ from nodeeni.controller.fights import Fights, last_manager
 from nodeeni.controller.selection import Selection
 from nodeeni.controller.stalls import Stalls
 from nodeeni.controller.told import Told
+from nodeeni.controller.troubles import Troubles
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import KubeError, NotFound
 from nodeeni.kube.resources import NODEENIS
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.report import links_note, nodeeni_status
 from nodeeni.plan.rows import Row, State
+from nodeeni.plan.unread import unread_status
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +42,13 @@ ENTRIES_A_SECOND = 500
 
 
 class Reporter:
-    """`ready` is set once every node has been reconciled: before that a status would be half a report."""
+    """It begins once every node has been reconciled: before that a status would be half a report, and nothing
+    is told but that EC2 cannot be read.
+    """
 
-    def __init__(self, client: KubeClient, cluster: Cluster, stalled_after: float) -> None:
+    def __init__(
+        self, client: KubeClient, cluster: Cluster, troubles: Troubles, stalled_after: float
+    ) -> None:
         self._client = client
         self._cluster = cluster
         self._rows: dict[str, dict[str, Row]] = {}  # NodeENI uid → node → row
@@ -51,7 +57,8 @@ class Reporter:
         self._fights = Fights()
         self._dirty: set[str] = set()
         self._changed = asyncio.Event()
-        self.ready = asyncio.Event()
+        self._troubles = troubles
+        self._begun = False
         self.selection = Selection(cluster, self.mark)
         self._stalls = Stalls(stalled_after, self.mark)
         # Told of each status that somebody changed: the NodeENI, who (empty: not known), and how many times.
@@ -80,6 +87,16 @@ class Reporter:
             self._uids[node] = set(now)
         else:
             self._uids.pop(node, None)
+
+    def begin(self) -> None:
+        """Every node has been reconciled."""
+        self._begun = True
+        self._changed.set()
+
+    def trouble_changed(self) -> None:
+        """Of what every NodeENI waits for."""
+        for nodeeni in self._cluster.nodeenis.store.values():
+            self.mark(nodeeni.metadata.uid)
 
     def mark(self, uid: str) -> None:
         """Look at this NodeENI's status again."""
@@ -117,7 +134,6 @@ class Reporter:
 
     async def run(self) -> None:
         """Write until cancelled."""
-        await self.ready.wait()
         while True:
             await self._changed.wait()
             await asyncio.sleep(FIRST_WINDOW)
@@ -127,13 +143,15 @@ class Reporter:
 
     async def flush(self) -> None:
         """Write what is due, for a process that is about to end."""
-        if self.ready.is_set():
+        if self._begun:
             await self._write_all()
 
     async def _write_all(self) -> int:
         """Returns how many entries were written, of all NodeENIs."""
         entries = 0
-        dirty, self._dirty = self._dirty, set()
+        dirty = set(self._dirty)
+        if self._begun:  # till then all of them are to be looked at again
+            self._dirty.clear()
         for uid in sorted(dirty):
             nodeeni = self._cluster.by_uid(uid)
             if nodeeni is None:
@@ -150,7 +168,7 @@ class Reporter:
     async def _write(self, nodeeni: NodeENI) -> int:
         uid, name = nodeeni.metadata.uid, nodeeni.metadata.name
         status = self._wanted(nodeeni)
-        if self._told.stands(uid, status, nodeeni.status):
+        if status is None or self._told.stands(uid, status, nodeeni.status):
             return 0
         undone = self._told.is_undone(uid, status)
         if undone and (wait := self._fights.wait(uid)):
@@ -166,24 +184,42 @@ class Reporter:
             self.on_put_right(nodeeni, who, self._fights.put_right(uid))
         return len(status.attachments)
 
-    def _wanted(self, nodeeni: NodeENI) -> NodeENIStatus:
-        """What is to be there: times are those that we told, conditions of others those that are there."""
+    def _wanted(self, nodeeni: NodeENI) -> NodeENIStatus | None:
+        """What is to be there: times are those that we told, conditions of others those that are there. None
+        where nothing is known yet.
+        """
         uid = nodeeni.metadata.uid
         said, held = self._told.said(uid, nodeeni.status), self._told.held(uid, nodeeni.status)
         if said is not held:
             said = msgspec.structs.replace(
                 said, conditions=with_those_of_others(said.conditions, held.conditions)
             )
+        base = NodeENI(metadata=nodeeni.metadata, spec=nodeeni.spec, status=said)
+        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if not self._begun:
+            return self._before_the_first_reading(base, now)
         rows = self._rows_of(nodeeni)
         links_up, faults = self._links(rows)
         return nodeeni_status(
-            NodeENI(metadata=nodeeni.metadata, spec=nodeeni.spec, status=said),
+            base,
             rows,
             links_up,
             [*self.notes(), *links_note(faults)],
-            datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            now,
             self._stalls.has_waited,
+            trouble=self._troubles.current,
+            unread=self._troubles.unread,
         )
+
+    def _before_the_first_reading(self, nodeeni: NodeENI, now: str) -> NodeENIStatus | None:
+        """One that was never reported on is told of a trouble at once, others when it lasts."""
+        trouble, status = self._troubles.current, nodeeni.status
+        new = not status.observed_generation and not status.attachments
+        if trouble is None or not (new or self._troubles.unread):
+            return None
+        selected = sorted(self.selection.of(nodeeni.metadata.uid))
+        nodes = [name for name in selected if (node := self._cluster.node(name)) and not node.ends]
+        return unread_status(nodeeni, nodes, trouble, now, self._stalls.has_waited)
 
     def _shown_version(self, uid: str) -> str:
         nodeeni = self._cluster.by_uid(uid)

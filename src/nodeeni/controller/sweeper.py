@@ -10,6 +10,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from nodeeni import metrics
 from nodeeni.api import names
@@ -17,7 +18,7 @@ from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.announcer import Announcer
 from nodeeni.controller.cluster import Cluster
-from nodeeni.ec2.errors import EC2Error
+from nodeeni.ec2.errors import EC2Error, RetryRule
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.types import Interface
 from nodeeni.kube.client import KubeClient
@@ -27,6 +28,8 @@ from nodeeni.kube.resources import NODEENIS
 log = logging.getLogger(__name__)
 
 SIGHTINGS = 2
+# Whatever was refused: everything stands on this one call, and it is one call that is refused.
+READ_AGAIN = RetryRule(first=1, factor=2, most=30)
 MOST_A_PASS = 50  # orphans: a mistake of ours must not take down a cluster's interfaces in one go
 DYING_LOOK = 3.0  # seconds between looks at the interfaces of dying instances
 
@@ -41,6 +44,7 @@ class Sweeper:
         adoption: Adoption,
         announcer: Announcer,
         again: Callable[[str], None],
+        on_reading: Callable[[EC2Error | None], None],
         resync_period: float,
         grace: float,
         dry_run: bool,
@@ -52,10 +56,12 @@ class Sweeper:
         self._adoption = adoption
         self._announcer = announcer
         self._again = again
+        self._on_reading = on_reading
         self._resync_period = resync_period
         self._grace = grace
         self._dry_run = dry_run
         self._clock = clock
+        self._doubted = asyncio.Event()
         self._unowned: dict[str, tuple[int, float]] = {}  # interface → sightings, the first at
         self._dying: set[str] = set()
         self.confirmed: frozenset[str] = frozenset()
@@ -80,22 +86,38 @@ class Sweeper:
             group.create_task(self._resync_forever())
             group.create_task(self._watch_dying())
 
-    async def _resync_forever(self) -> None:
+    def doubt(self) -> None:
+        """Read now: it is not sure that EC2 can be."""
+        self._doubted.set()
+
+    async def read(self) -> None:
+        """One resync, tried until EC2 answers."""
         failures = 0
         while True:
-            await asyncio.sleep(self._resync_period if not failures else 0)
             try:
                 await self.resync()
-                failures = 0
-            except EC2Error as error:
-                log.warning("the inventory is not refreshed: %s", error.explanation)
-                await asyncio.sleep(error.delay(failures, random.random()))
+                return
+            except EC2Error:
+                await asyncio.sleep(READ_AGAIN.delay(failures, random.random()))
                 failures += 1
+
+    async def _resync_forever(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._resync_period):
+                    await self._doubted.wait()
+            self._doubted.clear()
+            await self.read()
 
     async def resync(self) -> None:
         """One reading of all our interfaces, and one look for orphans. Raises EC2Error."""
-        await self._inventory.refresh()
-        await self._adoption.look()
+        try:
+            await self._inventory.refresh()
+            await self._adoption.look()
+        except EC2Error as error:
+            self._on_reading(error)
+            raise
+        self._on_reading(None)
         await self._sweep()
 
     async def _sweep(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nodeeni.api import names
+from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.announcer import Announcer
 from nodeeni.controller.cluster import Cluster, but_for_status
@@ -26,6 +27,7 @@ from nodeeni.controller.reconciler import Reconciler
 from nodeeni.controller.reporter import Reporter
 from nodeeni.controller.sweeper import Sweeper
 from nodeeni.controller.triggers import Triggers
+from nodeeni.controller.troubles import Troubles
 from nodeeni.controller.turns import Turns, TurnTaker
 from nodeeni.controller.workqueue import WorkQueue
 from nodeeni.ec2.buckets import Buckets
@@ -35,6 +37,7 @@ from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.waiter import Waiter
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.events import EventRecorder
+from nodeeni.plan.refusal import Refusal
 from nodeeni.settings import Settings
 
 INVENTORY_GAP = 2.0  # seconds between two reads that both count; less where reads lag less than that
@@ -55,7 +58,8 @@ class Parts:
         self.turns = Turns(self.queue.add)
         self.recorder = EventRecorder(self.writer)
         self.announcer = Announcer(self.recorder, self.cluster)
-        self.reporter = Reporter(self.writer, self.cluster, settings.stalled_after)
+        self.troubles = Troubles(oldest=3 * settings.resync_period)
+        self.reporter = Reporter(self.writer, self.cluster, self.troubles, settings.stalled_after)
         self.reporter.on_put_right = self.announcer.status_put_right
         self.reporter.notes = self.memory.troubles
         self.eninodes = ENINodeWriter(self.writer, self.cluster)
@@ -66,6 +70,7 @@ class Parts:
             leadership=self.leadership,
             reporter=self.reporter,
             buckets=self.buckets,
+            troubles=self.troubles,
             oldest=3 * settings.resync_period,
             deaf_timeout=settings.deaf_timeout,
         )
@@ -111,6 +116,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         adoption=adoption,
         announcer=parts.announcer,
         again=parts.queue.add,
+        on_reading=parts.troubles.observe_reading,
         resync_period=settings.resync_period,
         grace=settings.orphan_grace_period,
         dry_run=settings.dry_run,
@@ -156,13 +162,33 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
     return Works(inventory, lookups, waiter, executor, sweeper, reconciler, finalizers, departures, triggers)
 
 
+def listen_for_trouble(parts: Parts, works: Works) -> None:
+    """From here on NodeENIs are told when EC2 cannot be read, even before it was read once."""
+    cluster, troubles, reporter = parts.cluster, parts.troubles, parts.reporter
+
+    def changed(now: Refusal | None, before: Refusal | None) -> None:
+        if before is None:
+            works.sweeper.doubt()
+        reporter.trouble_changed()
+        if now not in (None, before) and not parts.settings.dry_run:
+            parts.announcer.all_wait(now)
+
+    def nodeeni_changed(old: NodeENI | None, new: NodeENI | None) -> None:
+        if old is None and new is not None and troubles.current is not None and not parts.settings.dry_run:
+            parts.announcer.waits(new, troubles.current)
+
+    troubles.changed = changed
+    cluster.nodes.add_listener(reporter.selection.node_changed)
+    for listener in (reporter.selection.nodeeni_changed, reporter.nodeeni_changed, nodeeni_changed):
+        cluster.nodeenis.add_listener(listener)
+
+
 def listen(parts: Parts, works: Works) -> None:
     """From here on every change in Kubernetes and in the inventory is followed. Listeners run in this order.
 
     What is there already is told as new, which has every node reconciled once.
     """
     cluster, memory, triggers, departures = parts.cluster, parts.memory, works.triggers, works.departures
-    selection = parts.reporter.selection
     finalizers = [] if parts.settings.dry_run else [works.finalizers.nodeeni_changed]
     told: list[tuple[Any, list[Callable[[Any, Any], None]]]] = [
         (
@@ -175,14 +201,10 @@ def listen(parts: Parts, works: Works) -> None:
                 triggers.interface_changed,
             ],
         ),
-        (cluster.nodes, [selection.node_changed, departures.node_changed, triggers.node_changed]),
+        (cluster.nodes, [departures.node_changed, triggers.node_changed]),
         (
             cluster.nodeenis,
-            [
-                selection.nodeeni_changed,
-                parts.reporter.nodeeni_changed,
-                *map(but_for_status, [*finalizers, triggers.nodeeni_changed]),
-            ],
+            [*map(but_for_status, [*finalizers, triggers.nodeeni_changed])],
         ),
         (
             cluster.eninodes,

@@ -293,7 +293,7 @@ class EC2Error(Exception):
                 f"the clock of the controller's node ({what})"
             )
         way_out = self.error_class.way_out
-        return f"{what}; {way_out}" if way_out else what
+        return f"{what.removesuffix('.')}; {way_out}" if way_out else what
 
     def delay(self, attempt: int, rand: float) -> float:
         """Seconds before the next try, by the rule of this error's class."""

@@ -13,7 +13,8 @@ from nodeeni.plan.rows import Row, State
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """How one NodeENI stands, counted once for all conditions. `notes` are what else is wrong with it, the
-    first one first; `links_up` is None where no ENI manager reports.
+    first one first; `links_up` is None where no ENI manager reports. `trouble` is what every NodeENI waits
+    for; `unread`: for so long that the rows tell nothing of now.
     """
 
     nodeeni: NodeENI
@@ -28,6 +29,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     failed: tuple[Row, ...]
     links_up: int | None
     notes: tuple[Refusal, ...]
+    trouble: Refusal | None
+    unread: bool
 
     @property
     def waits_for_a_person(self) -> bool:
@@ -37,7 +40,13 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def standing(
-    nodeeni: NodeENI, rows: Mapping[str, Row], links_up: int | None, notes: Sequence[Refusal]
+    nodeeni: NodeENI,
+    rows: Mapping[str, Row],
+    links_up: int | None,
+    notes: Sequence[Refusal],
+    *,
+    trouble: Refusal | None = None,
+    unread: bool = False,
 ) -> Standing:
     """`rows` is by node name."""
     wanted = [row for row in rows.values() if row.wanted]
@@ -54,6 +63,8 @@ def standing(
         failed=tuple(sorted((r for r in rows.values() if r.state is State.FAILED), key=lambda r: r.node)),
         links_up=links_up,
         notes=tuple(notes),
+        trouble=trouble,
+        unread=unread,
     )
 
 
@@ -84,6 +95,10 @@ def ready(at: Standing) -> Condition:
         return _told(ConditionReason.DELETING, f"being deleted: {step}")
     if at.desired == 0 and at.ending:
         return _told(ConditionReason.NODES_ENDING, f"no node to serve: {_nodes(at.ending)} about to end")
+    if at.unread:
+        return _told(
+            ConditionReason.EC2_NOT_READ, "EC2 cannot be read: what stands here is as it was last seen"
+        )
     if at.desired == 0:
         return _told(ConditionReason.NO_MATCHING_NODES, "no node matches the selector")
     if at.waiting and not at.failed:
@@ -121,7 +136,11 @@ def progressing(at: Standing) -> Condition:
 
 
 def degraded(at: Standing) -> Condition:
-    """Whether something is wrong: rows that failed, else what is noted, else fields that are not acted on."""
+    """Whether something is wrong: what everything waits for, else rows that failed, else what is noted, else
+    fields that are not acted on.
+    """
+    if at.trouble is not None:
+        return condition(DEGRADED, True, at.trouble.reason or "", at.trouble.message)
     if at.failed:
         first = at.failed[0]
         message = of_first(first.node, first.message, len(at.failed))

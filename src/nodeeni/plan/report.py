@@ -116,12 +116,16 @@ def nodeeni_status(
     notes: Sequence[Refusal],
     now: str,
     has_waited: Callable[[Standing], bool] = lambda at: False,
+    *,
+    trouble: Refusal | None = None,
+    unread: bool = False,
 ) -> NodeENIStatus:
     """The whole status of one NodeENI. `rows` is by node name; `notes` are what else is Degraded.
-    `has_waited` says whether one that stands so waits for a person, and has for long.
+    `has_waited` says whether one that stands so waits for a person, and has for long. `trouble` is what every
+    NodeENI waits for, `unread`: for so long that the rows tell nothing of now.
     """
     entries = _attachments(nodeeni.status, rows, now)
-    at = standing(nodeeni, rows, links_up, notes)
+    at = standing(nodeeni, rows, links_up, notes, trouble=trouble, unread=unread)
     generation = nodeeni.metadata.generation
     return NodeENIStatus(
         observed_generation=nodeeni.status.observed_generation if at.unseen else generation,

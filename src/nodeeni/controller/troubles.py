@@ -1,0 +1,149 @@
+"""What every NodeENI waits for: one place decides that EC2 is not to be had, and why.
+
+It judges by the calls that are made anyway, and by the readings of the inventory. NodeENIs (Degraded, and an
+event), /readyz and the log say it in the same words; the log when it begins and when it ends.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from nodeeni.api.reasons import RowReason
+from nodeeni.ec2.errors import EC2Error, ErrorClass
+from nodeeni.plan.refusal import Refusal
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 5.0  # seconds of failure that are nothing yet: one lost connection, one overloaded answer
+UNREAD = 20.0  # seconds without a reading since the start, after which a status of before is no knowledge
+
+
+class _Failing:
+    """Since when something fails, and how; the words are those of the first failure of its reason."""
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+        self._refusal: Refusal | None = None
+
+    def succeeded(self) -> None:
+        self.since = self._refusal = None
+
+    def failed(self, error: EC2Error, now: float) -> None:
+        if self.since is None:
+            self.since = now
+        refusal = _refusal(error)
+        if self._refusal is None or refusal.reason != self._refusal.reason:
+            self._refusal = refusal
+
+    def lasting(self, now: float) -> Refusal | None:
+        return self._refusal if self.since is not None and now - self.since >= PATIENCE else None
+
+
+class Troubles:
+    """`oldest`: how old, in seconds, a reading of the inventory may be. `changed(now, before)` is called when
+    there is another trouble, or none any more, or when the same has lasted until all is `unread`: it is one
+    listener, set later.
+    """
+
+    def __init__(self, oldest: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._oldest = oldest
+        self._clock = clock
+        self._calls = _Failing()
+        self._readings = _Failing()
+        self._started: float | None = None
+        self._last_read: float | None = None
+        self._began = 0.0
+        self._was_unread = False
+        self.current: Refusal | None = None
+        self.changed: Callable[[Refusal | None, Refusal | None], None] = lambda now, before: None
+
+    def reading_begins(self) -> None:
+        """From now on the inventory is read for the first time."""
+        self._started = self._clock()
+        self._look_in(UNREAD)
+
+    def observe_call(self, error: EC2Error | None) -> None:
+        """One call's outcome. A refusal is an answer, unless nothing would be answered to us."""
+        if error is None or not _is_of_all_calls(error):
+            self._calls.succeeded()
+        else:
+            self._observe(self._calls, error)
+        self._look()
+
+    def observe_reading(self, error: EC2Error | None) -> None:
+        """The outcome of a reading of the whole inventory, which everything stands on."""
+        if error is None:
+            self._readings.succeeded()
+            self._last_read = self._clock()
+        else:
+            self._observe(self._readings, error)
+        self._look()
+
+    @property
+    def unread(self) -> bool:
+        """Whether what is known of EC2 is so old, or so little, that no status may stand on it."""
+        if self.current is None or self._started is None:
+            return False
+        if self._last_read is None:
+            return self._clock() - self._started >= UNREAD
+        return self._clock() - self._last_read > self._oldest
+
+    @property
+    def fault(self) -> str | None:
+        """As /readyz says it."""
+        return f"{self.current.reason}: {self.current.message}" if self.current else None
+
+    def _observe(self, failing: _Failing, error: EC2Error) -> None:
+        if failing.since is None:
+            self._look_in(PATIENCE)
+        failing.failed(error, self._clock())
+
+    def _look_in(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds + 0.01, self._look)
+
+    def _look(self) -> None:
+        before, self.current = self.current, self._trouble()
+        if before != self.current:
+            self._tell(before)
+        was_unread, self._was_unread = self._was_unread, self.unread
+        if before != self.current or was_unread != self._was_unread:
+            self.changed(self.current, before)
+
+    def _tell(self, before: Refusal | None) -> None:
+        now = self._clock()
+        if before is None:
+            self._began = now
+            if self._last_read is not None:
+                self._look_in(self._last_read + self._oldest - now)
+        if self.current is not None:
+            log.warning("every NodeENI waits for EC2: %s", self.fault)
+        else:
+            log.info("EC2 is read again, after %.0f s", now - self._began)
+
+    def _trouble(self) -> Refusal | None:
+        now = self._clock()
+        found = self._calls.lasting(now) or self._readings.lasting(now)
+        if found is None and self._started is not None and self._last_read is None:
+            return _SILENT if now - self._started >= UNREAD else None
+        return found
+
+
+_SILENT = Refusal(
+    reason=RowReason.EC2_UNREACHABLE,
+    message=f"EC2 has not answered for {UNREAD:g} s which ENIs there are: its answer is waited for",
+)
+
+
+def _is_of_all_calls(error: EC2Error) -> bool:
+    if error.error_class is ErrorClass.CREDENTIALS:
+        return True
+    return error.known and error.error_class is ErrorClass.UNKNOWN_OUTCOME
+
+
+def _refusal(error: EC2Error) -> Refusal:
+    if error.error_class is not ErrorClass.UNKNOWN_OUTCOME:
+        return Refusal(reason=error.reason, message=error.explanation)
+    way_out = "it is tried again; where it lasts, see to the way to EC2's endpoint, or to AWS Health"
+    message = f"{error.explanation.removesuffix('.')}; {way_out}"
+    return Refusal(reason=RowReason.EC2_UNREACHABLE, message=message)
