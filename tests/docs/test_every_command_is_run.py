@@ -16,6 +16,7 @@ RUN = {
     ("docs/sandbox.md", "The controller"): IN_THE_SANDBOX,
     ("docs/sandbox.md", "A NodeENI comes, a label goes"): IN_THE_SANDBOX,
     ("docs/sandbox.md", "When EC2 fails"): IN_THE_SANDBOX,
+    ("docs/gitops.md", "Wait with kubectl"): IN_THE_SANDBOX,
     ("docs/how-to.md", "Changing a live NodeENI"): IN_THE_SANDBOX,
     ("docs/how-to.md", "Karpenter"): IN_THE_SANDBOX,
     ("docs/troubleshooting.md", "The controller does not start, or does nothing"): IN_THE_SANDBOX,

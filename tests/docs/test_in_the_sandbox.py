@@ -156,6 +156,14 @@ def test_a_startup_taint_is_taken_off_when_the_link_is_up(terminal: Shell) -> No
     assert f"node/{FIRST_NODE} untainted" in printed
 
 
+def test_kubectl_waits_until_the_eni_is_there(terminal: Shell) -> None:
+    with controller(terminal):
+        terminal.types("kubectl apply -f examples/multus-eni.yaml")
+        assert "condition met" in terminal.runs(shell("docs/gitops.md", "Wait with kubectl"))
+        listed = "kubectl get nodeenis -o jsonpath='{.items[0].status.attached}'"
+        assert int(terminal.types(listed)) > 0
+
+
 def test_the_questions_of_troubleshooting_are_answered(terminal: Shell) -> None:
     page = "docs/troubleshooting.md"
     with controller(terminal, "--enable-leader-election"):
