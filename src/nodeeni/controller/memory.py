@@ -20,7 +20,7 @@ from nodeeni.plan.refusal import Refusal
 SUBNET_AVOIDED = 60.0  # seconds: addresses come back one by one
 INDEX_TAKEN = 60.0  # seconds: longer than EC2's listing of the instance lags
 INSTANCE_FULL = 300.0  # seconds
-GENERATIONS_KEPT = 10_000  # instances
+GENERATIONS_KEPT = 5_000  # instances: 2 MB
 QUOTA_PROBE = 60.0  # seconds between the single creates that probe a used-up quota
 
 _Key = TypeVar("_Key")
