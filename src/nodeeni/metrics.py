@@ -10,6 +10,11 @@ EC2_UNKNOWN_CODES = Counter(
     "EC2 error codes that the error table does not know, treated as unknown outcomes.",
     ["action", "code"],
 )
+EC2_UNREADABLE = Counter(
+    "nodeeni_ec2_unreadable_items_total",
+    "Items of EC2's answers that lack something, by EC2's name of their shape.",
+    ["shape"],
+)
 EC2_SECONDS = Histogram(
     "nodeeni_ec2_call_seconds",
     "Duration of EC2 calls.",

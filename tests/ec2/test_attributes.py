@@ -12,7 +12,7 @@ from nodeeni.ec2.attributes import ATTRIBUTES, GROUPS, Attribute
 from nodeeni.ec2.errors import classify
 from nodeeni.ec2.types import Attachment, Interface
 
-ENI = Interface("eni-1", "in-use", "subnet-1", "vpc-1", "us-west-2a", "02:00:00:00:00:01")
+ENI = Interface("eni-1", "in-use", "subnet-1", "vpc-1", "02:00:00:00:00:01")
 ATTACHED = Interface(
     **{field: getattr(ENI, field) for field in ENI.__struct_fields__ if field != "attachment"},
     attachment=Attachment("eni-attach-1", "i-1", 2),

@@ -21,12 +21,12 @@ ATTACHED = replace(ATTACHING, status="attached")
 DETACHING = replace(ATTACHING, status="detaching")
 
 # These tests hand reads in themselves: no call is ever made through this client.
-NO_CLIENT = EC2Client(None, lambda action, seconds, error: None)
+NO_CLIENT = EC2Client(None, lambda action, seconds, error: None, lambda item: None)
 
 
 def an_interface(eni_id: str = "eni-1", **changes: Any) -> Interface:
     tags = interface_tags(cluster_id=CLUSTER, nodeeni="multus", uid="uid-1", node="node-1", instance_id="i-1")
-    made = Interface(eni_id, "available", "subnet-1", "vpc-1", "us-west-2a", "02:00:00:00:00:01", tags=tags)
+    made = Interface(eni_id, "available", "subnet-1", "vpc-1", "02:00:00:00:00:01", tags=tags)
     return replace(made, **changes)
 
 

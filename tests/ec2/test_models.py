@@ -12,7 +12,7 @@ from botocore.serialize import create_serializer
 
 from nodeeni.ec2.client import ACTIONS
 from nodeeni.ec2.models import cut_loader
-from nodeeni.ec2.types import READ, read_instances, read_interface
+from nodeeni.ec2.types import READ, read_instance, read_interface
 
 ANSWER = """<?xml version="1.0" encoding="UTF-8"?>
 <DescribeNetworkInterfacesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
@@ -153,7 +153,7 @@ INSTANCE = {
 def test_of_what_hangs_on_no_instance_nothing_more_is_asked(attachment: dict[str, Any]) -> None:
     assert read_interface({**SHOWN, "Attachment": attachment}).attachment is None
     slots = [{"NetworkInterfaceId": "eni-0a", "Attachment": {}}, {"NetworkInterfaceId": "eni-0b"}]
-    (instance,) = read_instances({"Instances": [{**INSTANCE, "NetworkInterfaces": slots}]})
+    instance = read_instance({**INSTANCE, "NetworkInterfaces": slots})
     assert instance.slots == ()
 
 

@@ -56,7 +56,7 @@ def everything_is_ours() -> None:
 
     async def refresh(self: Inventory, *, uid: str | None = None) -> None:
         began = self._clock()
-        found = [i async for page in self._pages({"tag-key": [names.TAG_NODEENI]}) for i in page]
+        found = [i async for page in self._pages({"tag-key": [names.TAG_NODEENI]}, []) for i in page]
         self.observe(found, began, uid=uid)
         self.last_refresh = self._clock()
 

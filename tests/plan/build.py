@@ -98,7 +98,6 @@ def interface(
         status="in-use" if attached else "available",
         subnet_id=SUBNET.id,
         vpc_id=VPC,
-        zone=ZONE,
         mac=f"02:00:00:00:00:{sum(eni_id.encode()) % 256:02x}",
         private_ips=("10.1.0.9",),
         description=f"NodeENI {owner} on node {node}",
@@ -216,7 +215,6 @@ class ToyEC2:
             status="available",
             subnet_id=request.subnet_id,
             vpc_id=VPC,
-            zone=ZONE,
             mac=f"02:00:00:00:01:{len(self.tokens):02x}",
             tags=dict(request.tags),
         )

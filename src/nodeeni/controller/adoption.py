@@ -28,7 +28,7 @@ class Adoption:
         """Read the interfaces that statuses name and the inventory does not know. Raises EC2Error."""
         named = self._named()
         found: dict[str, Interface] = {}
-        async for page in self._ec2.describe_interfaces({"network-interface-id": sorted(named)}):
+        async for page in self._ec2.describe_interfaces({"network-interface-id": sorted(named)}, []):
             for interface in page:
                 if names.TAG_CLUSTER not in interface.tags and _is_of(interface, named[interface.id]):
                     found[interface.id] = interface

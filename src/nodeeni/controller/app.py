@@ -105,6 +105,7 @@ class _Controller:
             region,
             pool=self._settings.max_concurrent_nodes,
             on_call=parts.health.observe_call,
+            on_unreadable=parts.health.observe_unreadable,
             may_change=parts.leadership.may_act,
         ) as ec2:
             await self._work(ec2, cluster_id, region)

@@ -18,7 +18,7 @@ from nodeeni.controller.troubles import PATIENCE, Troubles
 from nodeeni.ec2.buckets import Buckets
 from nodeeni.ec2.errors import EC2Error
 from nodeeni.ec2.inventory import Inventory
-from nodeeni.ec2.types import Action
+from nodeeni.ec2.types import Action, Unreadable
 from nodeeni.kube.errors import Unauthorized, Untrusted
 from nodeeni.kube.informer import Informer
 from nodeeni.plan.rows import Row, State
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 Checks = Callable[[], dict[str, str | None]]
 
 SHUTDOWN = 0.5  # seconds: nobody who reads slowly, or sends half a request, holds up the end
+SAID_KEPT = 1000  # lines of the log that are not said again
 QUIET = 90.0  # seconds without a word from the API server; its watches end and begin anew every 60
 
 
@@ -114,6 +115,7 @@ class Health:
         self._oldest = oldest
         self._patience = deaf_timeout * random.uniform(1.0, 1.5)  # replicas do not all restart at one moment
         self._troubles = troubles
+        self._said: dict[str, None] = {}  # of what cannot be read
         self.inventory: Inventory | None = None
 
     def checks(self) -> dict[str, str | None]:
@@ -136,6 +138,15 @@ class Health:
             log.warning("EC2 answered a code that is not known here: %s", error)
         metrics.EC2_SECONDS.labels(action).observe(seconds)
         self._troubles.observe_call(error)
+
+    def observe_unreadable(self, item: Unreadable) -> None:
+        """An item of an answer that lacks something; handed to the client. Said once of each."""
+        metrics.EC2_UNREADABLE.labels(item.shape).inc()
+        if item.text not in self._said:
+            self._said[item.text] = None
+            log.warning("%s; what does not need it goes on", item.text)
+        if len(self._said) > SAID_KEPT:
+            del self._said[next(iter(self._said))]
 
     def on_scrape(self) -> None:
         """Bring the gauges up to date."""

@@ -31,6 +31,8 @@ from nodeeni.plan.policy import Circumstances, decide
 from nodeeni.plan.refusal import Refusal
 from nodeeni.settings import Settings
 
+UNREAD_RETRY = 60.0  # seconds: a look at what EC2's inventory has then
+
 _T = TypeVar("_T")
 
 
@@ -157,7 +159,14 @@ class Planner:
         if node is None:
             self._dead_since.pop(name, None)
             return Desired(), observed
-        sought = dict.fromkeys(networks, home) if isinstance(home, Refusal) else networks
+        sought = dict.fromkeys(networks, home) if isinstance(home, Refusal) else dict(networks)
+        # Beside one of theirs that stands there and cannot be read, they get no second one.
+        for unread in self._inventory.unread(name, node.instance_id):
+            for uid in sought:
+                if unread.uid in ("", uid):
+                    sought[uid] = Refusal(
+                        reason=RowReason.EC2_ERROR, message=unread.text, retry_after=UNREAD_RETRY
+                    )
         dead_for = self._dead_for(name, instance)
         return desired_interfaces(node, instance, selected, sought, self._cluster_id, dead_for), observed
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache, partial
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
@@ -30,21 +30,26 @@ from nodeeni.ec2.quotas import RateQuota, rate_quota
 from nodeeni.ec2.types import (
     READ,
     Action,
+    Answer,
     Instance,
     InstanceType,
     Interface,
     Rehearsal,
     SecurityGroup,
     Subnet,
+    Unreadable,
+    read_instance,
     read_instance_type,
-    read_instances,
     read_interface,
     read_security_group,
     read_subnet,
+    unreadable,
 )
 
 # Called after each request: action, seconds, and the error if there was one.
 OnCall = Callable[[str, float, EC2Error | None], None]
+OnUnreadable = Callable[[Unreadable], None]
+LeftOut = list[Unreadable]
 Filters = Mapping[str, Sequence[str]]
 
 MOST_FILTER_VALUES = 200  # EC2's limit
@@ -71,12 +76,24 @@ def _ignore_call(action: str, seconds: float, error: EC2Error | None) -> None:
     return None
 
 
+class _Kind(msgspec.Struct, Generic[_T], frozen=True):
+    """What a describe of `action` is read as: `shape` is EC2's name of an item, `id` the member that has its
+    id.
+    """
+
+    action: str
+    shape: str
+    id: str
+    read: Callable[[Answer], _T]
+
+
 class EC2Client:
     """Made by `connect`. Every method raises `EC2Error` and nothing else."""
 
-    def __init__(self, client: Any, on_call: OnCall) -> None:
+    def __init__(self, client: Any, on_call: OnCall, on_unreadable: OnUnreadable) -> None:
         self._client = client
         self._on_call = on_call
+        self._on_unreadable = on_unreadable
 
     @classmethod
     @asynccontextmanager
@@ -88,6 +105,7 @@ class EC2Client:
         pool: int = 64,
         read_timeout: float = READ_TIMEOUT,
         on_call: OnCall = _ignore_call,
+        on_unreadable: OnUnreadable = lambda _: None,
         may_change: Callable[[], bool] = lambda: True,
     ) -> AsyncIterator[Self]:
         """A client for `region` with at most `pool` connections; `endpoint_url` overrides the SDK's.
@@ -115,7 +133,7 @@ class EC2Client:
         client.meta.events.register("before-call.ec2", _encode_once)
         client.meta.events.register("before-send.ec2", partial(_fence, may_change))
         try:
-            yield cls(client, on_call)
+            yield cls(client, on_call, on_unreadable)
         finally:
             await opening.__aexit__(None, None, None)
 
@@ -180,35 +198,55 @@ class EC2Client:
 
     # Describe calls: paginated, tried again.
 
-    async def describe_interfaces(self, filters: Filters) -> AsyncIterator[list[Interface]]:
+    # An item that lacks something goes into `left_out`; where nobody takes it, the whole answer is refused.
+
+    async def describe_interfaces(
+        self, filters: Filters, left_out: LeftOut | None = None
+    ) -> AsyncIterator[list[Interface]]:
         """Pages of the interfaces that match; a filter with more than 200 values becomes several calls."""
+        kind = _Kind("DescribeNetworkInterfaces", "NetworkInterface", "NetworkInterfaceId", read_interface)
         for part in _parts(filters):
-            async for page in self._pages("DescribeNetworkInterfaces", "NetworkInterfaces", part):
-                yield [_decoded("DescribeNetworkInterfaces", read_interface, item) for item in page]
+            async for page in self._pages(kind.action, "NetworkInterfaces", part):
+                yield self._read(kind, page, left_out)
 
-    async def describe_instances(self, ids: Sequence[str]) -> list[Instance]:
+    async def describe_instances(self, ids: Sequence[str], left_out: LeftOut | None = None) -> list[Instance]:
         """The instances that exist; the others are absent from the answer."""
-        reservations = await self._all("DescribeInstances", "Reservations", {"instance-id": ids})
-        return [
-            instance
-            for reservation in reservations
-            for instance in _decoded("DescribeInstances", read_instances, reservation)
-        ]
+        kind = _Kind("DescribeInstances", "Instance", "InstanceId", read_instance)
+        reservations = await self._all(kind.action, "Reservations", {"instance-id": ids})
+        answer = [item for reservation in reservations for item in reservation.get("Instances") or ()]
+        return self._read(kind, answer, left_out)
 
-    async def describe_instance_types(self, names: Sequence[str]) -> list[InstanceType]:
+    async def describe_instance_types(
+        self, names: Sequence[str], left_out: LeftOut | None = None
+    ) -> list[InstanceType]:
         """The types that the region knows among `names`."""
-        answer = await self._all(
-            "DescribeInstanceTypes", "InstanceTypes", {"instance-type": names}, page=_PAGE_OF_TYPES
-        )
-        return [_decoded("DescribeInstanceTypes", read_instance_type, item) for item in answer]
+        kind = _Kind("DescribeInstanceTypes", "InstanceTypeInfo", "InstanceType", read_instance_type)
+        filters = {"instance-type": names}
+        answer = await self._all(kind.action, "InstanceTypes", filters, page=_PAGE_OF_TYPES)
+        return self._read(kind, answer, left_out)
 
-    async def describe_subnets(self, filters: Filters) -> list[Subnet]:
-        answer = await self._all("DescribeSubnets", "Subnets", filters)
-        return [_decoded("DescribeSubnets", read_subnet, item) for item in answer]
+    async def describe_subnets(self, filters: Filters, left_out: LeftOut | None = None) -> list[Subnet]:
+        kind = _Kind("DescribeSubnets", "Subnet", "SubnetId", read_subnet)
+        return self._read(kind, await self._all(kind.action, "Subnets", filters), left_out)
 
-    async def describe_security_groups(self, filters: Filters) -> list[SecurityGroup]:
-        answer = await self._all("DescribeSecurityGroups", "SecurityGroups", filters)
-        return [_decoded("DescribeSecurityGroups", read_security_group, item) for item in answer]
+    async def describe_security_groups(
+        self, filters: Filters, left_out: LeftOut | None = None
+    ) -> list[SecurityGroup]:
+        kind = _Kind("DescribeSecurityGroups", "SecurityGroup", "GroupId", read_security_group)
+        return self._read(kind, await self._all(kind.action, "SecurityGroups", filters), left_out)
+
+    def _read(self, kind: _Kind[_T], items: Iterable[Answer], left_out: LeftOut | None) -> list[_T]:
+        found = []
+        for item in items:
+            try:
+                found.append(kind.read(item))
+            except msgspec.ValidationError as error:
+                spoilt = unreadable(kind.action, kind.shape, kind.id, item, str(error))
+                self._on_unreadable(spoilt)
+                if left_out is None:
+                    raise EC2Error(kind.action, "MalformedAnswer", spoilt.text) from error
+                left_out.append(spoilt)
+        return found
 
     async def _all(self, action: str, field: str, filters: Filters, page: int = _PAGE) -> list[Any]:
         return [

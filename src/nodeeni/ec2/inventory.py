@@ -14,7 +14,7 @@ from nodeeni.api.names import TAG_CLUSTER, TAG_INSTANCE, TAG_NODE, TAG_UID
 from nodeeni.ec2.attributes import Attribute, V
 from nodeeni.ec2.client import EC2Client, Filters
 from nodeeni.ec2.overlay import Record, Stage
-from nodeeni.ec2.types import Attachment, Interface
+from nodeeni.ec2.types import Attachment, Interface, Unreadable
 
 Listener = Callable[[Interface | None, Interface | None], None]
 
@@ -71,6 +71,7 @@ class Inventory:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.gap = gap
+        self._unread: list[Unreadable] = []
         self.last_refresh: float | None = None  # end of the last read of all interfaces
         self._client = client
         self._cluster_id = cluster_id
@@ -103,6 +104,14 @@ class Inventory:
     def of_instance(self, instance_id: str) -> list[Interface]:
         """Attached to that instance, or made for it."""
         return self._instances.get(instance_id)
+
+    def unread(self, node_name: str, instance_id: str) -> list[Unreadable]:
+        """Interfaces of that node that EC2 shows, and that nobody has ever been able to read."""
+        return [
+            each
+            for each in self._unread
+            if each.node == node_name or (instance_id and each.instance_id == instance_id)
+        ]
 
     def of_nodeeni(self, uid: str) -> list[Interface]:
         return self._nodeenis.get(uid)
@@ -159,28 +168,32 @@ class Inventory:
     # Reading EC2
 
     async def refresh(self, *, uid: str | None = None) -> None:
-        """Read all interfaces of the cluster, or those of one NodeENI. After an EC2Error nothing counts."""
+        """Read all interfaces of the cluster, or those of one NodeENI. After an EC2Error nothing counts.
+
+        One that cannot be read is there all the same: what is known of it stays as it is.
+        """
         filters: dict[str, Sequence[str]] = {f"tag:{TAG_CLUSTER}": [self._cluster_id]}
         if uid is not None:
             filters[f"tag:{TAG_UID}"] = [uid]
         began = self._clock()
-        found = [interface async for page in self._pages(filters) for interface in page]
-        self.observe(found, began, uid=uid)
+        unread: list[Unreadable] = []
+        found = [interface async for page in self._pages(filters, unread) for interface in page]
+        self.observe(found, began, unread, uid=uid)
         if uid is None:
             self.last_refresh = self._clock()
 
     async def refresh_ids(self, eni_ids: Sequence[str]) -> None:
         """Read certain interfaces; absences among them count."""
         began = self._clock()
-        found = [
-            interface async for page in self._pages({"network-interface-id": eni_ids}) for interface in page
-        ]
-        self.observe(found, began, asked_ids=eni_ids)
+        filters, unread = {"network-interface-id": eni_ids}, list[Unreadable]()
+        found = [interface async for page in self._pages(filters, unread) for interface in page]
+        self.observe(found, began, unread, asked_ids=eni_ids)
 
     def observe(
         self,
         interfaces: Iterable[Interface],
         began: float,
+        unread: Iterable[Unreadable] = (),
         *,
         asked_ids: Iterable[str] | None = None,
         uid: str | None = None,
@@ -189,6 +202,8 @@ class Inventory:
         shown = {interface.id: interface for interface in interfaces if self._is_ours(interface)}
         for interface in shown.values():
             self._sighted(interface, began)
+        there = shown.keys() | {each.id for each in unread}
+        self._note_unread(unread, began, whole=asked_ids is None and uid is None)
         if asked_ids is not None:
             covered = [eni_id for eni_id in asked_ids if eni_id in self._records]
         elif uid is not None:
@@ -196,9 +211,10 @@ class Inventory:
         else:
             covered = list(self._records)
         for eni_id in covered:
-            if eni_id not in shown:
+            if eni_id not in there:
                 self._missed(eni_id, began)
-        if asked_ids is None:
+        # One of which nobody knows whose it is may be anybody's: such a read proves nobody to be without.
+        if asked_ids is None and all(each.uid or each.id in self._records for each in unread):
             self._count_read(began, uid)
 
     # Noting our own writes: each is called when EC2 has answered that the call was done
@@ -262,9 +278,18 @@ class Inventory:
 
     # Within
 
-    async def _pages(self, filters: Filters) -> AsyncIterator[list[Interface]]:
-        async for page in self._client.describe_interfaces(filters):
+    async def _pages(self, filters: Filters, unread: list[Unreadable]) -> AsyncIterator[list[Interface]]:
+        async for page in self._client.describe_interfaces(filters, unread):
             yield page
+
+    def _note_unread(self, unread: Iterable[Unreadable], began: float, *, whole: bool) -> None:
+        for each in unread:
+            if each.uid:
+                self._uid_shown[each.uid] = max(self._uid_shown.get(each.uid, float("-inf")), began)
+        if whole:
+            self._unread = [each for each in unread if each.id not in self._records]
+        elif self._unread:
+            self._unread = [each for each in self._unread if each.id not in self._records]
 
     def _is_ours(self, interface: Interface) -> bool:
         cluster = interface.tags.get(TAG_CLUSTER)

@@ -6,13 +6,14 @@ kept for a stated time. The errors that prove an answer stale call the `invalida
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
 
 from nodeeni.ec2.client import MOST_FILTER_VALUES, EC2Client
-from nodeeni.ec2.types import Instance, InstanceType, SecurityGroup, Subnet
+from nodeeni.ec2.errors import EC2Error
+from nodeeni.ec2.types import Instance, InstanceType, SecurityGroup, Subnet, Unreadable
 
 _V = TypeVar("_V")
 Clock = Callable[[], float]
@@ -35,7 +36,7 @@ class _Batch(Generic[_V]):
 
     def __init__(
         self,
-        fetch: Callable[[Sequence[str]], Awaitable[dict[str, _V]]],
+        fetch: Callable[[Sequence[str]], Awaitable[dict[str, _V | Unreadable]]],
         age: float,
         ages: Ages,
         clock: Clock,
@@ -44,18 +45,24 @@ class _Batch(Generic[_V]):
         self._age = age
         self._ages = ages
         self._clock = clock
-        self._kept: dict[str, tuple[_V | None, float]] = {}  # answer, good until
+        self._kept: dict[str, tuple[_V | Unreadable | None, float]] = {}  # answer, good until
         self._tidied_at = clock()
-        self._asked: dict[str, asyncio.Future[_V | None]] = {}
+        self._asked: dict[str, asyncio.Future[_V | Unreadable | None]] = {}
         self._queue: dict[str, None] = {}  # in the order of asking
         self._flights: set[asyncio.Task[None]] = set()
 
     async def get(self, key: str) -> _V | None:
-        """The answer, None if EC2 knows no such thing. Raises EC2Error, which is not kept."""
+        """The answer, None if EC2 knows no such thing. Raises EC2Error, which is not kept; one that cannot be
+        read spoils this question alone.
+        """
         kept = self._kept.get(key)
         if kept is not None and self._clock() < kept[1]:
-            return kept[0]
-        return await asyncio.shield(self._asked.get(key) or self._ask(key))
+            answer = kept[0]
+        else:
+            answer = await asyncio.shield(self._asked.get(key) or self._ask(key))
+        if isinstance(answer, Unreadable):
+            raise EC2Error(answer.action, "MalformedAnswer", answer.text)
+        return answer
 
     async def get_all(self, keys: Iterable[str]) -> list[_V]:
         distinct = tuple(dict.fromkeys(keys))
@@ -79,7 +86,8 @@ class _Batch(Generic[_V]):
 
     def invalidate_where(self, stale: Callable[[_V | None], bool]) -> None:
         """Forget the answers that are stale."""
-        for key in [key for key, (value, _) in self._kept.items() if stale(value)]:
+        kept = ((key, value) for key, (value, _) in self._kept.items() if not isinstance(value, Unreadable))
+        for key in [key for key, value in kept if stale(value)]:
             del self._kept[key]
 
     async def close(self) -> None:
@@ -88,8 +96,8 @@ class _Batch(Generic[_V]):
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    def _ask(self, key: str) -> asyncio.Future[_V | None]:
-        asked: asyncio.Future[_V | None] = asyncio.get_running_loop().create_future()
+    def _ask(self, key: str) -> asyncio.Future[_V | Unreadable | None]:
+        asked: asyncio.Future[_V | Unreadable | None] = asyncio.get_running_loop().create_future()
         self._asked[key] = asked
         self._queue[key] = None
         if len(self._queue) == 1:
@@ -110,7 +118,9 @@ class _Batch(Generic[_V]):
                 future.cancel()
                 self._forget(key, future)
 
-    async def _land(self, keys: Sequence[str], asked: dict[str, asyncio.Future[_V | None]]) -> None:
+    async def _land(
+        self, keys: Sequence[str], asked: dict[str, asyncio.Future[_V | Unreadable | None]]
+    ) -> None:
         try:
             found = await self._fetch(keys)
         except Exception as error:  # whatever it is, those who asked are the ones to know
@@ -123,7 +133,8 @@ class _Batch(Generic[_V]):
         for key in keys:
             value = found.get(key)
             if self._forget(key, asked[key]):
-                self._kept[key] = (value, now + (self._age if value is not None else self._ages.negative))
+                good = value is not None and not isinstance(value, Unreadable)
+                self._kept[key] = (value, now + (self._age if good else self._ages.negative))
             asked[key].set_result(value)
 
     def _tidy(self, now: float) -> None:
@@ -131,7 +142,7 @@ class _Batch(Generic[_V]):
             self._tidied_at = now
             self._kept = {key: kept for key, kept in self._kept.items() if now < kept[1]}
 
-    def _forget(self, key: str, asked: asyncio.Future[_V | None]) -> bool:
+    def _forget(self, key: str, asked: asyncio.Future[_V | Unreadable | None]) -> bool:
         """True if that question was still the current one: it was not invalidated on the way."""
         current = self._asked.get(key) is asked
         if current:
@@ -204,31 +215,52 @@ class Lookups:
         for named in (self._named_subnets, self._named_groups):
             await named.close()
 
-    async def _fetch_instances(self, ids: Sequence[str]) -> dict[str, Instance]:
-        return {instance.id: instance for instance in await self._client.describe_instances(ids)}
+    async def _fetch_instances(self, ids: Sequence[str]) -> dict[str, Instance | Unreadable]:
+        left_out: list[Unreadable] = []
+        found = await self._client.describe_instances(ids, left_out)
+        return _answers(ids, {instance.id: instance for instance in found}, left_out)
 
-    async def _fetch_types(self, names: Sequence[str]) -> dict[str, InstanceType]:
-        return {found.name: found for found in await self._client.describe_instance_types(names)}
+    async def _fetch_types(self, names: Sequence[str]) -> dict[str, InstanceType | Unreadable]:
+        left_out: list[Unreadable] = []
+        found = await self._client.describe_instance_types(names, left_out)
+        return _answers(names, {each.name: each for each in found}, left_out)
 
-    async def _fetch_subnets(self, ids: Sequence[str]) -> dict[str, Subnet]:
-        found = await self._client.describe_subnets({"subnet-id": ids})
-        return {subnet.id: subnet for subnet in found}
+    async def _fetch_subnets(self, ids: Sequence[str]) -> dict[str, Subnet | Unreadable]:
+        left_out: list[Unreadable] = []
+        found = await self._client.describe_subnets({"subnet-id": ids}, left_out)
+        return _answers(ids, {subnet.id: subnet for subnet in found}, left_out)
 
-    async def _fetch_named_subnets(self, names: Sequence[str]) -> dict[str, list[Subnet]]:
-        found = await self._client.describe_subnets({"tag:Name": names})
-        return _grouped(((subnet.name, subnet) for subnet in found), names)
+    async def _fetch_named_subnets(self, names: Sequence[str]) -> dict[str, list[Subnet] | Unreadable]:
+        left_out: list[Unreadable] = []
+        found = await self._client.describe_subnets({"tag:Name": names}, left_out)
+        return _answers(names, _grouped(((subnet.name, subnet) for subnet in found), names), left_out)
 
-    async def _fetch_groups(self, ids: Sequence[str]) -> dict[str, SecurityGroup]:
-        found = await self._client.describe_security_groups({"group-id": ids})
-        return {group.id: group for group in found}
+    async def _fetch_groups(self, ids: Sequence[str]) -> dict[str, SecurityGroup | Unreadable]:
+        left_out: list[Unreadable] = []
+        found = await self._client.describe_security_groups({"group-id": ids}, left_out)
+        return _answers(ids, {group.id: group for group in found}, left_out)
 
-    async def _fetch_named_groups(self, names: Sequence[str]) -> dict[str, list[SecurityGroup]]:
+    async def _fetch_named_groups(self, names: Sequence[str]) -> dict[str, list[SecurityGroup] | Unreadable]:
+        left_out: list[Unreadable] = []
         by_group_name, by_tag = await asyncio.gather(
-            self._client.describe_security_groups({"group-name": names}),
-            self._client.describe_security_groups({"tag:Name": names}),
+            self._client.describe_security_groups({"group-name": names}, left_out),
+            self._client.describe_security_groups({"tag:Name": names}, left_out),
         )
         pairs = [(group.group_name, group) for group in by_group_name]
-        return _grouped([*pairs, *((group.name, group) for group in by_tag)], names)
+        found = _grouped([*pairs, *((group.name, group) for group in by_tag)], names)
+        return _answers(names, found, left_out)
+
+
+def _answers(
+    keys: Sequence[str], found: Mapping[str, _V], left_out: Sequence[Unreadable]
+) -> dict[str, _V | Unreadable]:
+    """By key; what cannot be read stands under each key that it is known by. One that is known by none may
+    be any of those that are not found.
+    """
+    spoilt = {key: each for each in left_out for key in each.known_by if key in keys}
+    nobodys = [each for each in left_out if not set(each.known_by) & set(keys)]
+    missing = dict.fromkeys(set(keys) - found.keys(), nobodys[0]) if nobodys else {}
+    return {**missing, **found, **spoilt}
 
 
 def _grouped(pairs: Iterable[tuple[str, _V]], names: Sequence[str]) -> dict[str, list[_V]]:

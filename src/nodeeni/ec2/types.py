@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from nodeeni.api.names import TAG_INSTANCE, TAG_NODE, TAG_UID
+
 Answer = Mapping[str, Any]  # as botocore decodes it
 
 
@@ -30,6 +32,51 @@ class TagShape(Shape):
 
 def _tags(pairs: Iterable[TagShape]) -> dict[str, str]:
     return {intern(pair.key): intern(pair.value) for pair in pairs}
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """An item of an answer to `action` that lacks something, and what of it could be read all the same.
+
+    `shape` is EC2's name of it, `why` names what is missing, `known_by` are its id and names. `uid` and
+    `node` are those of our tags, empty where unknown.
+    """
+
+    action: str
+    shape: str
+    id: str
+    why: str
+    known_by: tuple[str, ...] = ()
+    uid: str = ""
+    node: str = ""
+    instance_id: str = ""
+
+    @property
+    def text(self) -> str:
+        return f"EC2's answer on {self.shape} {self.id or 'without an id'} cannot be read: {self.why}"
+
+
+def unreadable(action: str, shape: str, member: str, answer: Answer, why: str) -> Unreadable:
+    """One whose id is what its `member` holds."""
+    found = answer.get(member)
+    pairs = _members(answer.get("TagSet")) + _members(answer.get("Tags"))
+    tags = {str(pair.get("Key")): str(pair.get("Value", "")) for pair in pairs}
+    known_by = (found, tags.get("Name"), answer.get("GroupName"))
+    attachments = _members([answer.get("Attachment")])
+    instance_id = next((str(each.get("InstanceId") or "") for each in attachments), "")
+    return Unreadable(
+        action=action,
+        shape=shape,
+        id=found if isinstance(found, str) else "",
+        why=why,
+        known_by=tuple(name for name in known_by if isinstance(name, str) and name),
+        uid=tags.get(TAG_UID, ""),
+        node=tags.get(TAG_NODE, ""),
+        instance_id=instance_id or tags.get(TAG_INSTANCE, ""),
+    )
+
+
+def _members(answers: Any) -> list[Answer]:
+    return [each for each in answers if isinstance(each, Mapping)] if isinstance(answers, list) else []
 
 
 class Action(StrEnum):
@@ -102,7 +149,6 @@ class NetworkInterfaceShape(Shape):
     status: str
     subnet_id: str
     vpc_id: str
-    availability_zone: str
     mac_address: str
     private_ip_addresses: tuple[NetworkInterfacePrivateIpAddressShape, ...] = ()
     description: str = ""
@@ -123,7 +169,6 @@ class Interface(msgspec.Struct, frozen=True):
     status: str
     subnet_id: str
     vpc_id: str
-    zone: str
     mac: str
     private_ips: tuple[str, ...] = ()
     description: str = ""
@@ -142,7 +187,6 @@ def read_interface(answer: Answer) -> Interface:
         status=intern(shown.status),
         subnet_id=intern(shown.subnet_id),
         vpc_id=intern(shown.vpc_id),
-        zone=intern(shown.availability_zone),
         mac=shown.mac_address.lower(),
         private_ips=tuple(item.private_ip_address for item in addresses),
         description=shown.description,
@@ -222,12 +266,9 @@ class Instance(msgspec.Struct, frozen=True):
     slots: tuple[InstanceSlot, ...] = ()
 
 
-def read_instances(answer: Answer) -> list[Instance]:
-    """Those of one `Reservation` of DescribeInstances."""
-    return [_instance(shown) for shown in msgspec.convert(answer, ReservationShape).instances]
-
-
-def _instance(shown: InstanceShape) -> Instance:
+def read_instance(answer: Answer) -> Instance:
+    """One `Instance` of a `Reservation` of DescribeInstances."""
+    shown = msgspec.convert(answer, InstanceShape)
     return Instance(
         id=shown.instance_id,
         type=intern(shown.instance_type),

@@ -19,6 +19,7 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     In this order: wait `delay` seconds, or for ever (`hang`); then, `before` or `after` the work was done,
     drop the connection, answer `status` and `body` raw, or refuse with `code`. `denied` has IAM refuse,
     before the work, in the words for that kind of policy: `denials.DENIALS`.
+    `lacks` leaves that member out of the item of the answer that has the value `item`.
     `stuck` leaves the attachment in `attaching` or `detaching` (the latter until Force) instead.
     `times` is how many calls; None: until cleared. It begins `begins` seconds after it was asked for, and is
     over after `lasts` seconds (None: not).
@@ -36,6 +37,8 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     hang: bool = False
     drop: bool = False
     phase: Phase = "before"
+    lacks: str = ""
+    item: str = ""
     stuck: bool = False
     begins: float = 0.0
     lasts: float | None = None
@@ -97,6 +100,10 @@ class Faults:
     def answer(self, action: str, status: int, body: str, *, times: int | None = 1, **match: str) -> None:
         """Answer with any bytes: an HTML page of a proxy, half an XML document."""
         self.add(Fault(action=action, status=status, body=body, times=times, match=match))
+
+    def lack(self, action: str, member: str, item: str, *, times: int | None = None) -> None:
+        """Answer without `member`, such as `macAddress`, in the item with that id."""
+        self.add(Fault(action=action, lacks=member, item=item, times=times))
 
     def stick(self, action: str, *, times: int | None = 1, **match: str) -> None:
         """AttachNetworkInterface stays `attaching`; DetachNetworkInterface stays `detaching` until Force."""

@@ -8,6 +8,7 @@ import asyncio
 import re
 import uuid
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -132,6 +133,8 @@ class EC2Server(Scene):
                 raw = await _disturb(fault, "after")
             if raw is not None:
                 return raw, str(raw.status)
+            if fault is not None and fault.lacks:
+                body = _without(body, fault.lacks, fault.item)
             await _until(arrived + reply)
             return _xml(self._render(action, request_id, body)), OK
         except EC2Error as error:
@@ -199,6 +202,18 @@ async def _disturb(fault: Fault | None, phase: str) -> web.Response | None:
     if fault.code:
         raise EC2Error(fault.code, fault.message, fault.status)
     return None
+
+
+def _without(found: Any, member: str, item: str) -> Any:
+    """What was found, with that member left out of each structure which has a member `item`."""
+    if isinstance(found, Mapping):
+        left_out = {member} if item in [v for v in found.values() if isinstance(v, str)] else set()
+        return {k: _without(v, member, item) for k, v in found.items() if k not in left_out}
+    if isinstance(found, wire.Raw) and f">{item}<" in found:
+        return wire.Raw(re.sub(f"<{member}>.*?</{member}>", "", found))
+    if isinstance(found, list | tuple):
+        return [_without(each, member, item) for each in found]
+    return found
 
 
 async def _until(moment: float) -> None:
