@@ -169,7 +169,8 @@ class Node:
     async def at_rest(self) -> None:
         """Until all is quiet, and cloud-init has done what it was called for: it thinks for seconds."""
         await self.quiet()
-        await self.sh("while systemctl -q is-active cloud-init-hotplugd.service; do sleep 1; done")
+        script = "while systemctl -q is-active cloud-init-hotplugd.service; do sleep 1; done"
+        await self.sh(script, timeout=600)
 
     def list_enis(self, *entries: tuple[Interface, Mapping[str, Any]]) -> None:
         """Write these into the ENINode's spec, as the controller does."""

@@ -266,7 +266,7 @@ def _command(hardware: Hardware, software: Software, directory: Path) -> list[st
     return [
         *_WITHOUT_NETWORK, PROGRAM, "-nodefaults", "-no-user-config", "-display", "none",
         *("-machine", board.machine + split),
-        *("-accel", hardware.accelerator if kvm else "tcg,thread=multi"),
+        *("-accel", hardware.accelerator if kvm else "tcg,thread=multi,tb-size=256"),
         *("-cpu", "host" if kvm else "max"),
         *("-m", _MEMORY, "-smp", str(hardware.processors)),
         *("-kernel", str(software.kernel), "-initrd", str(software.initrd)),
