@@ -9,6 +9,7 @@ from . import on_real
 from .attach import attach
 from .crowded import filling, rival
 from .large import restart, steady
+from .lives import lives
 from .removal import dying, removal
 from .several import several
 
@@ -19,6 +20,7 @@ SCENARIOS: dict[str, Callable[[], Coroutine[None, None, Result]]] = {
     "several-200x3": several,
     "remove-200": removal,
     "dying-200": dying,
+    "lives-6000": lives,
     "rival-half": rival,
     "subnet-fills": filling,
     "restart-5000": restart,
