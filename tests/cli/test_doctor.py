@@ -1,5 +1,6 @@
 """`nodeeni doctor`: each check one line, with the way out, and exit status 1 if something is wrong."""
 
+import copy
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from aiohttp import web
 from tests.cli.looking import NAME, Seen, Site
 from tests.contract import permitted
 
+from nodeeni.api.crd import nodeeni_crd
 from nodeeni.cli.doctor import kubernetes
 from nodeeni.cli.findings import Mark
 from nodeeni.ec2.types import Action
@@ -60,6 +62,17 @@ async def test_a_missing_and_a_stale_custom_resource(site: Site) -> None:
     stale = ("wrong", "is not that of this version: kubectl apply -f deploy/crds")
     assert told["nodeenis.networking.k8s.aws"] == stale
     assert told["eninodes.networking.k8s.aws"] == ("wrong", "is not installed: kubectl apply -f deploy/crds")
+
+
+async def test_what_an_older_custom_resource_drops_is_named(site: Site) -> None:
+    older = copy.deepcopy(nodeeni_crd())
+    fields = older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
+    for field in ("linksUp", "failed"):
+        del fields[field]
+    site.world.kube.patch("apiextensions.k8s.io", CRDS, older["metadata"]["name"], {"spec": older["spec"]})
+    told = found(await site.run("doctor", "-o", "json"))["nodeenis.networking.k8s.aws"]
+    dropped = "and what is told in status.failed, status.linksUp is dropped"
+    assert told == ("wrong", f"is not that of this version, {dropped}: kubectl apply -f deploy/crds")
 
 
 async def test_the_iam_action_to_grant_is_named(site: Site) -> None:

@@ -20,6 +20,7 @@ from tests.plan.build import attachment, interface, nodeeni
 from nodeeni.api.crd import manifests
 from nodeeni.api.names import API_VERSION, GROUP
 from nodeeni.api.reasons import RowReason
+from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.report import links_note, nodeeni_status
 from nodeeni.plan.rows import Row, State
 from nodeeni.sandbox.kube import KubeServer
@@ -50,16 +51,23 @@ def failed(node: str, reason: RowReason) -> Row:
     return row(node, State.FAILED, reason=reason, message="why, and the way out")
 
 
-def told(*rows: Row, for_long: bool = False, link: str = "") -> Object:
+def told(*rows: Row, for_long: bool = False, link: str = "", unread: RowReason | None = None) -> Object:
     """The status that our controller makes of these rows."""
-    notes = links_note({"n1": link} if link else {})
-    found = {each.node: each for each in rows}
-    status = nodeeni_status(nodeeni(), found, None, notes, NOW, lambda at: for_long and at.waits_for_a_person)
+    status = nodeeni_status(
+        nodeeni(),
+        {each.node: each for each in rows},
+        None,
+        links_note({"n1": link} if link else {}),
+        NOW,
+        lambda at: for_long and at.waits_for_a_person,
+        trouble=Refusal(reason=unread, message="why, and the way out") if unread else None,
+        unread=unread is not None,
+    )
     made: Object = msgspec.to_builtins(status)
     return made
 
 
-FULL, NOWHERE = RowReason.INSTANCE_FULL, RowReason.SUBNET_NOT_FOUND
+FULL, NOWHERE, AWAY = RowReason.INSTANCE_FULL, RowReason.SUBNET_NOT_FOUND, RowReason.EC2_UNREACHABLE
 WAITS = row("n2", reason=RowReason.TO_BE_REPLACED, message="to be replaced as the spec asks")
 EDITED = "attached everywhere, and edited since: no controller has looked at that"
 # None: nobody writes a status.
@@ -75,6 +83,10 @@ STATES: dict[str, Object | None] = {
     "one instance is full, the others have theirs": told(row("n1"), failed("n2", FULL), for_long=True),
     "only a person can help, for less than 2 minutes": told(row("n1"), failed("n2", NOWHERE)),
     "the same for longer": told(row("n1"), failed("n2", NOWHERE), for_long=True),
+    "EC2 cannot be read, all were attached": told(row("n1"), unread=AWAY, for_long=True),
+    "EC2 cannot be read, and only a person could help a node": told(
+        failed("n1", NOWHERE), unread=AWAY, for_long=True
+    ),
 }
 
 

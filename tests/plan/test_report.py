@@ -9,6 +9,7 @@ from tests.plan.build import attachment, interface, nodeeni, plan
 from nodeeni.api.reasons import DEGRADED, PROGRESSING, READY, EventReason, RowReason
 from nodeeni.api.v1alpha1 import AttachmentStatus, Condition, ENINodeInterface, NodeENI, NodeENIStatus
 from nodeeni.plan.actions import Attach, Delete
+from nodeeni.plan.conditions import Standing, standing
 from nodeeni.plan.policy import Circumstances, Hold, decide
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.report import (
@@ -171,6 +172,32 @@ def test_what_is_being_removed_is_listed_and_not_counted_as_desired() -> None:
 def test_a_nodeeni_that_is_being_deleted() -> None:
     found = status(row("n1", State.DETACHING, wanted=False), of=nodeeni(deleting=True))
     assert told(found)[0] == ("Ready", "False", "Deleting", "being deleted: removing the ENIs of 1 node")
+
+
+def stands(*rows: Row, trouble: RowReason | None = None) -> Standing:
+    why = Refusal(reason=trouble, message="why") if trouble else None
+    return standing(nodeeni(), {r.node: r for r in rows}, None, [], trouble=why)
+
+
+@pytest.mark.parametrize(
+    ("rows", "trouble", "waits"),
+    [
+        ([(State.FAILED, RowReason.SUBNET_NOT_FOUND)], None, True),
+        ([(State.FAILED, RowReason.SUBNET_NOT_FOUND), (State.ATTACHED, None)], None, True),
+        ([(State.FAILED, RowReason.SUBNET_NOT_FOUND), (State.CREATING, None)], None, False),
+        ([(State.FAILED, RowReason.SUBNET_NOT_FOUND), (State.FAILED, RowReason.SUBNET_FULL)], None, False),
+        ([(State.FAILED, RowReason.SUBNET_NOT_FOUND)], RowReason.EC2_UNREACHABLE, False),
+        ([(State.FAILED, RowReason.SUBNET_NOT_FOUND)], RowReason.CLOCK_WRONG, True),
+        ([(State.ATTACHED, None)], RowReason.CLOCK_WRONG, False),
+        ([(State.ATTACHED, RowReason.TO_BE_REPLACED), (State.FAILED, RowReason.NOT_ADOPTED)], None, True),
+        ([], None, False),
+    ],
+)
+def test_one_waits_for_a_person_where_nothing_else_could_change_it(
+    rows: list[tuple[State, RowReason | None]], trouble: RowReason | None, waits: bool
+) -> None:
+    made = [row(f"n{number}", state, reason=reason) for number, (state, reason) in enumerate(rows)]
+    assert stands(*made, trouble=trouble).waits_for_a_person is waits
 
 
 def test_a_note_is_told_unless_a_failure_is() -> None:

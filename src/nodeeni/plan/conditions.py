@@ -35,7 +35,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def waits_for_a_person(self) -> bool:
         """Whether nothing is in progress, and all that fails stays so until somebody changes something."""
-        by_person = all(row.reason is not None and row.reason.mender is Mender.PERSON for row in self.failed)
+        reasons = [row.reason for row in self.failed] + ([self.trouble.reason] if self.trouble else [])
+        by_person = all(reason is not None and reason.mender is Mender.PERSON for reason in reasons)
         return bool(self.failed) and not self.moving and not self.updating and by_person
 
 

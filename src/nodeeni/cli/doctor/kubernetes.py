@@ -15,6 +15,7 @@ from nodeeni.kube.resources import CRDS, Resource
 
 REVIEWS = Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"  # the API server's own
+MOST_NAMED = 5  # fields that a definition lacks
 APPLY_CRDS = "kubectl apply -f deploy/crds"
 
 
@@ -54,12 +55,12 @@ async def definitions(client: KubeClient) -> AsyncIterator[Finding]:
             if found.metadata.deleting:
                 yield wrong(name, _being_deleted(found.metadata, wanted["spec"]["names"]["kind"]))
                 continue
-            current = _shape(found.spec) == _shape(wanted["spec"])
-            yield (
-                right(name, "installed and current")
-                if current
-                else wrong(name, f"is not that of this version: {APPLY_CRDS}")
-            )
+            if _shape(found.spec) == _shape(wanted["spec"]):
+                yield right(name, "installed and current")
+                continue
+            lacking = _fields(wanted["spec"]) - _fields(found.spec)
+            older = f", and what is told in {_some(lacking)} is dropped" if lacking else ""
+            yield wrong(name, f"is not that of this version{older}: {APPLY_CRDS}")
 
 
 def _being_deleted(metadata: ObjectMeta, kind: str) -> str:
@@ -73,6 +74,29 @@ def _shape(spec: dict[str, Any]) -> Any:
     """What of a definition we wrote; the API server adds fields of its own around it."""
     keys = ("name", "schema", "subresources", "additionalPrinterColumns")
     return [{key: version.get(key) for key in keys} for version in spec["versions"]]
+
+
+def _fields(spec: dict[str, Any]) -> set[str]:
+    """Paths of all fields that a definition knows."""
+    found: set[str] = set()
+
+    def walk(schema: dict[str, Any], path: str) -> None:
+        for name, field in schema.get("properties", {}).items():
+            found.add(f"{path}.{name}".lstrip("."))
+            walk(field, f"{path}.{name}")
+        if "items" in schema:
+            walk(schema["items"], f"{path}[]")
+
+    for version in spec["versions"]:
+        walk((version.get("schema") or {}).get("openAPIV3Schema") or {}, "")
+    return found
+
+
+def _some(fields: set[str]) -> str:
+    """The first few of them, without what lies within another."""
+    outer = sorted(f for f in fields if not any(f.startswith((f"{o}.", f"{o}[]")) for o in fields))
+    more = f" and {len(outer) - MOST_NAMED} more" if len(outer) > MOST_NAMED else ""
+    return ", ".join(outer[:MOST_NAMED]) + more
 
 
 async def permissions(client: KubeClient) -> Finding:
