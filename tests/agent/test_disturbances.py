@@ -5,7 +5,7 @@ import signal
 import threading
 from pathlib import Path
 
-from tests.agent.situation import Node, until
+from tests.agent.situation import GROUP, NODE, PLURAL, Node, until
 
 MAC = "02:00:00:00:00:01"
 WISH = {"macAddress": MAC, "mtu": 9001, "interfaceName": "multus"}
@@ -47,6 +47,27 @@ async def test_a_fight_is_slowed_down_and_reported(node: Node) -> None:
     assert counted(node, "nodeeni_agent_link_corrections_total") == 5
     node.kernel.ip("link set eth1 up")
     await node.until_reported(UP)
+
+
+async def test_a_status_that_somebody_wipes_is_told_again_ever_more_slowly(node: Node) -> None:
+    await configured(node)
+
+    def wipe() -> None:
+        node.kube.patch(GROUP, PLURAL, NODE, {"status": {"interfaces": []}}, subresource="status")
+
+    for _ in range(5):
+        wipe()
+        await node.until_reported(UP)
+    wipe()
+    fought = "another program keeps changing our ENINode's status: put right ever more slowly"
+    await until(lambda: node.agents[0].said(fought))
+    before = node.status_writes()
+    wipe()
+    await asyncio.sleep(1.0)
+    assert (node.status_writes(), node.reported()) == (before, [])
+    assert len(node.agents[0].said(fought)) == 1
+    node.kernel.ip("link del eth1")  # what is new is told at once
+    await until(lambda: [entry["state"] for entry in node.reported()] == ["Missing"])
 
 
 async def test_ten_thousand_foreign_events_change_nothing(node: Node) -> None:

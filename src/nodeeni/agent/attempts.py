@@ -33,7 +33,7 @@ class _Failure:
         self.until = 0.0
 
 
-class _Corrections:
+class Corrections:
     """Of one thing that was done once; `count` since there was peace, `times` of the last ones."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class _Corrections:
 class Attempts:
     def __init__(self) -> None:
         self._failures: dict[Key, _Failure] = {}
-        self._done: dict[Key, _Corrections] = {}
+        self._done: dict[Key, Corrections] = {}
 
     def record(self, change: Change, replies: list[Reply], now: float) -> int:
         """Take in the kernel's replies to a change's parts; returns how many of them set something right
@@ -77,7 +77,7 @@ class Attempts:
                 self._done[key].add(now)
                 corrections += 1
             else:
-                self._done[key] = _Corrections()
+                self._done[key] = Corrections()
                 _keep_newest(self._done, key)
         return corrections
 
@@ -89,7 +89,7 @@ class Attempts:
                 continue
             as_wanted = _is_as_wanted(link, key[1], key[2])
             if as_wanted and corrections.lost:
-                self._done[key] = _Corrections()
+                self._done[key] = Corrections()
             elif not as_wanted:
                 corrections.lost = True
 

@@ -3,8 +3,10 @@
 import datetime
 import logging
 import threading
+import time
 
 from nodeeni.agent.api import ApiError, ENINodeApi, Forbidden, NotFound, status_of
+from nodeeni.agent.attempts import Corrections
 from nodeeni.agent.counters import Counters
 from nodeeni.agent.spec import JSON
 from nodeeni.agent.status import Found, status_patch
@@ -29,6 +31,11 @@ class Reporter:
         # What was found and what the server had of it after our last patch: it may know less than we tell
         # (an older CRD drops a field), and to tell it again would go on for ever.
         self._told: tuple[object, ...] = ()
+        self._corrections = Corrections()
+        self._held_until: float | None = (
+            None  # time.monotonic(): what somebody undid is not told again before
+        )
+        self._fought_until = 0.0  # the last one that was said
         self._pause = Pause()
         self._refused = False  # and that was said
 
@@ -57,7 +64,7 @@ class Reporter:
     def run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._due)
+                self._changed.wait_for(lambda: self._due, self._rest())
             if self._stop.wait(COALESCE):
                 return
             try:
@@ -90,13 +97,36 @@ class Reporter:
         patch = status_patch(found, observed, moment)
         if patch is None:
             return
+        undone = bool(self._told) and self._told[0] == found
+        if undone and self._holds_back():
+            return
         self._counters.add("patches")
         answer = self._api.patch_status(patch)
         self._told = (found, status_of(answer))
+        if undone:
+            self._corrections.add(time.monotonic())
         with self._changed:
             version = _version(answer)
             if version >= self._version:
                 self._observed, self._version = status_of(answer), version
+
+    def _holds_back(self) -> bool:
+        """Whether somebody undoes what we tell so often that it is not told again yet."""
+        until = self._corrections.until
+        if time.monotonic() >= until:
+            return False
+        if until != self._fought_until:
+            log.warning(
+                "another program keeps changing our ENINode's status: put right ever more slowly",
+                extra={"who": "see its managedFields"},
+            )
+        self._held_until = self._fought_until = until
+        return True
+
+    def _rest(self) -> float | None:
+        """Seconds until what is held back may be told; None: nothing is."""
+        until, self._held_until = self._held_until, None
+        return None if until is None else max(0.0, until - time.monotonic())
 
 
 def _version(eninode: JSON) -> int:
