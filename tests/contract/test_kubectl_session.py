@@ -41,6 +41,9 @@ _CHANGING = (
     (re.compile(r"[ \t]+"), " "),
 )
 
+# What kubectl makes of field names in `describe`; 1.35 alone writes `Subnet Id`, all others `Subnet ID`.
+_LABELS = re.compile(r"(?m)^( *[A-Z][\w ]*):")
+
 
 class Session:
     """Runs commands and notes what came out, without what changes with the clock."""
@@ -51,6 +54,8 @@ class Session:
 
     async def run(self, *words: str, **env: str) -> None:
         code, out, err = await self.kubectl.run(*words, **env)
+        if words[0] == "describe":
+            out = _LABELS.sub(lambda label: label[0].lower(), out)
         shown = [self._without_places(word) for word in words]
         self.lines.append(
             {"request": " ".join(shown), "code": code, "out": self._steady(out), "err": self._steady(err)}
