@@ -4,13 +4,15 @@ import asyncio
 
 from tests.kube.waiting import until
 
+from nodeeni.api.core import Node
+from nodeeni.api.meta import ObjectMeta
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.reporter import Reporter
 from nodeeni.controller.troubles import Troubles
 from nodeeni.kube.client import KubeClient
 from nodeeni.plan.rows import Row, State
 
-from .conftest import NAME, Stage
+from .conftest import LABELS, NAME, Stage
 
 
 async def test_two_thousand_nodes_that_change_all_the_time_are_one_patch_in_four_seconds(
@@ -23,6 +25,8 @@ async def test_two_thousand_nodes_that_change_all_the_time_are_one_patch_in_four
     uid = cluster.nodeenis.store[NAME].metadata.uid
     reporter = Reporter(client, cluster, Troubles(oldest=900.0), stalled_after=120.0)
     for number in range(2000):
+        node = Node(metadata=ObjectMeta(name=f"n{number}", labels=LABELS))
+        reporter.selection.node_changed(None, node)
         reporter.report(f"n{number}", [row(uid, f"n{number}", State.CREATING)])
     reporter.begin()
     running = asyncio.create_task(reporter.run())
