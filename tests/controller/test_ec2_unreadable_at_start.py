@@ -74,6 +74,7 @@ async def test_a_new_nodeeni_is_told_within_seconds(
             assert words in said
             ready = stage.condition("Ready", name)
             assert (ready["status"], ready["reason"]) == ("Unknown", "EC2NotRead")
+            assert ready["lastTransitionTime"] > "2026"  # that of the CRD's default is no time
             assert stage.status(name)["desired"] == 1
             row = stage.row(node, name)
             assert (row["status"], row["reason"], row["message"]) == ("failed", reason, said)

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from nodeeni.api.reasons import ConditionType
+from nodeeni.api.reasons import ConditionReason, ConditionType
 from nodeeni.api.v1alpha1 import Condition
 
 _OURS = frozenset(str(kind) for kind in ConditionType)
@@ -26,14 +26,15 @@ def carried_over(
 ) -> list[Condition]:
     """The wanted conditions with the transition times of those before, where the status is the same.
 
-    `now` is RFC 3339. Conditions of types that are not ours are kept as they stand; of ours, what is not
-    wanted goes.
+    `now` is RFC 3339; the CRD's default has no time. Conditions of types that are not ours are kept as
+    they stand; of ours, what is not wanted goes.
     """
     known = {entry.type: entry for entry in before}
     result = []
     for entry in wanted:
         old = known.pop(entry.type, None)
-        since = old.last_transition_time if old and old.status == entry.status else now
+        same = old is not None and old.status == entry.status and old.reason != ConditionReason.PENDING
+        since = old.last_transition_time if old is not None and same else now
         result.append(
             msgspec.structs.replace(entry, last_transition_time=since, observed_generation=generation)
         )

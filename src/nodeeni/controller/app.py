@@ -23,9 +23,10 @@ from nodeeni.controller.health import serve
 from nodeeni.controller.reconciler import Reconciler
 from nodeeni.controller.wiring import Parts
 from nodeeni.ec2.client import EC2Client
-from nodeeni.ec2.errors import EC2Error
+from nodeeni.ec2.errors import EC2Error, UnusableSettings
 from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.region import DEFAULT_REGION
+from nodeeni.flags import UsageError
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import KubeError, LeaseLost
 from nodeeni.kube.resources import NAMESPACES
@@ -49,7 +50,8 @@ class Stopped(Exception):
 async def run(settings: Settings, environment: Mapping[str, str] = os.environ) -> int:
     """Run until a signal, and return the exit status: 0, or 1 when the lease was lost.
 
-    Raises ConfigError when there is no usable kubeconfig and OSError when the metrics address is taken.
+    Raises ConfigError when there is no usable kubeconfig, OSError when the metrics address is taken, and
+    UsageError when the AWS SDK cannot use its settings.
     """
     client = KubeClient.connect(settings.kubeconfig)
     parts = Parts(settings, client)
@@ -70,7 +72,7 @@ class _Controller:
         self._environment = environment
 
     async def run(self) -> int:
-        status = 0
+        status, unusable = 0, None
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._until_signal())
@@ -80,6 +82,10 @@ class _Controller:
         except* LeaseLost as lost:
             log.error("ending: %s", lost.exceptions[0])
             status = 1
+        except* UnusableSettings as refused:
+            unusable = refused.exceptions[0]
+        if isinstance(unusable, UnusableSettings):
+            raise UsageError(unusable.explanation)
         return status
 
     async def _until_signal(self) -> None:

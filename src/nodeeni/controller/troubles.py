@@ -124,6 +124,8 @@ class Troubles:
     def _trouble(self) -> Refusal | None:
         now = self._clock()
         found = self._calls.lasting(now) or self._readings.lasting(now)
+        if found is not None and self.current is not None and found.reason == self.current.reason:
+            return self.current  # of the same, told by another call, nobody hears twice
         if found is None and self._started is not None and self._last_read is None:
             return _SILENT if now - self._started >= UNREAD else None
         return found

@@ -24,7 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from nodeeni.ec2.attributes import Attribute, InterfaceRequest, V
-from nodeeni.ec2.errors import EC2Error, ErrorClass
+from nodeeni.ec2.errors import EC2Error, ErrorClass, UnusableSettings
 from nodeeni.ec2.models import cut_loader
 from nodeeni.ec2.quotas import RateQuota, rate_quota
 from nodeeni.ec2.types import (
@@ -128,8 +128,8 @@ class EC2Client:
                 "ec2", region_name=region, endpoint_url=endpoint_url, config=config
             )
             client = await opening.__aenter__()
-        except BotoCoreError as error:
-            raise EC2Error("connect", type(error).__name__, str(error)) from error
+        except (BotoCoreError, ValueError) as error:
+            raise UnusableSettings("connect", type(error).__name__, str(error)) from error
         client.meta.events.register("before-call.ec2", _encode_once)
         client.meta.events.register("before-send.ec2", partial(_fence, may_change))
         try:
@@ -403,6 +403,8 @@ async def _opened(service: str, action: str, region: str) -> AsyncIterator[Any]:
     try:
         async with session.create_client(service, region_name=region, config=config) as client:
             yield client
+    except ValueError as error:  # as botocore has it of an endpoint that is no address
+        raise UnusableSettings(action, type(error).__name__, str(error)) from error
     except (ClientError, BotoCoreError, ResponseParserError, aiohttp.ClientError, OSError) as error:
         raise _translated(action, error) from error
 

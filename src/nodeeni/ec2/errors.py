@@ -298,3 +298,14 @@ class EC2Error(Exception):
     def delay(self, attempt: int, rand: float) -> float:
         """Seconds before the next try, by the rule of this error's class."""
         return self.error_class.retry.delay(attempt, rand)
+
+
+class UnusableSettings(EC2Error):
+    """The SDK cannot use its own settings: no client can be made, whatever the calls."""
+
+    @property
+    def explanation(self) -> str:
+        return (
+            f"the AWS SDK cannot use its settings: {self.message}; see AWS_PROFILE, AWS_CONFIG_FILE, "
+            "AWS_ENDPOINT_URL and --aws-region"
+        )

@@ -97,9 +97,7 @@ def ready(at: Standing) -> Condition:
     if at.desired == 0 and at.ending:
         return _told(ConditionReason.NODES_ENDING, f"no node to serve: {_nodes(at.ending)} about to end")
     if at.unread:
-        return _told(
-            ConditionReason.EC2_NOT_READ, "EC2 cannot be read: what stands here is as it was last seen"
-        )
+        return _told(ConditionReason.EC2_NOT_READ, "EC2 cannot be read: how things stand is not known")
     if at.desired == 0:
         return _told(ConditionReason.NO_MATCHING_NODES, "no node matches the selector")
     if at.waiting and not at.failed:

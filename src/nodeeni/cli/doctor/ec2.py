@@ -22,7 +22,7 @@ async def credentials(region: str) -> tuple[Finding, str]:
     try:
         arn = await caller_identity(region)
     except EC2Error as error:
-        message = f"{error}: is the endpoint of STS in {region} reached from here?"
+        message = f"{str(error).removesuffix('.')}: is the endpoint of STS in {region} reached from here?"
         if error.reason is RowReason.CLOCK_WRONG:
             message = error.explanation
         elif error.error_class is ErrorClass.CREDENTIALS:
