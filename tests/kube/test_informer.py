@@ -302,18 +302,6 @@ async def test_quiet_watch_that_is_cut_again_and_again_is_resumed_at_once(
     await until(lambda: started.told.settled(server), timeout=1.0)
 
 
-async def test_heartbeat_is_stored_but_not_told(
-    server: KubeServer, client: KubeClient, background: Background
-) -> None:
-    server.create(node("n0"))
-    started = await start(
-        client, server, background, changed=lambda old, new: old.metadata.uid != new.metadata.uid
-    )
-    server.patch("", "nodes", "n0", {"metadata": {"labels": {"beat": "1"}}})
-    await until(lambda: started.informer.store["n0"].metadata.labels == {"beat": "1"})
-    assert started.told.steps == [("n0", "new")]
-
-
 class CountedNode(msgspec.Struct, weakref=True):
     """Knows how many of its kind are in memory, and the most that there were."""
 

@@ -72,8 +72,7 @@ class Informer(Generic[T]):
     """The objects of `resource`, decoded as `type`, a Struct that names only the fields in use.
 
     `store` maps an object's key (its name; `namespace/name` for a namespaced kind) to the object and is
-    empty until `synced`. `kind` is the resource's name. `changed(old, new)` says whether an update is worth a
-    call of the listeners; the store takes it in any case. `kept(old, new)` gives what the store is to hold,
+    empty until `synced`. `kind` is the resource's name. `kept(old, new)` gives what the store is to hold,
     `new` or `old` (which is not told). `gather` is for how many seconds a watch rests after each reading:
     what comes meanwhile is read at once. `last_contact` is when the server last sent something
     (time.monotonic), `failing_since` when it began to fail us, None while it does not; `failure` is how it
@@ -90,7 +89,6 @@ class Informer(Generic[T]):
         namespace: str | None = None,
         label_selector: str | None = None,
         field_selector: str | None = None,
-        changed: Callable[[T, T], bool] | None = None,
         kept: Callable[[T | None, T], T] = _newest,
         gather: float = 0.0,
         watch_timeout: float = WATCH_TIMEOUT,
@@ -115,7 +113,6 @@ class Informer(Generic[T]):
         self._namespace = namespace
         self._label_selector = label_selector
         self._field_selector = field_selector
-        self._changed = changed
         self._kept = kept
         self._gather = gather
         self._watch_timeout = watch_timeout
@@ -280,7 +277,7 @@ class Informer(Generic[T]):
         if new is None or (old is not None and _same_version(old, new)):
             return
         kept = self.store[key] = self._kept(old, new)
-        if kept is not old and (old is None or self._changed is None or self._changed(old, new)):
+        if kept is not old:
             self._tell(old, new)
 
     def _tell(self, old: T | None, new: T | None) -> None:
