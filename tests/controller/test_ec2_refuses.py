@@ -2,6 +2,9 @@
 
 import pytest
 
+from nodeeni.controller import memory
+from nodeeni.ec2.errors import ErrorClass, RetryRule
+
 from .conftest import Stage
 
 
@@ -97,6 +100,39 @@ async def test_a_used_up_quota_pauses_creating_in_the_whole_cluster_and_says_so(
         await stage.stays(lambda: stage.calls()["CreateNetworkInterface"] == tried)
     assert tried <= len(nodes)
     assert "quota" in stage.condition("Degraded")["message"]
+
+
+async def test_a_used_up_quota_is_told_where_it_is_waited_for_and_nowhere_else(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "QUOTA_PROBE", 0.5)
+    monkeypatch.setattr(ErrorClass.QUOTA, "retry", RetryRule(first=0.5, factor=1, most=0.5))
+    node, other = await stage.node(), await stage.node(matching=False)
+    stage.world.label(other.name, extra="yes")
+    stage.apply("a")
+    async with stage.controller():
+        await stage.until(lambda: stage.condition("Ready", "a").get("status") == "True")
+        stage.ec2.faults.error("CreateNetworkInterface", "NetworkInterfaceLimitExceeded", times=None)
+        stage.apply("b", deviceIndex=3)
+        stage.apply("c", nodeSelector={"extra": "yes"})
+        await stage.until(
+            lambda: {stage.condition("Degraded", name).get("reason") for name in "bc"} == {"QuotaExceeded"}
+        )
+        stage.apply("a", description="edited")
+        await stage.until(lambda: stage.ours("a")[0].description == "edited")
+        # Beyond a probe or two: it is said all the time.
+        await stage.stays(
+            lambda: (
+                [stage.condition("Degraded", name)["status"] for name in "abc"] == ["False", "True", "True"]
+            ),
+            seconds=2,
+        )
+        stage.ec2.faults.clear()
+        await stage.until_attached(node, name="b")
+        await stage.until_attached(other, name="c")
+        await stage.until(
+            lambda: {stage.condition("Degraded", name)["status"] for name in "abc"} == {"False"}
+        )
 
 
 async def test_a_missing_permission_names_the_iam_action_to_grant(stage: Stage) -> None:

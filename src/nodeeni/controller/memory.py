@@ -46,6 +46,7 @@ class Memory:
         self._taken: dict[tuple[str, int, int], float] = {}
         self._full: dict[str, float] = {}
         self.creates_paused_until = 0.0
+        self.quota_changed: Callable[[], None] = lambda: None
 
     # -- holds ---------------------------------------------------------------------------------------
 
@@ -164,7 +165,9 @@ class Memory:
         self._full[instance_id] = self._clock() + INSTANCE_FULL
 
     def quota_is_used_up(self) -> None:
-        self.creates_paused_until = self._clock() + QUOTA_PROBE
+        known, self.creates_paused_until = self.troubles(), self._clock() + QUOTA_PROBE
+        if not known:
+            self.quota_changed()
 
     def probe_quota(self) -> None:
         """One Create is let through after a pause; the others wait for its outcome."""
@@ -172,11 +175,13 @@ class Memory:
             self.creates_paused_until = self._clock() + QUOTA_PROBE
 
     def quota_is_free(self) -> None:
-        self.creates_paused_until = 0.0
+        known, self.creates_paused_until = self.troubles(), 0.0
+        if known:
+            self.quota_changed()
 
     def troubles(self) -> list[Refusal]:
-        """What every NodeENI has to wait for."""
-        if self.creates_paused_until <= self._clock():
+        """What every NodeENI has to wait for that is to get an ENI: from one probe to the next, too."""
+        if self.creates_paused_until + QUOTA_PROBE <= self._clock():
             return []
         message = "creating ENIs is paused: a quota of this region is used up; ask AWS to raise it"
         return [Refusal(reason=RowReason.QUOTA_EXCEEDED, message=message)]

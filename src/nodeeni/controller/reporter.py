@@ -93,8 +93,8 @@ class Reporter:
         self._begun = True
         self._changed.set()
 
-    def trouble_changed(self) -> None:
-        """Of what every NodeENI waits for."""
+    def look_at_all(self) -> None:
+        """At every status again: what all wait for has changed."""
         for nodeeni in self._cluster.nodeenis.store.values():
             self.mark(nodeeni.metadata.uid)
 

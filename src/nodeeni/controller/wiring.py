@@ -62,6 +62,7 @@ class Parts:
         self.reporter = Reporter(self.writer, self.cluster, self.troubles, settings.stalled_after)
         self.reporter.on_put_right = self.announcer.status_put_right
         self.reporter.notes = self.memory.troubles
+        self.memory.quota_changed = self.reporter.look_at_all
         self.eninodes = ENINodeWriter(self.writer, self.cluster)
         self.eninodes.on_put_right = self.announcer.eninode_put_right
         self.rates = AccountRates(self.buckets, settings.ec2_rate or {})
@@ -169,7 +170,7 @@ def listen_for_trouble(parts: Parts, works: Works) -> None:
     def changed(now: Refusal | None, before: Refusal | None) -> None:
         if before is None:
             works.sweeper.doubt()
-        reporter.trouble_changed()
+        reporter.look_at_all()
         if now not in (None, before) and not parts.settings.dry_run:
             parts.announcer.all_wait(now)
 

@@ -51,6 +51,7 @@ def standing(
 ) -> Standing:
     """`rows` is by node name."""
     wanted = [row for row in rows.values() if row.wanted]
+    lacking = any(row.interface is None for row in wanted)
     return Standing(
         nodeeni=nodeeni,
         rows=len(rows),
@@ -63,7 +64,7 @@ def standing(
         ending=sum(1 for row in rows.values() if row.reason is RowReason.NODE_ENDING),
         failed=tuple(sorted((r for r in rows.values() if r.state is State.FAILED), key=lambda r: r.node)),
         links_up=links_up,
-        notes=tuple(notes),
+        notes=tuple(note for note in notes if note.reason is not RowReason.QUOTA_EXCEEDED or lacking),
         trouble=trouble,
         unread=unread,
     )
