@@ -202,8 +202,18 @@ def test_one_waits_for_a_person_where_nothing_else_could_change_it(
 
 def test_a_note_is_told_unless_a_failure_is() -> None:
     paused = Refusal(reason=RowReason.QUOTA_EXCEEDED, message="creating ENIs is paused")
-    assert told(status(row(), notes=[paused]))[2][2] == "QuotaExceeded"
+    assert told(status(row(), row("n2", State.CREATING), notes=[paused]))[2][2] == "QuotaExceeded"
+    assert told(status(row(), notes=[paused]))[2] == FINE  # it lacks nothing
     assert told(status(failed(), notes=[paused]))[2][2] == "SubnetFull"
+
+
+def test_what_every_nodeeni_waits_for_comes_first() -> None:
+    trouble = Refusal(reason=RowReason.CLOCK_WRONG, message="set the clock")
+    found = nodeeni_status(nodeeni(), {"n1": failed()}, None, [], T1, trouble=trouble)
+    assert told(found)[2] == ("Degraded", "True", "ClockWrong", "set the clock")
+    assert told(found)[0][1:3] == ("False", "Failing")
+    found = nodeeni_status(nodeeni(), {"n1": row()}, None, [], T1, trouble=trouble, unread=True)
+    assert told(found)[0][1:3] == ("Unknown", "EC2NotRead")
 
 
 def test_fields_that_are_accepted_but_not_applied_are_told() -> None:
