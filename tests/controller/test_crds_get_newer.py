@@ -51,7 +51,8 @@ async def test_one_that_no_version_reported_on_is_pending_and_then_as_it_is(stag
     stage.apply()
     assert stage.status() == {}
     stage.kube.apply(nodeeni_crd())
-    assert (stage.condition("Ready")["status"], stage.condition("Ready")["reason"]) == ("Unknown", "Pending")
+    await stage.until(lambda: stage.condition("Ready").get("reason") == "Pending")
+    assert stage.condition("Ready")["status"] == "Unknown"
     async with stage.controller():
         await stage.until_attached(node)
         await stage.until(lambda: stage.condition("Ready")["status"] == "True")
