@@ -47,6 +47,22 @@ async def test_one_cause_is_one_line_and_in_json_one_entry_a_node(site: Site) ->
     ]
 
 
+async def test_what_every_nodeeni_waits_for_is_one_line_beside_what_failed_before(site: Site) -> None:
+    a_cluster(site, eni("n1", **FULL))
+    site.apply("other")
+    waiting = condition("Degraded", "True", "ClockWrong", "set the clock")
+    ready = condition("Ready", "Unknown", "EC2NotRead", "EC2 cannot be read: how things stand is not known")
+    for name in (NAME, "other"):
+        site.report(name, observedGeneration=1, desired=1, conditions=[ready, waiting])
+    lines = (await site.run("status")).lines
+    assert lines[:3] == [
+        f"✗ n1 {NAME}: SubnetFull: no free address is left in subnet-1",
+        f"✗ {NAME}: ClockWrong: set the clock (and 1 NodeENI more)",
+        "",
+    ]
+    assert [line.split()[5:7] for line in lines if line.startswith(("other", NAME))] == [["not", "known"]] * 2
+
+
 async def test_the_same_of_another_nodeeni_is_another_line(site: Site) -> None:
     a_cluster(site, eni("n1", **FULL), eni("n2", **FULL))
     site.apply("other")

@@ -27,6 +27,7 @@ async def test_ready_waits_until_the_groups_are_right_in_ec2_on_every_node(
         # Two calls at once: the second half of the nodes waits for the first.
         async with stage.controller("--max-concurrent-nodes=2"):
             await stage.until(lambda: ready_with_generation(stage, 1))
+            stage.ec2.faults.delay("ModifyNetworkInterfaceAttribute", 1.0, times=None)  # and done only then
             stage.apply(securityGroupIDs=[group.id])
             seen: set[tuple[str, str]] = set()
 

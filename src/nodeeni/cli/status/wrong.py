@@ -18,15 +18,18 @@ LONG = 600  # seconds: by default an attach that hangs is undone after 90 s, a d
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """What one cause brought about, on one node as a rule or on many: at least one finding."""
+    """What one cause brought about, on one node as a rule or on many: at least one finding. `of` is what each
+    of them is about.
+    """
 
     findings: tuple[Finding, ...]
+    of: str = "node"
 
     @property
     def summary(self) -> Finding:
-        """That of the first node, as the Degraded condition has it."""
+        """That of the first one, as the Degraded condition has it."""
         first, *others = self.findings
-        more = f" (and {counted(len(others), 'node')} more)" if others else ""
+        more = f" (and {counted(len(others), self.of)} more)" if others else ""
         return msgspec.structs.replace(first, message=first.message + more)
 
 
@@ -49,7 +52,11 @@ def findings(
         for key, finding in [*_of_line(line), *_of_step(line, leader, now)]:
             by_cause.setdefault((line.node_eni, *key), []).append(finding)
     found += [Cause(tuple(each)) for each in by_cause.values()]
-    found += [Cause((each,)) for nodeeni in nodeenis for each in _of_nodeeni(nodeeni)]
+    by_message: dict[str, list[Finding]] = {}  # many wait for the same, say for EC2
+    for nodeeni in nodeenis:
+        for finding in _of_nodeeni(nodeeni):
+            by_message.setdefault(finding.message, []).append(finding)
+    found += [Cause(tuple(each), of="NodeENI") for each in by_message.values()]
     return sorted(found, key=lambda cause: cause.summary.mark is not Mark.WRONG)
 
 
@@ -103,7 +110,9 @@ def _of_line(line: Line) -> Iterator[tuple[_Key, Finding]]:
 def _of_nodeeni(nodeeni: NodeENI) -> Iterable[Finding]:
     name, status = nodeeni.metadata.name, nodeeni.status
     degraded = condition_of(nodeeni, DEGRADED)
-    failed = any(entry.status == State.FAILED for entry in status.attachments)
+    failed = degraded is not None and any(
+        entry.status == State.FAILED and entry.reason == degraded.reason for entry in status.attachments
+    )
     links = (
         degraded is not None
         and degraded.reason == RowReason.LINK_NOT_AS_ASKED
