@@ -50,4 +50,19 @@ def compared(name: str, answered: list[dict[str, Any]]) -> None:
     recorded = msgspec.json.decode(file.read_bytes())
     assert [line["request"] for line in answered] == [line["request"] for line in recorded]
     for mine, theirs in zip(answered, recorded, strict=True):
-        assert mine == theirs, mine["request"]
+        assert mine == theirs or _of_another_minor(mine) == _of_another_minor(theirs), mine["request"]
+
+
+# What a newer kube-apiserver words otherwise than the recorded 1.34: a rule's refusal, and a label key's.
+_WORDED_ANEW = (
+    (r"Invalid value: \"object\": ", "Invalid value: "),
+    ("a qualified name must", "a valid label key must"),
+)
+
+
+def _of_another_minor(line: dict[str, Any]) -> Any:
+    """On a real API server alone: what the sandbox's says is compared word for word."""
+    text = msgspec.json.encode(line).decode()
+    for old, new in _WORDED_ANEW if real_is_wanted() else ():
+        text = text.replace(old, new)
+    return msgspec.json.decode(text)
