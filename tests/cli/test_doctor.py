@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,19 @@ async def test_a_region_that_ec2_does_not_take_is_no_matter_of_permissions(site:
     assert seen.lines[-1].startswith(f"✗ EC2: DescribeNetworkInterfaces {refused}")
     way_out = "check the controller's AWS credentials, their role and --aws-region"
     assert seen.lines[-1].endswith(way_out)
+
+
+async def test_a_clock_that_is_off_is_told_before_ec2_refuses_it_and_after(site: Site) -> None:
+    site.world.ec2.clock.ahead = 120
+    seen = await site.run("doctor")
+    (told,) = [line for line in seen.lines if "clock" in line]
+    assert re.fullmatch(
+        r"! clock: this machine's is 1[12]\d s behind that of AWS, which bears 5 minutes: set it", told
+    )
+    site.world.ec2.clock.ahead = -600
+    seen = await site.run("doctor")
+    assert seen.status == 1
+    assert seen.lines[-1].startswith("✗ AWS credentials: this machine's clock is 10 min ahead of EC2's")
 
 
 async def test_what_ec2_cannot_judge_yet_is_no_fault(site: Site) -> None:

@@ -369,11 +369,15 @@ _METHODS: dict[str, str] = {
 ACTIONS = tuple(_METHODS)
 
 
-async def caller_identity(region: str) -> str:
-    """The ARN behind the credentials in use, by STS. Raises EC2Error."""
+async def caller_identity(region: str) -> tuple[str, float]:
+    """The ARN behind the credentials in use, by STS, and how many seconds our clock is ahead of that.
+
+    Raises EC2Error.
+    """
     async with _opened("sts", "GetCallerIdentity", region) as sts:
         answer = await sts.get_caller_identity()
-        return _decoded("GetCallerIdentity", lambda told: str(told["Arn"]), answer)
+        arn = _decoded("GetCallerIdentity", lambda told: str(told["Arn"]), answer)
+        return arn, _clock_ahead(answer)
 
 
 async def rate_quotas(region: str) -> list[RateQuota]:

@@ -93,9 +93,10 @@ async def _checks_of_ec2(options: Namespace, client: KubeClient, cluster: Cluste
     cluster_id = await reach_ec2.cluster_id(options, client)
     yield right("cluster id", cluster_id)
     region = await reach_ec2.region(options, cluster)
-    credentials, arn = await ec2.credentials(region)
-    yield credentials
-    if credentials.mark is Mark.WRONG:
+    found_of_credentials, arn = await ec2.credentials(region)
+    for finding in found_of_credentials:
+        yield finding
+    if not arn:
         return
     async with EC2Client.connect(region) as connection:
         reading = await ec2.reads(connection, cluster, arn)

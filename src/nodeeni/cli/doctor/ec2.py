@@ -11,16 +11,18 @@ from nodeeni.ec2.client import EC2Client, caller_identity
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.types import Interface, Rehearsal
 
+CLOCK_TOLD = 60.0  # seconds off
+
 # Well-formed ids of things that do not exist, for a cluster that has none of them yet.
 _NO_SUBNET, _NO_GROUP, _NO_ENI = "subnet-00000000000000000", "sg-00000000000000000", "eni-00000000000000000"
 _NO_INSTANCE, _NO_ATTACHMENT = "i-00000000000000000", "eni-attach-00000000000000000"
 
 
-async def credentials(region: str) -> tuple[Finding, str]:
+async def credentials(region: str) -> tuple[list[Finding], str]:
     """With the ARN behind them, which is empty where they do not work."""
     check = "AWS credentials"
     try:
-        arn = await caller_identity(region)
+        arn, clock_ahead = await caller_identity(region)
     except EC2Error as error:
         message = f"{str(error).removesuffix('.')}: is the endpoint of STS in {region} reached from here?"
         if error.reason is RowReason.CLOCK_WRONG:
@@ -30,8 +32,12 @@ async def credentials(region: str) -> tuple[Finding, str]:
                 f"{error.code}: {error.message}: give the controller a role (EKS Pod Identity or IRSA), or "
                 "set AWS_PROFILE"
             )
-        return wrong(check, message), ""
-    return right(check, f"{arn} in {region}"), arn
+        return [wrong(check, message)], ""
+    found = [right(check, f"{arn} in {region}")]
+    if abs(clock_ahead) > CLOCK_TOLD:
+        off = f"{abs(clock_ahead):.0f} s {'ahead of' if clock_ahead > 0 else 'behind'}"
+        found.append(note("clock", f"this machine's is {off} that of AWS, which bears 5 minutes: set it"))
+    return found, arn
 
 
 async def reads(ec2: EC2Client, cluster: Cluster, arn: str) -> Finding:
