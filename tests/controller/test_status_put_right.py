@@ -54,6 +54,21 @@ async def test_whatever_is_taken_away_or_made_up_is_as_it_was_a_moment_later(sta
     assert "StatusOverwritten" not in stage.reasons(), "by hand"
 
 
+async def test_after_a_restart_with_nothing_to_say_it_is_the_same(stage: Stage) -> None:
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(node)
+        right = await until_quiet(stage)
+    async with stage.controller(), session(stage.kube) as http:
+        assert await until_quiet(stage) == right
+        before = writes(stage)
+        await changed_by(http, "kubectl", {"attachments": None, "conditions": None})
+        await stage.until(lambda: stage.status().get("attachments"))
+        assert stage.status() == right, "with the times of before"
+        assert writes(stage) == before + 2, "theirs and ours"
+
+
 async def test_our_own_echo_is_no_work(stage: Stage) -> None:
     nodes = [await stage.node() for _ in range(3)]
     stage.apply()

@@ -31,9 +31,15 @@ class Told(Generic[T]):
     that is to be looked at, for it may be otherwise than we told.
     """
 
-    def __init__(self, shown_version: Callable[[str], str], again: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        shown_version: Callable[[str], str],
+        again: Callable[[str], None],
+        patience: float = PATIENCE,
+    ) -> None:
         self._shown_version = shown_version
         self._again = again
+        self._patience = patience
         self._writes: dict[str, _Write[T]] = {}
 
     def said(self, uid: str, shown: T) -> T:
@@ -50,8 +56,9 @@ class Told(Generic[T]):
         """Whether what is there is what is wanted, as far as the CRD lets it."""
         held, write = self.held(uid, shown), self._writes.get(uid)
         if wanted == held:
-            if write is not None and not write.awaited:
-                write.said = write.held = shown  # one copy in memory
+            if write is None or not write.awaited:  # as if we had written it; and one copy in memory
+                write = self._writes[uid] = _Write(shown, shown, self._shown_version(uid))
+                write.awaited = False
             return True
         return write is not None and wanted == write.said and held == write.held
 
@@ -88,7 +95,7 @@ class Told(Generic[T]):
         self._writes.pop(uid, None)
 
     def _doubt_later(self, uid: str, write: _Write[T], sent_at: str) -> None:
-        asyncio.get_running_loop().call_later(PATIENCE, self._doubt, uid, write, sent_at)
+        asyncio.get_running_loop().call_later(self._patience, self._doubt, uid, write, sent_at)
 
     def _doubt(self, uid: str, write: _Write[T], sent_at: str) -> None:
         if self._writes.get(uid) is not write or not write.awaited:
