@@ -195,3 +195,13 @@ async def test_a_dead_controller_comes_before_what_it_left(site: Site) -> None:
     first, second, *_ = (await site.run("status")).lines
     assert first.startswith("✗ controller: ")
     assert second.startswith("✗ ENIs without a NodeENI: 1 ENINode still lists some: ")
+
+
+async def test_a_node_that_ends_is_told_as_such_and_its_link_is_nobodys_trouble(site: Site) -> None:
+    why = {"reason": "NodeEnding", "message": "its instance i-2 is shutting-down"}
+    a_cluster(site, eni("n1"), eni("n2", **why))
+    site.report_links("n2", {"macAddress": "02:n2", "linkName": "ens7", "state": "Missing"})
+    lines = (await site.run("status")).lines
+    assert lines[0] == f"! n2 {NAME}: its instance i-2 is shutting-down"
+    (row,) = [line for line in lines if line.startswith("n2 ")]
+    assert "attached, node ending" in row

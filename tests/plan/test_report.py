@@ -90,7 +90,11 @@ def ending(node: str, state: State = State.ATTACHED) -> Row:
 def test_a_node_that_ends_is_neither_desired_nor_failed_and_no_alarm() -> None:
     found = status(row("n1"), ending("n2"), ending("n3", State.DELETING))
     assert (found.desired, found.attached, found.failed) == (1, 1, 0)
-    assert told(found) == [("Ready", "True", "AllAttached", "attached on 1 node"), SETTLED, FINE]
+    assert told(found) == [
+        ("Ready", "True", "AllAttached", "attached on 1 node, 2 nodes about to end"),
+        SETTLED,
+        FINE,
+    ]
     assert [entry.reason for entry in found.attachments] == ["", "NodeEnding", "NodeEnding"]
 
 

@@ -20,6 +20,7 @@ from nodeeni.controller import wiring
 from nodeeni.controller.cluster import region_of
 from nodeeni.controller.executor import Executor
 from nodeeni.controller.health import serve
+from nodeeni.controller.questions import PATIENCE
 from nodeeni.controller.reconciler import Reconciler
 from nodeeni.controller.wiring import Parts
 from nodeeni.ec2.client import EC2Client
@@ -157,6 +158,7 @@ class _Controller:
                 group.create_task(works.finalizers.run())
                 group.create_task(parts.eninodes.run())
             await parts.queue.drained()
+            works.questions.patience = PATIENCE
             parts.reporter.begin()
             parts.turns.begin()
             # What stands now stays: it need not be looked through for garbage again and again.

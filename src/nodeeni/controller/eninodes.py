@@ -87,10 +87,16 @@ class ENINodeWriter:
         if name in self._written and self._written[name] == shown:
             del self._written[name]
         elif target is not None and shown != target:
-            if name not in self._writing and self._as_ours(name, old) == target:
+            undone = name not in self._writing and self._as_ours(name, old) == target
+            if undone and (new is not None or self._owner_stands(name, target)):
                 self._undone.add(name)
             self._written.pop(name, None)
             self._enqueue(name)
+
+    def _owner_stands(self, name: str, ours: _Ours) -> bool:
+        """Whether the Node that an ENINode belongs to is there, so that it was not collected with it."""
+        node = self._cluster.node(name)
+        return node is not None and node.uid == ours.owner
 
     async def run(self) -> None:
         """Write until cancelled."""

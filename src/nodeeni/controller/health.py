@@ -137,7 +137,7 @@ class Health:
             metrics.EC2_UNKNOWN_CODES.labels(action, error.code).inc()
             log.warning("EC2 answered a code that is not known here: %s", error)
         metrics.EC2_SECONDS.labels(action).observe(seconds)
-        self._troubles.observe_call(error)
+        self._troubles.observe_call(action, error)
 
     def observe_unreadable(self, item: Unreadable) -> None:
         """An item of an answer that lacks something; handed to the client. Said once of each."""

@@ -14,6 +14,9 @@ from nodeeni.ec2.errors import EC2Error
 from nodeeni.plan.refusal import Refusal
 
 PATIENCE = 3.0  # seconds: EC2 answers a describe in 0.2 s as a rule; in trouble in 20 s, or never
+# Seconds, until every node was planned once: what an earlier process reported stands meanwhile, and
+# thousands who ask at once are answered late.
+PATIENCE_AT_START = 20.0
 _BRIEFLY = 0.1  # seconds: what is known already is there by then
 
 _T = TypeVar("_T")
@@ -30,9 +33,12 @@ class _Question:
 
 
 class Questions:
-    """`again(node)` is called when an answer has come that was not waited for."""
+    """`again(node)` is called when an answer has come that was not waited for; an answer is waited for once,
+    for `patience` seconds.
+    """
 
-    def __init__(self, again: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, again: Callable[[str], None] = lambda _: None, patience: float = PATIENCE) -> None:
+        self.patience = patience
         self._again = again
         self._open: dict[str, dict[Hashable, _Question]] = {}  # node → key → question
 
@@ -44,12 +50,12 @@ class Questions:
         task = asked.task
         if task is None:
             task = asked.task = asyncio.create_task(_answered(question))
-        await asyncio.wait({task}, timeout=_BRIEFLY if asked.refusal else PATIENCE)
+        await asyncio.wait({task}, timeout=_BRIEFLY if asked.refusal else self.patience)
         if not task.done():
             if not asked.left:
                 asked.left = True
                 task.add_done_callback(lambda _: self._again(node))
-            asked.refusal = _waited_for(asked.refusal or _late(about))
+            asked.refusal = _waited_for(asked.refusal or _late(about, self.patience))
             return asked.refusal
         asked.task, asked.left = None, False
         answer: _T | EC2Error = task.result()
@@ -88,8 +94,8 @@ def _refused(error: EC2Error, failures: int) -> Refusal:
     )
 
 
-def _late(about: str) -> Refusal:
-    message = f"EC2 has not answered within {PATIENCE:g} s what it has of {about}: its answer is waited for"
+def _late(about: str, patience: float) -> Refusal:
+    message = f"EC2 has not answered within {patience:g} s what it has of {about}: its answer is waited for"
     return Refusal(reason=RowReason.EC2_ERROR, message=message)
 
 

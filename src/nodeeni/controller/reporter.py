@@ -15,6 +15,7 @@ import msgspec
 
 from nodeeni import metrics
 from nodeeni.api.conditions import with_those_of_others
+from nodeeni.api.core import Node
 from nodeeni.api.reasons import RowReason
 from nodeeni.api.v1alpha1 import ENINode, NodeENI, NodeENIStatus
 from nodeeni.controller.cluster import Cluster, nodeeni_changed
@@ -102,6 +103,15 @@ class Reporter:
         """Look at this NodeENI's status again."""
         self._dirty.add(uid)
         self._changed.set()
+
+    def node_changed(self, old: Node | None, new: Node | None) -> None:
+        """A listener of the informer: another Node of that name is another node, unknown so far."""
+        if old is None or new is not None:
+            return
+        name = old.metadata.name
+        for uid in self._uids.get(name, set()):
+            self._rows[uid][name] = msgspec.structs.replace(self._rows[uid][name], generation=0)
+            self.mark(uid)
 
     def nodeeni_changed(self, old: NodeENI | None, new: NodeENI | None) -> None:
         """A listener of the informer."""

@@ -16,6 +16,7 @@ from nodeeni.plan.refusal import Refusal
 log = logging.getLogger(__name__)
 
 PATIENCE = 5.0  # seconds of failure that are nothing yet: one lost connection, one overloaded answer
+_INVENTORY = "DescribeNetworkInterfaces"  # what everything stands on
 UNREAD = 20.0  # seconds without a reading since the start, after which a status of before is no knowledge
 
 
@@ -43,7 +44,7 @@ class _Failing:
 class Troubles:
     """`oldest`: how old, in seconds, a reading of the inventory may be. `changed(now, before)` is called when
     there is another trouble, or none any more, or when the same has lasted until all is `unread`: it is one
-    listener, set later.
+    listener, set later. `doubt` asks for a reading of the inventory.
     """
 
     def __init__(self, oldest: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -56,6 +57,9 @@ class Troubles:
         self._began = 0.0
         self._was_unread = False
         self.current: Refusal | None = None
+        self._unanswered: set[str] = set()  # actions, since one was answered last
+        self._doubted: set[str] = set()  # those of which a reading showed that they alone are not answered
+        self.doubt: Callable[[], None] = lambda: None
         self.changed: Callable[[Refusal | None, Refusal | None], None] = lambda now, before: None
 
     def reading_begins(self) -> None:
@@ -63,11 +67,14 @@ class Troubles:
         self._started = self._clock()
         self._look_in(UNREAD)
 
-    def observe_call(self, error: EC2Error | None) -> None:
+    def observe_call(self, action: str, error: EC2Error | None) -> None:
         """One call's outcome. A refusal is an answer, unless nothing would be answered to us."""
         if error is None or not _is_of_all_calls(error):
             self._calls.succeeded()
+            self._unanswered.clear()
+            self._doubted.discard(action)
         else:
+            self._unanswered.add(action)
             self._observe(self._calls, error)
         self._look()
 
@@ -123,12 +130,25 @@ class Troubles:
 
     def _trouble(self) -> Refusal | None:
         now = self._clock()
-        found = self._calls.lasting(now) or self._readings.lasting(now)
+        found = self._of_calls(now) or self._readings.lasting(now)
         if found is not None and self.current is not None and found.reason == self.current.reason:
             return self.current  # of the same, told by another call, nobody hears twice
         if found is None and self._started is not None and self._last_read is None:
             return _SILENT if now - self._started >= UNREAD else None
         return found
+
+    def _of_calls(self, now: float) -> Refusal | None:
+        """One action that is not answered is the trouble of those who ask it. In a quiet cluster nothing else
+        is called, so a reading has to show whether it is alone.
+        """
+        found = self._calls.lasting(now)
+        alone = len(self._unanswered) == 1 and _INVENTORY not in self._unanswered
+        if found is None or found.reason is not RowReason.EC2_UNREACHABLE or not alone:
+            return found
+        if not self._unanswered <= self._doubted:
+            self._doubted |= self._unanswered
+            self.doubt()
+        return None
 
 
 _SILENT = Refusal(

@@ -21,7 +21,7 @@ from nodeeni.controller.health import Health
 from nodeeni.controller.leadership import Leadership
 from nodeeni.controller.memory import Memory
 from nodeeni.controller.planner import Planner
-from nodeeni.controller.questions import Questions
+from nodeeni.controller.questions import PATIENCE_AT_START, Questions
 from nodeeni.controller.rates import AccountRates
 from nodeeni.controller.reconciler import Reconciler
 from nodeeni.controller.reporter import Reporter
@@ -83,6 +83,7 @@ class Works:
 
     inventory: Inventory
     lookups: Lookups
+    questions: Questions
     waiter: Waiter
     executor: Executor
     sweeper: Sweeper
@@ -122,6 +123,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         grace=settings.orphan_grace_period,
         dry_run=settings.dry_run,
     )
+    questions = Questions(again=parts.queue.add, patience=PATIENCE_AT_START)
     planner = Planner(
         settings=settings,
         cluster_id=cluster_id,
@@ -131,7 +133,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         adoption=adoption,
         memory=memory,
         turns=parts.turns,
-        questions=Questions(again=parts.queue.add),
+        questions=questions,
         under_way=executor.under_way,
         confirmed_orphans=lambda: sweeper.confirmed,
     )
@@ -160,7 +162,18 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
     finalizers = Finalizers(parts.writer, cluster, inventory, executor, adoption, leadership.settled_at)
     triggers = Triggers(parts.queue, cluster, inventory, waiter, lookups)
     parts.health.inventory = inventory
-    return Works(inventory, lookups, waiter, executor, sweeper, reconciler, finalizers, departures, triggers)
+    return Works(
+        inventory=inventory,
+        lookups=lookups,
+        questions=questions,
+        waiter=waiter,
+        executor=executor,
+        sweeper=sweeper,
+        reconciler=reconciler,
+        finalizers=finalizers,
+        departures=departures,
+        triggers=triggers,
+    )
 
 
 def listen_for_trouble(parts: Parts, works: Works) -> None:
@@ -178,8 +191,9 @@ def listen_for_trouble(parts: Parts, works: Works) -> None:
         if old is None and new is not None and troubles.current is not None and not parts.settings.dry_run:
             parts.announcer.waits(new, troubles.current)
 
-    troubles.changed = changed
-    cluster.nodes.add_listener(reporter.selection.node_changed)
+    troubles.changed, troubles.doubt = changed, works.sweeper.doubt
+    for on_node in (reporter.selection.node_changed, reporter.node_changed):
+        cluster.nodes.add_listener(on_node)
     for listener in (reporter.selection.nodeeni_changed, reporter.nodeeni_changed, nodeeni_changed):
         cluster.nodeenis.add_listener(listener)
 

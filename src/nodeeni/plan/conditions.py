@@ -92,7 +92,9 @@ def ready(at: Standing) -> Condition:
     """Whether every matching node has its ENI attached as `spec` asks."""
     if at.nodeeni.metadata.deleting:
         step = "waiting for EC2 to show twice that no ENI is left"
-        if at.rows:
+        if at.unread:
+            step = "nothing is removed while EC2 cannot be read"
+        elif at.rows:
             step = f"removing the ENIs of {_nodes(at.rows)}"
         return _told(ConditionReason.DELETING, f"being deleted: {step}")
     if at.desired == 0 and at.ending:
@@ -116,6 +118,7 @@ def ready(at: Standing) -> Condition:
             if at.links_up is None or at.links_up >= at.attached
             else f", links up on {at.links_up} of them"
         )
+        down += f", {_nodes(at.ending)} about to end" if at.ending else ""
         return _told(ConditionReason.ALL_ATTACHED, f"attached on {_nodes(at.attached)}{down}")
     not_so = f"; not as spec asks on {_nodes(len(at.failed))}" if at.failed else ""
     return _told(

@@ -94,12 +94,13 @@ def _refused(draft: Draft, refusal: Refusal) -> None:
     Where that is so since EC2 could not be asked, it keeps everything on this node's instance.
     """
     standing = [*draft.left.values(), *draft.observed.adoptable]
-    own = [i for i in standing if draft.uids[i.id] == refusal.uid]
+    home = draft.observed.node.instance_id if draft.observed.node else ""
+    # What hangs on an instance that had the node's name before is none of this one's.
+    own = [i for i in standing if draft.uids[i.id] == refusal.uid and (not home or is_of(i, home))]
     interface = next((i for i in own if i.attachment is not None), None)
     kept = [interface] if interface is not None else []
     if refusal.uid in draft.desired.unread:
-        home = draft.observed.node.instance_id if draft.observed.node else ""
-        kept += [i for i in own if is_of(i, home)]
+        kept += own
         interface = interface or next(iter(kept), None)
     for each in kept:
         draft.left.pop(each.id, None)

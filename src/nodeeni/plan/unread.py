@@ -45,7 +45,7 @@ def unread_status(
         status,
         observed_generation=generation,
         desired=len(nodes),
-        attached=status.attached or 0,
+        attached=status.attached if status.attachments_truncated else at.attached,
         failed=status.failed if status.attachments_truncated else len(at.failed),
         conditions=carried_over(now, generation, conditions(at, for_long=has_waited(at)), status.conditions),
         attachments=entries,

@@ -20,6 +20,7 @@ class NodeState(StrEnum):
     """Of the Node behind a line. `PRESENT` also where Nodes may not be listed."""
 
     PRESENT = ""
+    ENDING = "ending"
     GONE = "gone"
     UNSELECTED = "not selected"
 
@@ -50,7 +51,7 @@ class Line(msgspec.Struct, frozen=True, rename="camel"):
     @property
     def left_behind(self) -> bool:
         """Its Node is gone or no longer selected, and nothing has been done about it yet."""
-        return self.state == State.ATTACHED and self.node_state is not NodeState.PRESENT
+        return self.state == State.ATTACHED and self.node_state in (NodeState.GONE, NodeState.UNSELECTED)
 
     @property
     def on_its_way(self) -> bool:
@@ -132,6 +133,8 @@ def _node_state(
 ) -> NodeState:
     if entry.reason == RowReason.NODE_GONE or (labels is not None and entry.node_id not in labels):
         return NodeState.GONE
+    if entry.reason == RowReason.NODE_ENDING:
+        return NodeState.ENDING
     if labels is not None and not matches(nodeeni.spec, labels[entry.node_id]):
         return NodeState.UNSELECTED
     return NodeState.PRESENT

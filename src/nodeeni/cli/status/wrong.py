@@ -93,7 +93,9 @@ def _of_line(line: Line) -> Iterator[tuple[_Key, Finding]]:
     if line.state == State.FAILED:
         cause = ("failed", line.reason, _OWN.sub("", line.message))
         yield cause, wrong(subject, f"{line.reason}: {line.message}")
-    if line.left_behind:
+    if line.node_state is NodeState.ENDING:
+        yield ("ending",), note(subject, line.message)
+    elif line.left_behind:
         gone = line.node_state is NodeState.GONE
         why = "its Node is gone" if gone else "its Node no longer matches the selector"
         yield ("left", line.node_state), note(subject, f"{line.eni_id} is still attached, and {why}")
