@@ -167,9 +167,9 @@ def _interface(
         return _unresolved(
             nodeeni,
             RowReason.NOT_AN_INSTANCE,
-            f"node {node.name} is no EC2 instance: its spec.providerID is {node.provider_id!r} (expected "
-            "aws:///ZONE/i-...); on EC2 the cloud controller of AWS sets it (cloud-provider-aws), else take "
-            "the node's label off",
+            f"it is no EC2 instance: its spec.providerID is {node.provider_id!r} (expected "
+            "aws:///ZONE/i-...); if it is one, install the AWS cloud controller (cloud-provider-aws) and "
+            "delete the Node, so that it registers anew; else take its label off",
         )
     if not node.instance_id:
         return _unresolved(
