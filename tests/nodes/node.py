@@ -64,6 +64,7 @@ class Node:
         self.enis: list[Interface] = []
         self._directory = directory
         self._observer: Process | None = None
+        self._attached = 0  # since the machine has booted
 
     @property
     def machine(self) -> Any:
@@ -131,6 +132,7 @@ class Node:
         await self.machines.reboot(self.id)
         self.events.clear()
         self._observer = None  # it went with the machine
+        self._attached = 0
         await self.start_observer()
 
     # Attaching
@@ -144,6 +146,7 @@ class Node:
     async def attach(self, eni: Interface) -> None:
         """Returns when the guest's kernel shows the link, which is some time after EC2 said `attached`."""
         ec2, before = self.world.ec2, len(self.events)
+        self._attached += 1
         index = 1 + self.enis.index(eni)
         ec2.lifecycle.attach(ec2.interface(eni.id), ec2.instance(self.id), index, 0, stuck=False)
         await until(lambda: (a := ec2.interface(eni.id).attachment) and a.status == "attached")
@@ -167,10 +170,9 @@ class Node:
                 count, since = len(self.events), loop.time()
 
     async def at_rest(self) -> None:
-        """Until all is quiet, and cloud-init has done what it was called for: it thinks for seconds."""
+        """Until all is quiet, and cloud-init, where it hears of hot plug, has done its part for each ENI."""
         await self.quiet()
-        script = "while systemctl -q is-active cloud-init-hotplugd.service; do sleep 1; done"
-        await self.sh(script, timeout=600)
+        await self.sh(_CLOUD_INIT.format(count=self._attached), timeout=600)
 
     def list_enis(self, *entries: tuple[Interface, Mapping[str, Any]]) -> None:
         """Write these into the ENINode's spec, as the controller does."""
@@ -243,6 +245,14 @@ class Node:
         return int(await self.sh("cat /proc/sys/kernel/tainted"))
 
 
+# It says what it was called for as it begins; what the ENIs that left were is not waited for.
+_CLOUD_INIT = """
+ls /etc/udev/rules.d/*-cloud-init-hook-hotplug.rules >/dev/null 2>&1 || exit 0
+while
+  [ "$(journalctl -b -u cloud-init-hotplugd -o cat | grep -c -- 'args=.*udevaction=add')" -lt {count} ] ||
+  systemctl show -P ActiveState cloud-init-hotplugd.service | grep -Eqx '(de)?activating|active'
+do sleep 1; done
+"""
 _MARK = "=====\n"
 _ASKING = (
     "udevadm info -q property /sys/class/net/LINK; echo =====; ip -4 -j addr show dev LINK; echo =====;"
