@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.discipline import _nothing_blocks_a_loop, _nothing_is_left_pending
+from tests.faults.looks import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
 from tests.skips import pytest_addoption, pytest_configure
 
 __all__ = [
@@ -14,6 +15,9 @@ __all__ = [
     "_nothing_is_left_pending",
     "pytest_addoption",
     "pytest_configure",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+    "pytest_testnodedown",
 ]
 
 # kubectl, helm and aws, which `make tools` puts there.

@@ -16,6 +16,9 @@ import pytest
 from tests.contract import permitted
 from tests.contract.processes import real_is_wanted
 from tests.contract.servers import new_server
+from tests.faults.guard import Guard
+from tests.faults.lies import Writer
+from tests.faults.right import lease_holder
 
 from nodeeni.api.names import FINALIZER
 from nodeeni.controller import app
@@ -42,6 +45,8 @@ class Stage:
         self.ec2 = world.ec2
         self.kube = world.kube
         self.environment = environment
+        self.guard = Guard(world, [], self._writer)
+        self._controllers: list[asyncio.Task[int]] = []
 
     # -- acting --------------------------------------------------------------------------------------
 
@@ -49,12 +54,19 @@ class Stage:
     async def controller(self, *flags: str) -> AsyncIterator[asyncio.Task[int]]:
         """The real controller, stopped in order at the end of the block."""
         settings = controller_settings([*QUICK, *flags], self.environment)
+        self.guard.lies.lag = max(self.guard.lies.lag, settings.read_lag)
         task = asyncio.create_task(app.run(settings, self.environment))
+        self._controllers.append(task)
         try:
             yield task
         finally:
+            self._controllers.remove(task)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    def _writer(self) -> Writer | None:
+        running = frozenset(id(task) for task in self._controllers if not task.done())
+        return Writer((running, lease_holder(self.world)), frozenset()) if running else None
 
     async def node(self, zone: str = "a", *, matching: bool = True, type: str = "m5.xlarge") -> WorldNode:
         return await self.world.add_node(zone=zone, type=type, labels=LABELS if matching else {})
@@ -168,8 +180,14 @@ async def staged(
         for name, value in environment.items():  # botocore reads the process's own
             monkeypatch.setenv(name, value)
         made = Stage(world, environment)
-        yield made
+        guarding = asyncio.create_task(made.guard.run())
+        try:
+            yield made
+        finally:
+            guarding.cancel()
+            await asyncio.gather(guarding, return_exceptions=True)
         assert permitted.denied(made.policy) == []
+        assert list(made.guard.broken) == []
 
 
 # Each situation runs with reads that come at once, and with EC2's usual ones; these two with slow ones too.

@@ -3,23 +3,29 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
 
+from tests.faults.lies import Lies, Writer
 from tests.faults.right import ours_in
 
 from nodeeni.api.names import GROUP, TAG_INSTANCE, TAG_UID
 from nodeeni.sandbox.ec2 import Interface
 from nodeeni.sandbox.world import World
 
-LOOK, MOST = 0.02, 0.2  # seconds between two looks
+LOOK, MOST = 0.02, 0.18  # seconds between two looks
+LOOKS: Counter[str] = Counter()  # of all guards of this process
 
 
 class Guard:
-    """`broken` collects what did not hold, each once."""
+    """`broken` collects what did not hold, each once. `writer` tells who can write statuses."""
 
-    def __init__(self, world: World, foreign: list[Interface]) -> None:
+    def __init__(self, world: World, foreign: list[Interface], writer: Callable[[], Writer | None]) -> None:
         self.broken: dict[str, None] = {}
+        self.lies = Lies(world)
+        self.looks_away = False  # of statuses: a test sets it that fights for one, which nobody can keep true
         self._world = world
         self._foreign = foreign
+        self._writer = writer
         self._known: dict[str, str] = {}  # uid → NodeENI
 
     async def run(self) -> None:
@@ -33,7 +39,7 @@ class Guard:
         ours = ours_in(self._world)
         self._look_for_doubles(ours)
         self._look_for_the_abandoned(ours)
-        for text in self.touched():
+        for text in (*self.touched(), *self._lies()):
             self._note(text)
 
     def touched(self) -> list[str]:
@@ -44,6 +50,12 @@ class Guard:
             for each in self._foreign
             if found.get(each.id) != each and not self._went_with_its_instance(each)
         ]
+
+    def _lies(self) -> list[str]:
+        writer = None if self.looks_away else self._writer()
+        LOOKS["looks"] += 1
+        LOOKS["with a controller at work"] += writer is not None
+        return self.lies.look(writer)
 
     def _look_for_doubles(self, ours: list[Interface]) -> None:
         counted = Counter((i.tags.get(TAG_UID), i.tags.get(TAG_INSTANCE)) for i in ours)

@@ -5,12 +5,18 @@ A mutant changes the code of the process that it is applied in, before the contr
 
 import secrets
 from collections.abc import Callable
+from typing import Any
+
+import msgspec
 
 from nodeeni.api import names
+from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller import finalizers, leadership
+from nodeeni.controller.reporter import Reporter
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.overlay import AttachmentWrite, Record
-from nodeeni.plan import policy
+from nodeeni.plan import conditions, policy, report
+from nodeeni.plan.rows import Row
 
 
 def random_token() -> None:
@@ -64,6 +70,31 @@ def everything_is_ours() -> None:
     Inventory._is_ours = lambda self, interface: True  # type: ignore[method-assign]
 
 
+def counts_rows_only() -> None:
+    """A status is the sum of what is there: a node that has nothing, for whatever reason, is none."""
+
+    def rows_of(self: Reporter, nodeeni: NodeENI) -> dict[str, Row]:
+        rows = self._rows.get(nodeeni.metadata.uid, {})
+        return {node: row for node, row in rows.items() if row.interface is not None}
+
+    Reporter._rows_of = rows_of  # type: ignore[method-assign]
+
+
+def edits_are_done() -> None:
+    """What an edit changes in place counts as done while it is still to be done."""
+    count = conditions.standing
+
+    def standing(*arguments: Any, **more: Any) -> conditions.Standing:
+        return msgspec.structs.replace(count(*arguments, **more), updating=0, unseen=0)
+
+    report.standing = standing  # type: ignore[attr-defined]
+
+
+def nothing_is_missed() -> None:
+    """An interface that reads do not show any more is told to be there."""
+    Inventory._missed = lambda self, eni_id, began: None  # type: ignore[method-assign]
+
+
 async def _nothing(*_: object) -> None:
     return None
 
@@ -78,5 +109,10 @@ MUTANTS: dict[str, Callable[[], None]] = {
         hasty_finalizer,
         no_fence,
         everything_is_ours,
+        counts_rows_only,
+        edits_are_done,
+        nothing_is_missed,
     )
 }
+
+LIARS = ("counts_rows_only", "edits_are_done", "nothing_is_missed")

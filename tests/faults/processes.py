@@ -61,6 +61,7 @@ class Controller:
         self.pid = pid
         self.log = log
         self._zygote = zygote
+        self.frozen = False
         self._over = asyncio.Event()
         self._pidfd = os.pidfd_open(pid)
         asyncio.get_running_loop().add_reader(self._pidfd, self._exited)
@@ -74,6 +75,8 @@ class Controller:
         """Not reaped before `ended`, so the pid is still its own."""
         if self.running:
             os.kill(self.pid, number)
+            if number in (signal.SIGSTOP, signal.SIGCONT):
+                self.frozen = number is signal.SIGSTOP
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)

@@ -4,7 +4,7 @@ It knows nothing of how the controller decides. What differs comes back as lines
 right.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nodeeni.api import names
@@ -12,6 +12,7 @@ from nodeeni.sandbox.ec2 import Interface
 from nodeeni.sandbox.world import World
 
 Object = dict[str, Any]
+LEASE = ("coordination.k8s.io", "leases", "nodeeni-controller-leader-election")
 
 
 def wrong(world: World) -> list[str]:
@@ -21,7 +22,7 @@ def wrong(world: World) -> list[str]:
         (nodeeni["metadata"]["name"], node["metadata"]["name"]): (nodeeni, node)
         for nodeeni in nodeenis
         for node in world.kube.objects("", "nodes")
-        if _selects(nodeeni, node) and _is_up(world, node)
+        if selects(nodeeni["spec"], node) and _is_up(world, node)
     }
     ours = ours_in(world)
     faults = [f"{n} is still there" for n in _names(world, "nodeenis") - {_name(n) for n in nodeenis}]
@@ -55,24 +56,61 @@ def cluster_id(world: World) -> str:
     return str(namespace["metadata"]["uid"])
 
 
-def _interface_faults(world: World, interface: Interface, nodeeni: Object, node: Object) -> Iterator[str]:
-    spec, attachment = nodeeni["spec"], interface.attachment
-    instance_id = node["spec"]["providerID"].rpartition("/")[2]
+def not_as_asked(world: World, interface: Interface, spec: Object) -> Iterator[str]:
+    """What of an attached interface is not as this spec of a NodeENI has it, whoever's it is."""
+    attachment = interface.attachment
     if attachment is None:
-        yield f"{interface.id} is not attached"
+        yield "is not attached"
         return
-    if (attachment.instance_id, attachment.status) != (instance_id, "attached"):
-        yield f"{interface.id} is {attachment.status} on {attachment.instance_id}, not on {instance_id}"
-    if attachment.device_index != spec.get("deviceIndex", 1):
-        yield f"{interface.id} has index {attachment.device_index}"
+    index, asked = attachment.device_index, spec.get("deviceIndex", 1)
+    if index < asked or (index > asked and spec.get("deviceIndexPolicy") != "NextFree"):
+        yield f"has index {index}"
+    if attachment.network_card_index != spec.get("networkCardIndex", 0):
+        yield f"has network card {attachment.network_card_index}"
     if attachment.delete_on_termination != spec.get("deleteOnTermination", True):
-        yield f"{interface.id} has DeleteOnTermination {attachment.delete_on_termination}"
-    if interface.subnet_id not in [spec.get("subnetID"), *spec.get("subnetIDs", ())]:
-        yield f"{interface.id} is in {interface.subnet_id}"
-    if set(interface.group_ids) != set(spec["securityGroupIDs"]):
-        yield f"{interface.id} has groups {interface.group_ids}"
+        yield f"has DeleteOnTermination {attachment.delete_on_termination}"
+    if interface.subnet_id not in _subnets(world, spec):
+        yield f"is in {interface.subnet_id}"
+    if set(interface.group_ids) != _groups(world, spec, interface.vpc_id):
+        yield f"has groups {interface.group_ids}"
     if "description" in spec and interface.description != spec["description"]:
-        yield f"{interface.id} has description {interface.description!r}"
+        yield f"has description {interface.description!r}"
+    if interface.source_dest_check != spec.get("sourceDestCheck", True):
+        yield f"has source/destination check {interface.source_dest_check}"
+    for key, value in spec.get("tags", {}).items():
+        if interface.tags.get(key) != value:
+            yield f"has tag {key}={interface.tags.get(key)}, not {value}"
+
+
+def _subnets(world: World, spec: Object) -> set[str]:
+    named = {spec.get("subnetName"), *spec.get("subnetNames", ())}
+    by_name = {s.id for s in world.ec2.account.subnets.values() if s.tags.get("Name") in named - {None}}
+    return by_name | {spec.get("subnetID"), *spec.get("subnetIDs", ())}
+
+
+def _groups(world: World, spec: Object, vpc_id: str) -> set[str]:
+    """Of groups by name: the group's own name goes before its tag."""
+    found = set(spec.get("securityGroupIDs", ()))
+    groups = [g for g in world.ec2.account.groups.values() if g.vpc_id == vpc_id]
+    for name in spec.get("securityGroupNames", ()):
+        by_name = {g.id for g in groups if g.group_name == name}
+        found |= by_name or {g.id for g in groups if g.tags.get("Name") == name}
+    return found
+
+
+def lease_holder(world: World) -> str:
+    """Empty where there is no lease, or nobody has it."""
+    lease = world.kube.get(*LEASE, namespace=names.NAMESPACE)
+    return str(lease["spec"].get("holderIdentity") or "") if lease else ""
+
+
+def _interface_faults(world: World, interface: Interface, nodeeni: Object, node: Object) -> Iterator[str]:
+    attachment = interface.attachment
+    instance_id = node["spec"]["providerID"].rpartition("/")[2]
+    if attachment is not None and (attachment.instance_id, attachment.status) != (instance_id, "attached"):
+        yield f"{interface.id} is {attachment.status} on {attachment.instance_id}, not on {instance_id}"
+    for text in not_as_asked(world, interface, nodeeni["spec"]):
+        yield f"{interface.id} {text}"
     own = names.interface_tags(
         cluster_id=cluster_id(world),
         nodeeni=_name(nodeeni),
@@ -80,7 +118,7 @@ def _interface_faults(world: World, interface: Interface, nodeeni: Object, node:
         node=_name(node),
         instance_id=instance_id,
     )
-    for key, value in {**spec.get("tags", {}), **own}.items():
+    for key, value in own.items():
         if interface.tags.get(key) != value:
             yield f"{interface.id} has tag {key}={interface.tags.get(key)}, not {value}"
 
@@ -116,14 +154,37 @@ def _status_faults(nodeeni: Object, nodes: set[str], ours: list[Interface]) -> I
         yield f"observedGeneration is {status.get('observedGeneration')}"
 
 
-def _selects(nodeeni: Object, node: Object) -> bool:
+def selects(spec: Object, node: Object) -> bool:
     labels = node["metadata"].get("labels", {})
-    return all(labels.get(key) == value for key, value in nodeeni["spec"]["nodeSelector"].items())
+    return all(labels.get(key) == value for key, value in spec.get("nodeSelector", {}).items()) and all(
+        _meets(labels.get(each["key"]), each["operator"], each.get("values", ()))
+        for each in spec.get("matchExpressions", ())
+    )
+
+
+def _meets(value: str | None, operator: str, values: Sequence[str]) -> bool:
+    return {
+        "In": value in values,
+        "NotIn": value not in values,
+        "Exists": value is not None,
+        "DoesNotExist": value is None,
+    }[operator]
+
+
+def is_ending(world: World, node: Object) -> bool:
+    """The Node is being deleted, or its instance is going or gone."""
+    provider, _, instance_id = node["spec"].get("providerID", "").rpartition("/")
+    if node["metadata"].get("deletionTimestamp"):
+        return True
+    if not provider.startswith("aws:"):
+        return False
+    instance = world.ec2.account.instances.get(instance_id)
+    return instance is None or instance.state in ("shutting-down", "terminated")
 
 
 def _is_up(world: World, node: Object) -> bool:
     instance = world.ec2.instance(node["spec"]["providerID"].rpartition("/")[2])
-    return instance.state == "running" and not node["metadata"].get("deletionTimestamp")
+    return instance.state == "running" and not is_ending(world, node)
 
 
 def _objects(world: World, plural: str) -> list[Object]:

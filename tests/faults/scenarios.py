@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.faults.points import Point, Points
 from tests.faults.processes import Zygote
+from tests.faults.right import ours_in
 from tests.faults.situation import NAME, Situation, lagging, situated
 
 from nodeeni.sandbox.ec2 import EC2Settings
@@ -102,6 +103,47 @@ async def look_alikes(at: Situation) -> list[str]:
     return faults or at.wrong()
 
 
+async def nobody_answers_for_a_node(at: Situation) -> list[str]:
+    """EC2 says nothing of an instance for a while: the node is desired all the same."""
+    await at.node()
+    async with await at.start():
+        await at.watch(2.0)  # it has begun
+        at.ec2.faults.hang("DescribeInstances", times=None)
+        at.apply()
+        await at.node()
+        await at.watch()
+        at.ec2.faults.clear()
+        return await at.righted()
+
+
+async def edited_while_changes_take_long(at: Situation) -> list[str]:
+    """Groups are edited, and EC2 takes its time: they are not as asked before that."""
+    await at.node()
+    at.apply()
+    group = at.ec2.add_security_group(at.world.vpc)
+    async with await at.start():
+        await at.until_right()
+        at.ec2.faults.hang("ModifyNetworkInterfaceAttribute", times=None)
+        at.apply(securityGroupIDs=[group.id])
+        await at.watch()
+        at.ec2.faults.clear()
+        return await at.righted()
+
+
+async def deleted_by_hand(at: Situation) -> list[str]:
+    """An interface goes, and no other can be made for a while: the status is not to name the old one."""
+    await at.node()
+    at.apply()
+    async with await at.start():
+        await at.until_right()
+        (interface,) = ours_in(at.world)
+        at.ec2.faults.error("CreateNetworkInterface", "Unavailable", times=None)
+        at.ec2.remove_interface(interface.id)
+        await at.watch()
+        at.ec2.faults.clear()
+        return await at.righted()
+
+
 _CHANGE = (
     "CreateNetworkInterface",
     "AttachNetworkInterface",
@@ -116,6 +158,9 @@ SCENARIOS: dict[Scenario, tuple[EC2Settings, tuple[str, ...]]] = {
     reads_that_lag: (lagging(stale_reads=1.0), ("one_observation", "no_overlay")),
     frozen_leader: (lagging(), ("no_fence",)),
     look_alikes: (lagging(), ("everything_is_ours",)),
+    nobody_answers_for_a_node: (lagging(), ("counts_rows_only",)),
+    edited_while_changes_take_long: (lagging(), ("edits_are_done",)),
+    deleted_by_hand: (lagging(), ("nothing_is_missed",)),
 }
 
 

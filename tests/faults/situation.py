@@ -13,12 +13,14 @@ from tests.contract.processes import real_is_wanted
 from tests.contract.servers import new_server
 from tests.faults import processes
 from tests.faults.guard import Guard
+from tests.faults.lies import Writer
 from tests.faults.processes import Controller, Zygote
-from tests.faults.right import wrong
+from tests.faults.right import lease_holder, wrong
 
 from nodeeni.api.names import GROUP
 from nodeeni.sandbox.ec2 import EC2Settings, Interface, quick_settings
 from nodeeni.sandbox.world import NODE_LABELS, World, WorldNode, process_environment, readme_nodeeni
+from nodeeni.settings import controller_settings
 
 Object = dict[str, Any]
 LABELS = NODE_LABELS
@@ -40,10 +42,26 @@ class Situation:
         self._environment = process_environment(world, directory / "kubeconfig")
         self._policy = permitted.limit(world.ec2, self._environment)
         self.foreign = self._plant_foreign()
-        self.guard = Guard(world, self.foreign)
+        self.guard = Guard(world, self.foreign, self._writer)
+        self._controllers: list[Controller] = []
+        self._frozen: dict[int, str] = {}  # pid → who held the lease when it froze
 
     async def start(self, *flags: str) -> Controller:
-        return await processes.start(self._zygote, self._environment, self.log, flags, self.mutant)
+        settings = controller_settings([*processes.QUICK, *flags], self._environment)
+        self.guard.lies.lag = max(self.guard.lies.lag, settings.read_lag)
+        started = await processes.start(self._zygote, self._environment, self.log, flags, self.mutant)
+        self._controllers.append(started)
+        return started
+
+    def _writer(self) -> Writer | None:
+        """Who leads is not known of a process; so nobody does, while who held the lease may be frozen."""
+        holder = lease_holder(self.world)
+        running = {each.pid: each for each in self._controllers if each.running}
+        frozen = [pid for pid, each in running.items() if each.frozen]
+        self._frozen = {pid: self._frozen.get(pid, holder) for pid in frozen}
+        if running.keys() == self._frozen.keys() or holder in self._frozen.values():
+            return None
+        return Writer((frozenset(running), frozenset(frozen), holder), frozenset(running) - frozenset(frozen))
 
     def apply(self, name: str = NAME, **spec: Any) -> Object:
         return self.kube.apply(readme_nodeeni(name, **spec))
@@ -81,6 +99,11 @@ class Situation:
             await asyncio.sleep(
                 min(1.0, max(LOOK, 15 * (time.monotonic() - now)))
             )  # the judge is not to be the load
+
+    async def watch(self, seconds: float = 6.0) -> None:
+        """Let things go on for so long, in the guard's time, or until something is broken."""
+        over = self.guard.lies.clock + seconds
+        await self.until(lambda: self.guard.broken or self.guard.lies.clock > over, timeout=60)
 
     async def until(self, holds: Callable[[], Any], timeout: float = 15.0) -> None:
         """Wait for a condition; what does not come true in time fails the test."""

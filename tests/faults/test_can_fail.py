@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.faults.mutants import LIARS
 from tests.faults.processes import Zygote
 from tests.faults.scenarios import SCENARIOS, Scenario, judge
 
@@ -16,4 +17,7 @@ async def test_the_controller_passes(zygote: Zygote, tmp_path: Path, scenario: S
 
 @pytest.mark.parametrize(("scenario", "mutant"), CAUGHT, ids=[mutant for _, mutant in CAUGHT])
 async def test_a_mutant_is_caught(zygote: Zygote, tmp_path: Path, scenario: Scenario, mutant: str) -> None:
-    assert await judge(zygote, tmp_path, scenario, mutant) != []
+    found = await judge(zygote, tmp_path, scenario, mutant)
+    assert found != []
+    if mutant in LIARS:
+        assert any(text.startswith("a lie: ") for text in found)

@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Iterator
+from itertools import islice
 
 import msgspec
 
@@ -48,6 +49,10 @@ class Calls:
 
     def of(self, action: str, code: str | None = None) -> list[Call]:
         return [call for call in self._calls if call.action == action and code in (None, call.code)]
+
+    def last(self, count: int) -> list[Call]:
+        """The latest so many, or all that are kept, in order."""
+        return list(islice(reversed(self._calls), count))[::-1]
 
     @property
     def throttled(self) -> int:
