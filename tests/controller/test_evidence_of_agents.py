@@ -75,6 +75,24 @@ async def test_detached_by_hand_is_noticed_by_the_link_that_went(stage: Stage) -
     assert [interface.id for interface in stage.ours()] == [before.id]
 
 
+async def test_deleted_by_hand_is_told_in_seconds_by_the_link_that_went(stage: Stage) -> None:
+    node = await stage.node()
+    async with stage.controller():
+        stage.apply()
+        await stage.until_attached(node)
+        stage.report_link(node, "Up")
+        await stage.until(lambda: stage.status().get("linksUp") == 1)
+        (before,) = stage.ours()
+        await stage.stays(lambda: True, seconds=0.3)  # beyond the lag: what EC2 shows now is believed
+        stage.ec2.faults.error("CreateNetworkInterface", "UnauthorizedOperation", times=None)
+        stage.ec2.remove_interface(before.id)
+        stage.report_link(node, "Missing")
+        await stage.until(lambda: stage.condition("Ready")["status"] == "False")
+        await stage.until(lambda: stage.row(node).get("reason") == "NotAuthorized")
+        assert before.id not in str(stage.status())
+        assert len(stage.told("ENIDeleted")) == 1
+
+
 async def test_a_link_that_went_into_a_pod_costs_one_look_at_once(stage: Stage) -> None:
     node = await stage.node()
     async with stage.controller():
