@@ -7,7 +7,7 @@ EC2_CALLS = Counter(
 )
 EC2_UNKNOWN_CODES = Counter(
     "nodeeni_ec2_unknown_codes_total",
-    "EC2 error codes that the error table does not know, treated as unknown outcomes.",
+    "EC2 error codes that the error table does not know, by HTTP status refused or of unknown outcome.",
     ["action", "code"],
 )
 EC2_UNREADABLE = Counter(

@@ -17,6 +17,8 @@ from nodeeni.cli.doctor import kubernetes
 from nodeeni.cli.findings import Mark
 from nodeeni.ec2.types import Action
 from nodeeni.kube.client import KubeClient
+from nodeeni.sandbox.ec2.denials import Denied
+from nodeeni.sandbox.ec2.faults import Fault
 
 ARN = "arn:aws:iam::123456789012:user/sandbox"
 CRDS = "customresourcedefinitions"
@@ -86,6 +88,22 @@ async def test_the_iam_action_to_grant_is_named(site: Site) -> None:
     seen = await site.run("doctor")
     assert seen.status == 1
     assert f"✗ IAM, changing: grant ec2:CreateTags, ec2:AttachNetworkInterface to {ARN}" in seen.lines
+
+
+async def test_a_denial_that_no_grant_mends_is_told_by_its_policy_and_decoded_on_demand(site: Site) -> None:
+    denied: Denied = "service control policy, with its ARN"
+    await site.node("n1")
+    site.world.ec2.faults.add(Fault(action="CreateNetworkInterface", denied=denied, times=None))
+    seen = await site.run("doctor", "--denials")
+    (told,) = [line for line in seen.lines if line.startswith("✗ IAM, changing: ")]
+    assert "IAM refuses ec2:CreateNetworkInterface on arn:aws:ec2:" in told
+    assert "an explicit deny in the service control policy arn:aws:organizations::987654321098:" in told
+    assert "grant ec2" not in told
+    assert seen.status == 1
+    decoding = "aws sts decode-authorization-message --query DecodedMessage --output text --encoded-message "
+    encoded = seen.lines[-1].partition(decoding)[2]
+    assert seen.lines[-1].startswith("! denial of ec2:CreateNetworkInterface: ")
+    assert len(encoded) > 300
 
 
 async def test_the_policy_that_we_ship_lacks_nothing_and_what_is_taken_from_it_is_named(site: Site) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from nodeeni.controller import memory
 from nodeeni.ec2.errors import ErrorClass, RetryRule
+from nodeeni.sandbox.ec2.faults import Fault
 
 from .conftest import Stage
 
@@ -56,7 +57,8 @@ async def test_a_reply_that_is_lost(stage: Stage, action: str, phase: str) -> No
 @pytest.mark.parametrize("code", ["InternalError", "Unavailable", "SomethingNew"])
 async def test_an_unknown_outcome_is_found_out_with_the_same_token(stage: Stage, code: str) -> None:
     node = await stage.node()
-    stage.ec2.faults.error("CreateNetworkInterface", code, phase="after")
+    body = f"<Response><Errors><Error><Code>{code}</Code></Error></Errors><RequestID>r</RequestID></Response>"
+    stage.ec2.faults.add(Fault(action="CreateNetworkInterface", status=500, body=body, phase="after"))
     stage.apply()
     async with stage.controller():
         await stage.until_attached(node)

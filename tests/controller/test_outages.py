@@ -145,14 +145,17 @@ async def test_ec2_answers_after_sixteen_seconds(stage: Stage) -> None:
     assert stage.calls()["CreateNetworkInterface"] == 1
 
 
-async def test_an_unknown_code_is_counted_and_shown(stage: Stage) -> None:
+async def test_an_unknown_code_that_refuses_is_counted_shown_and_left_for_minutes(stage: Stage) -> None:
+    """The call is not made again and again: EC2 answered, and did nothing."""
     node, probe = await stage.node(), Probe()
-    stage.ec2.faults.error("AttachNetworkInterface", "NeverHeardOf", times=4)
+    stage.ec2.faults.error("AttachNetworkInterface", "NeverHeardOf", message="Not on Sundays.", times=None)
     stage.apply()
     async with stage.controller(probe.flag):
         await stage.until(lambda: "ENIAttachmentFailed" in stage.reasons())
-        await stage.until_attached(node)
-        metric = 'nodeeni_ec2_unknown_codes_total{action="AttachNetworkInterface",code="NeverHeardOf"} 4.0'
+        await stage.until(lambda: stage.row(node).get("reason") == "RejectedByEC2")
+        await stage.stays(lambda: stage.calls()["AttachNetworkInterface"] == 1, seconds=3)
+        metric = 'nodeeni_ec2_unknown_codes_total{action="AttachNetworkInterface",code="NeverHeardOf"} 1.0'
         assert metric in (await probe.get("/metrics"))[1]
+        assert "failed with NeverHeardOf: Not on Sundays; nothing was done" in stage.row(node)["message"]
     assert any("NeverHeardOf" in message for _, message in stage.events())
     assert len(stage.ours()) == 1

@@ -180,7 +180,7 @@ async def test_network_cards_are_counted_one_by_one(site: Site) -> None:
         ("UnauthorizedOperation", "You are not authorized.", ErrorClass.DENIED),
         ("InsufficientFreeAddressesInSubnet", "", ErrorClass.NO_ADDRESSES),
         ("NetworkInterfaceLimitExceeded", "", ErrorClass.QUOTA),
-        ("NeverHeardOfIt", "", ErrorClass.UNKNOWN_OUTCOME),
+        ("NeverHeardOfIt", "", ErrorClass.REJECTED),
     ],
 )
 async def test_a_refused_create_is_sent_once_and_has_its_class(
@@ -293,7 +293,8 @@ async def test_a_describe_that_is_denied_is_not_tried_again(site: Site) -> None:
     site.ec2.faults.error("DescribeSubnets", "UnauthorizedOperation", times=None)
     with pytest.raises(EC2Error) as denied:
         await site.client.describe_subnets({"subnet-id": [site.subnet.id]})
-    assert denied.value.permission == "ec2:DescribeSubnets"
+    assert denied.value.denial is not None
+    assert denied.value.denial.permission == "ec2:DescribeSubnets"
     assert site.count("DescribeSubnets") == 1
 
 

@@ -1,6 +1,7 @@
 """The one table from EC2's error codes to classes, and the retry rule of each class."""
 
 import pytest
+from botocore.retries import standard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +51,19 @@ TABLE = [
     ("503", "Service Unavailable", "unknown-outcome"),
     ("ReadTimeoutError", "", "unknown-outcome"),
     ("EndpointConnectionError", "", "unknown-outcome"),
+    ("EC2ThrottledException", "", "throttled"),
+    ("RequestThrottled", "", "throttled"),
+    ("BandwidthLimitExceeded", "", "throttled"),
+    ("FilterLimitExceeded", "", "bad-reference"),
+    ("InvalidInterface.IpAddressLimitExceeded", "", "bad-reference"),
+    ("InvalidInstanceID", "There are multiple interfaces attached", "bad-reference"),
+    ("InvalidInstanceID", "The instance i-1 is not 'running'", "not-ready"),
+    ("InsufficientCidrBlocks", "", "no-addresses"),
+    ("DependencyViolation", "resource has a dependent object", "not-ready"),
+    ("ConcurrentTagAccess", "", "not-ready"),
+    ("InvalidClientTokenId", "", "credentials"),
+    ("ExpiredTokenException", "", "credentials"),
+    ("TagPolicyViolation", "The tag policy does not allow the specified value", "rejected"),
     ("ConnectionClosedError", "", "unknown-outcome"),
 ]
 
@@ -64,13 +78,80 @@ def test_every_class_is_reached_by_some_code() -> None:
     assert {error_class for _, _, error_class in TABLE} == set(ErrorClass)
 
 
-def test_an_unknown_code_is_an_unknown_outcome_and_says_that_it_is_unknown() -> None:
-    error = EC2Error("AttachNetworkInterface", "NewlyInvented.Code", "whatever")
-    assert (classify("NewlyInvented.Code"), error.error_class, error.known) == (
-        None,
-        ErrorClass.UNKNOWN_OUTCOME,
-        False,
-    )
+# What EC2's page of error codes has for the actions that we call, beside those above.
+DOCUMENTED = (
+    "AuthFailure Blocked IdempotentParameterMismatch IncompleteSignature InvalidAction InvalidCharacter "
+    "InvalidClientTokenId InvalidPaginationToken InvalidParameter InvalidParameterCombination "
+    "InvalidParameterValue InvalidQueryParameter MalformedQueryString MissingAction "
+    "MissingAuthenticationToken MissingParameter OptInRequired PendingVerification RequestExpired "
+    "UnauthorizedOperation UnknownParameter UnsupportedInstanceAttribute UnsupportedOperation "
+    "UnsupportedProtocol ValidationError AttachmentLimitExceeded ConcurrentTagAccess "
+    "DependencyViolation FilterLimitExceeded IncorrectInstanceState IncorrectState "
+    "InsufficientCidrBlocks InsufficientFreeAddressesInSubnet InvalidAttachment.NotFound "
+    "InvalidAttachmentID.NotFound InvalidFilter InvalidGroup.NotFound InvalidGroupId.Malformed "
+    "InvalidID InvalidInput InvalidInstanceAttributeValue InvalidInstanceID InvalidInstanceID.Malformed "
+    "InvalidInstanceID.NotFound InvalidInterface.IpAddressLimitExceeded InvalidIPAddress.InUse "
+    "InvalidMaxResults InvalidNetworkInterface.InUse InvalidNetworkInterface.NotFound "
+    "InvalidNetworkInterfaceAttachmentId.Malformed InvalidNetworkInterfaceID.NotFound "
+    "InvalidNetworkInterfaceId.Malformed InvalidNextToken InvalidSecurity.RequestHasExpired "
+    "InvalidSecurityGroupID.NotFound InvalidState InvalidSubnet InvalidSubnet.Conflict "
+    "InvalidSubnetID.NotFound InvalidTagKey.Malformed InvalidVpcID.NotFound InvalidZone.NotFound "
+    "NetworkInterfaceLimitExceeded NetworkInterfaceNotFoundException NetworkInterfaceNotSupported "
+    "OperationNotPermitted PrivateIpAddressLimitExceeded RequestLimitExceeded "
+    "RequestResourceCountExceeded ResourceCountExceeded ResourceLimitExceeded "
+    "SecurityGroupsPerInstanceLimitExceeded SecurityGroupsPerInterfaceLimitExceeded TagLimitExceeded "
+    "TagPolicyViolation Unsupported UnsupportedTenancy VPCIdNotSpecified ZonesMismatched InternalError "
+    "InternalFailure ServiceUnavailable Unavailable "
+)
+
+
+@pytest.mark.parametrize("code", DOCUMENTED.split())
+def test_every_documented_code_of_our_actions_is_known(code: str) -> None:
+    assert classify(code) is not None
+
+
+def test_what_botocore_takes_for_a_throttle_is_one_here_and_what_it_repeats_is_repeated() -> None:
+    throttles = standard.ThrottledRetryableChecker._THROTTLED_ERROR_CODES
+    assert {code: classify(code) for code in throttles} == dict.fromkeys(throttles, ErrorClass.THROTTLED)
+    transient = standard.TransientRetryableChecker
+    for code in transient._TRANSIENT_ERROR_CODES:
+        assert classify(code) in (ErrorClass.THROTTLED, ErrorClass.UNKNOWN_OUTCOME)
+    for status in transient._TRANSIENT_STATUS_CODES:
+        assert classify(str(status)) is ErrorClass.UNKNOWN_OUTCOME
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error_class"),
+    [
+        (0, "NewlyInvented.Code", ErrorClass.UNKNOWN_OUTCOME),
+        (500, "NewlyInvented.Code", ErrorClass.UNKNOWN_OUTCOME),
+        (503, "InvalidWeather", ErrorClass.UNKNOWN_OUTCOME),
+        (400, "NewlyInvented.Code", ErrorClass.REJECTED),
+        (403, "403", ErrorClass.REJECTED),
+        (400, "InvalidWeather", ErrorClass.BAD_REFERENCE),
+        (400, "InvalidWeather.NotFound", ErrorClass.BAD_REFERENCE),
+    ],
+)
+def test_the_status_tells_whether_a_code_that_nobody_knows_was_refused(
+    status: int, code: str, error_class: ErrorClass
+) -> None:
+    error = EC2Error("AttachNetworkInterface", code, "whatever", status=status)
+    assert (classify(code), error.error_class, error.known) == (None, error_class, False)
+    assert f"{code}: whatever" in error.explanation
+
+
+def test_what_ec2_says_at_length_is_cut_for_people_and_whole_in_the_error() -> None:
+    error = EC2Error("CreateNetworkInterface", "TagPolicyViolation", "word " * 1000, status=400)
+    assert len(error.explanation) < 450
+    assert str(error).count("word") == 1000
+
+
+def test_the_same_cause_is_met_on_another_node() -> None:
+    said = "Instance '%s' may not be attached at device index '%d'. Encoded authorization failure message: %s"
+    one = EC2Error("AttachNetworkInterface", "Odd", said % ("i-0123456789abcdef0", 1, "abc"))
+    other = EC2Error("AttachNetworkInterface", "Odd", said % ("i-1123456789abcdef0", 2, "xyz"))
+    assert one.cause == other.cause
+    assert one.cause != EC2Error("AttachNetworkInterface", "Odd", "Something else.").cause
 
 
 @pytest.mark.parametrize(
@@ -84,7 +165,8 @@ def test_an_unknown_code_is_an_unknown_outcome_and_says_that_it_is_unknown() -> 
     ],
 )
 def test_a_denied_call_names_the_iam_action_to_grant(code: str, message: str, permission: str | None) -> None:
-    assert EC2Error("CreateNetworkInterface", code, message).permission == permission
+    denial = EC2Error("CreateNetworkInterface", code, message).denial
+    assert (denial.permission if denial else None) == permission
 
 
 @pytest.mark.parametrize("code", ["RequestExpired", "AuthFailure", "SignatureDoesNotMatch"])

@@ -50,7 +50,8 @@ async def test_an_account_that_may_not_ask_is_told_so(
     with pytest.raises(EC2Error) as refused:
         await rate_quotas("us-west-2")
     assert refused.value.error_class is ErrorClass.DENIED
-    assert refused.value.permission == "servicequotas:ListServiceQuotas"
+    assert refused.value.denial is not None
+    assert refused.value.denial.permission == "servicequotas:ListServiceQuotas"
 
 
 def test_a_rate_by_the_minute_is_a_refill_by_the_second() -> None:

@@ -188,7 +188,7 @@ class RowReason(StrEnum):
     NOT_AUTHORIZED = (
         "NotAuthorized",
         Mender.PERSON,
-        "the message names the IAM action: [deploy/iam/](../deploy/iam/README.md)",
+        "the message names the IAM action, or the policy that denies: [deploy/iam/](../deploy/iam/README.md)",
     )
     CREDENTIALS_REFUSED = (
         "CredentialsRefused",
@@ -209,6 +209,11 @@ class RowReason(StrEnum):
         "NotPermitted",
         Mender.PERSON,
         "EC2 refuses for good, as for [Auto Mode nodes](limits.md)",
+    )
+    REJECTED_BY_EC2 = (
+        "RejectedByEC2",
+        Mender.PERSON,
+        "EC2 refuses the call, as for a tag policy: the message has why; tried again in minutes",
     )
     QUOTA_EXCEEDED = (
         "QuotaExceeded",

@@ -16,7 +16,7 @@ from nodeeni.controller.leadership import Leadership
 from nodeeni.controller.reporter import Reporter
 from nodeeni.controller.troubles import PATIENCE, Troubles
 from nodeeni.ec2.buckets import Buckets
-from nodeeni.ec2.errors import EC2Error
+from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.types import Action, Unreadable
 from nodeeni.kube.errors import Unauthorized, Untrusted
@@ -30,6 +30,9 @@ Checks = Callable[[], dict[str, str | None]]
 
 SHUTDOWN = 0.5  # seconds: nobody who reads slowly, or sends half a request, holds up the end
 SAID_KEPT = 1000  # lines of the log that are not said again
+CAUSE_ENDS = (
+    600.0  # seconds after which a cause that was not met is a new one: no wait for a person is longer
+)
 QUIET = 90.0  # seconds without a word from the API server; its watches end and begin anew every 60
 
 
@@ -116,6 +119,7 @@ class Health:
         self._patience = deaf_timeout * random.uniform(1.0, 1.5)  # replicas do not all restart at one moment
         self._troubles = troubles
         self._said: dict[str, None] = {}  # of what cannot be read
+        self._refused: dict[tuple[str, str, str], float] = {}  # cause → when it was met last
         self.inventory: Inventory | None = None
 
     def checks(self) -> dict[str, str | None]:
@@ -133,11 +137,28 @@ class Health:
     def observe_call(self, action: str, seconds: float, error: EC2Error | None) -> None:
         """One EC2 call; handed to the client."""
         metrics.EC2_CALLS.labels(action, error.error_class.value if error else "ok").inc()
-        if error is not None and not error.known:
-            metrics.EC2_UNKNOWN_CODES.labels(action, error.code).inc()
-            log.warning("EC2 answered a code that is not known here: %s", error)
+        if error is not None:
+            if not error.known:
+                metrics.EC2_UNKNOWN_CODES.labels(action, error.code).inc()
+            self._keep_words(error)
         metrics.EC2_SECONDS.labels(action).observe(seconds)
         self._troubles.observe_call(action, error)
+
+    def _keep_words(self, error: EC2Error) -> None:
+        """EC2's own words, whole, and once a cause: rows and events have what people need of them."""
+        if error.error_class is ErrorClass.THROTTLED:
+            return  # our own rate at work, which the announcer counts
+        now, cause = time.monotonic(), error.cause
+        met = self._refused.pop(cause, -CAUSE_ENDS)
+        self._refused[cause] = now
+        if len(self._refused) > SAID_KEPT:
+            del self._refused[next(iter(self._refused))]  # the one met longest ago
+        if now - met < CAUSE_ENDS:
+            return
+        level = logging.INFO if error.known else logging.WARNING
+        unknown = "" if error.known else ", a code that is not known here"
+        about = {"request_id": error.request_id} if error.request_id else {}
+        log.log(level, "EC2 refused %s%s", error, unknown, extra={"code": error.code, **about})
 
     def observe_unreadable(self, item: Unreadable) -> None:
         """An item of an answer that lacks something; handed to the client. Said once of each."""

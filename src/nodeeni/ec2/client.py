@@ -419,7 +419,15 @@ def _translated(action: str, error: Exception) -> EC2Error:
         return EC2Error(action, type(error).__name__, str(error))
     told = error.response.get("Error", {})
     code, message = str(told.get("Code", "Unknown")), str(told.get("Message", ""))
-    return EC2Error(action, code, message, _clock_ahead(error.response))
+    about = error.response.get("ResponseMetadata", {})
+    return EC2Error(
+        action,
+        code,
+        message,
+        _clock_ahead(error.response),
+        status=int(about.get("HTTPStatusCode", 0)),
+        request_id=str(about.get("RequestId", "")),
+    )
 
 
 def _clock_ahead(answer: Mapping[str, Any]) -> float:

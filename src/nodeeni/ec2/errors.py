@@ -1,7 +1,7 @@
 """What EC2 refuses, as types: one row for each class of error says all that is known of it.
 
 `client` raises nothing but `EC2Error`; everything above it branches on `error_class`. Message text is
-read in this file alone, where EC2 shares one code between different refusals.
+read in this file, where EC2 shares one code between different refusals, and in `denials` alone.
 Source of the codes: "Error codes for the Amazon EC2 API" and the service's own messages.
 """
 
@@ -12,6 +12,8 @@ from typing import Self
 import msgspec
 
 from nodeeni.api.reasons import Mender, RowReason
+from nodeeni.ec2 import denials
+from nodeeni.ec2.denials import Denial
 
 
 class RetryRule(msgspec.Struct, frozen=True):
@@ -41,25 +43,19 @@ AT_ONCE, AFTER_SOME = 1, 4  # failed attempts: what passes by itself is told whe
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
     """`codes` are EC2's, with blanks between; `family` is an expression for those of no other class;
     `said` are codes that mean this class where the message has this in it: an expression each.
+    `unheard` is an expression for codes that nobody knows, where EC2 answered that it refuses (HTTP 4xx).
     """
 
     word: str
     codes: str = ""
     family: str = ""
     said: tuple[tuple[str, str], ...] = ()
+    unheard: str = ""
     retry: RetryRule
     reason: RowReason = RowReason.EC2_ERROR
     way_out: str = ""
     reported_after: int = AFTER_SOME
     look_again: bool = False
-
-
-# A throttle, a full instance or subnet, a limit of one object: with these the message does not count.
-_UNLESS_THE_CODE_SAYS_MORE = (
-    r"(?!Throttling|(RequestLimitExceeded|TooManyRequestsException|SlowDown|AttachmentLimitExceeded"
-    r"|InsufficientFreeAddressesInSubnet|TagLimitExceeded|PrivateIpAddressLimitExceeded"
-    r"|SecurityGroupsPer(Interface|Instance)LimitExceeded)$)\w+"
-)
 
 
 class ErrorClass(StrEnum):
@@ -73,6 +69,7 @@ class ErrorClass(StrEnum):
     codes: frozenset[str]
     family: re.Pattern[str]
     said: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
+    unheard: re.Pattern[str]
     retry: RetryRule
     reason: RowReason
     way_out: str
@@ -84,6 +81,7 @@ class ErrorClass(StrEnum):
         member._value_ = row.word
         member.codes = frozenset(row.codes.split())
         member.family = re.compile(row.family or r"(?!)")
+        member.unheard = re.compile(row.unheard or r"(?!)")
         member.said = tuple((re.compile(code), re.compile(message)) for code, message in row.said)
         member.retry, member.reason, member.way_out = row.retry, row.reason, row.way_out
         member.reported_after, member.look_again = row.reported_after, row.look_again
@@ -96,7 +94,10 @@ class ErrorClass(StrEnum):
     # Our bucket, or another program's share of it, is empty.
     THROTTLED = _Row(
         word="throttled",
-        codes="RequestLimitExceeded TooManyRequestsException SlowDown",
+        codes="RequestLimitExceeded TooManyRequestsException SlowDown EC2ThrottledException "
+        "ThrottledException RequestThrottled RequestThrottledException BandwidthLimitExceeded "
+        "LimitExceededException ProvisionedThroughputExceededException "
+        "TransactionInProgressException PriorRequestNotComplete 429",
         family=r"Throttling\w*",
         retry=RetryRule(first=0.5, factor=2, most=15, jitter=0.5),
         reason=RowReason.THROTTLED,
@@ -104,7 +105,8 @@ class ErrorClass(StrEnum):
     # What the call names does not exist, or is not visible yet.
     GONE = _Row(
         word="gone",
-        codes="InvalidNetworkInterfaceID.NotFound InvalidInstanceID.NotFound InvalidAttachmentID.NotFound",
+        codes="InvalidNetworkInterfaceID.NotFound InvalidInstanceID.NotFound InvalidAttachmentID.NotFound "
+        "InvalidAttachment.NotFound InvalidNetworkInterface.NotFound NetworkInterfaceNotFoundException",
         retry=RetryRule(first=1, factor=2, most=10),
         look_again=True,
     )
@@ -134,10 +136,10 @@ class ErrorClass(StrEnum):
         reason=RowReason.INSTANCE_FULL,
         reported_after=AT_ONCE,
     )
-    # The subnet has no free address.
+    # The subnet has no free address, or no free block for a prefix.
     NO_ADDRESSES = _Row(
         word="no-addresses",
-        codes="InsufficientFreeAddressesInSubnet",
+        codes="InsufficientFreeAddressesInSubnet InsufficientCidrBlocks",
         retry=RetryRule(first=5, factor=2, most=300),
         reason=RowReason.SUBNET_FULL,
         reported_after=AT_ONCE,
@@ -157,19 +159,32 @@ class ErrorClass(StrEnum):
         word="bad-reference",
         codes="InvalidSubnetID.NotFound InvalidGroup.NotFound InvalidSecurityGroupID.NotFound "
         "SecurityGroupsPerInterfaceLimitExceeded SecurityGroupsPerInstanceLimitExceeded TagLimitExceeded "
-        "PrivateIpAddressLimitExceeded InvalidParameter InvalidParameterValue InvalidParameterCombination "
-        "MissingParameter UnknownParameter ParamValidationError",
+        "PrivateIpAddressLimitExceeded InvalidInterface.IpAddressLimitExceeded RequestResourceCountExceeded "
+        "FilterLimitExceeded InvalidParameter InvalidParameterValue InvalidParameterCombination "
+        "InvalidParameterDependency MissingParameter UnknownParameter ParamValidationError ValidationError "
+        "InvalidInstanceID InvalidInstanceAttributeValue InvalidIPAddress.InUse InvalidAddress.InUse "
+        "InvalidSubnet InvalidSubnet.Conflict InvalidVpcID.NotFound InvalidGroupId InvalidID InvalidInput "
+        "InvalidFilter InvalidMaxResults InvalidCharacter InvalidQueryParameter InvalidZone.NotFound "
+        "InvalidAvailabilityZone ZonesMismatched VPCIdNotSpecified MalformedQueryString",
         family=r"\w+\.Malformed",
+        unheard=r"(Invalid|Missing|Malformed|Unknown)\w*(\.\w+)*|\w+\.NotFound",
         retry=RetryRule(first=60, factor=1.7, most=300),
         reason=RowReason.INVALID_REFERENCE,
         way_out="correct what the NodeENI names",
         reported_after=AT_ONCE,
     )
-    # The instance is not running. LeaseLost is our own, for a call that was not sent.
+    # The instance is not running, or something else is still under way. LeaseLost is our own, for a call
+    # that was not sent.
     NOT_READY = _Row(
         word="not-ready",
-        codes="IncorrectState IncorrectInstanceState LeaseLost",
-        said=((_UNLESS_THE_CODE_SAYS_MORE, r"is not 'running'"),),
+        codes="IncorrectState IncorrectInstanceState InvalidState InvalidInstanceState DependencyViolation "
+        "ConcurrentTagAccess LeaseLost",
+        said=(
+            (
+                r"InvalidParameter(Value|Combination)|InvalidInstanceID|UnsupportedOperation",
+                r"is not 'running'",
+            ),
+        ),
         retry=RetryRule(first=5, factor=1.5, most=30),
         look_again=True,
     )
@@ -178,7 +193,9 @@ class ErrorClass(StrEnum):
     CREDENTIALS = _Row(
         word="credentials",
         codes="AuthFailure RequestExpired OptInRequired InvalidClientTokenId UnrecognizedClientException "
-        "MissingAuthenticationToken SignatureDoesNotMatch Blocked PendingVerification NoCredentialsError "
+        "MissingAuthenticationToken SignatureDoesNotMatch IncompleteSignature InvalidSignatureException "
+        "InvalidSecurity.RequestHasExpired RequestTimeTooSkewed RequestInTheFuture NotSignedUp Blocked "
+        "PendingVerification NoCredentialsError "
         "PartialCredentialsError CredentialRetrievalError NoAuthTokenError TokenRetrievalError "
         "ProfileNotFound UnauthorizedSSOTokenError",
         family=r"ExpiredToken\w*|SSO\w*Error",
@@ -192,14 +209,16 @@ class ErrorClass(StrEnum):
         word="denied",
         codes="UnauthorizedOperation",
         family=r"AccessDenied\w*",
-        retry=RetryRule(first=300, factor=1, most=300),
+        retry=RetryRule(first=5, factor=2, most=300),
         reason=RowReason.NOT_AUTHORIZED,
         reported_after=AT_ONCE,
     )
-    # The work may have been done. InvalidNextToken is of a list that took too long: begun anew soon.
+    # The work may have been done. InvalidNextToken is of a list that took too long: begun anew soon. A code
+    # that nobody knows is one of these, unless EC2 answered that it refuses.
     UNKNOWN_OUTCOME = _Row(
         word="unknown-outcome",
-        codes="InternalError InternalFailure Unavailable ServiceUnavailable InvalidNextToken "
+        codes="InternalError InternalFailure Unavailable ServiceUnavailable InternalServerError "
+        "InvalidNextToken InvalidPaginationToken RequestTimeout RequestTimeoutException 408 "
         "ConnectionClosedError HTTPClientError SSLError ResponseStreamingError ResponseParserError "
         "IncompleteReadError MalformedAnswer ClientPayloadError",
         family=r"5\d\d|\w*ConnectionError|\w*TimeoutError|Client\w*Error|Server\w*Error",
@@ -215,17 +234,29 @@ class ErrorClass(StrEnum):
     # EC2 will never do this: primary interface, managed instance.
     REFUSED = _Row(
         word="refused",
-        codes="OperationNotPermitted UnsupportedOperation",
+        codes="OperationNotPermitted UnsupportedOperation Unsupported NetworkInterfaceNotSupported "
+        "UnsupportedInstanceAttribute UnsupportedTenancy",
         retry=RetryRule(first=600, factor=2, most=3600),
         reason=RowReason.NOT_PERMITTED,
         way_out="EC2 does not permit it on this instance (a primary interface, or EKS Auto Mode)",
+        reported_after=AT_ONCE,
+    )
+    # EC2 said no, for a reason that is not ours to know: a tag policy of the organization, a new rule.
+    REJECTED = _Row(
+        word="rejected",
+        codes="TagPolicyViolation InvalidAction MissingAction UnsupportedProtocol",
+        unheard=r".*",
+        retry=RetryRule(first=60, factor=2, most=600),
+        reason=RowReason.REJECTED_BY_EC2,
+        way_out="nothing was done: see to what EC2 says",
         reported_after=AT_ONCE,
     )
 
 
 _BY_CODE = {code: error_class for error_class in ErrorClass for code in error_class.codes}
 
-_PERMISSION = re.compile(r"not authorized to perform: (\w+:\w+)")
+_MOST_WORDS = 300  # characters of EC2's in a row, an event, a condition; the log has them whole
+_OF_ONE_THING = re.compile(r"\b[a-z]+-(attach-)?[0-9a-f]{8,}\b|\d+(\.\d+)*")  # ids, numbers, addresses
 
 # Seconds. EC2 takes a signature for 5 minutes before and after; less what an answer's way may take.
 _CLOCK_TAKEN = 290.0
@@ -244,35 +275,54 @@ def classify(code: str, message: str = "") -> ErrorClass | None:
     return next((error_class for error_class in ErrorClass if error_class.family.fullmatch(code)), None)
 
 
+def _class_of(code: str, message: str, status: int) -> ErrorClass:
+    """Also for a code that nobody knows: HTTP's status tells whether EC2 refused, or may have done it."""
+    found = classify(code, message)
+    if found is None and 400 <= status < 500:
+        found = next((error_class for error_class in ErrorClass if error_class.unheard.fullmatch(code)), None)
+    return found or ErrorClass.UNKNOWN_OUTCOME
+
+
 class EC2Error(Exception):
     """A call that EC2 refused or whose outcome is not known. The only exception of `client`.
 
     `action` is the API name (`AttachNetworkInterface`), `code` EC2's code, or the name of botocore's
-    exception where no answer came; that exception is chained as the cause. `known` is false for a code
-    that no class has, which is handled as an unknown outcome and counted. `clock_ahead`: seconds that our
-    clock is ahead of the Date of the answer, 0 where there was none.
+    exception where no answer came; that exception is chained as the cause. `status` is HTTP's, 0 without an
+    answer, and `request_id` what AWS Support asks for. `known` is false for a code that no class has; it is
+    counted. `clock_ahead`: seconds that our clock is ahead of the Date of the answer, 0 where there was none.
     """
 
-    def __init__(self, action: str, code: str, message: str = "", clock_ahead: float = 0.0) -> None:
+    def __init__(
+        self,
+        action: str,
+        code: str,
+        message: str = "",
+        clock_ahead: float = 0.0,
+        *,
+        status: int = 0,
+        request_id: str = "",
+    ) -> None:
         super().__init__(f"{action}: {code}: {message}" if message else f"{action}: {code}")
-        found = classify(code, message)
         self.action = action
         self.code = code
         self.message = message
         self.clock_ahead = clock_ahead
-        self.known = found is not None
-        self.error_class = found or ErrorClass.UNKNOWN_OUTCOME
+        self.status = status
+        self.request_id = request_id
+        self.known = classify(code, message) is not None
+        self.error_class = _class_of(code, message, status)
 
     @property
-    def permission(self) -> str | None:
-        """The IAM action to grant (`ec2:CreateNetworkInterface`); None where IAM is not what refused.
+    def denial(self) -> Denial | None:
+        """What IAM says of its refusal; None where IAM is not what refused."""
+        return denials.read(self.message, self.action) if self.error_class is ErrorClass.DENIED else None
 
-        A Create with tags can be refused for want of `ec2:CreateTags`: EC2's message names it.
+    @property
+    def cause(self) -> tuple[str, str, str]:
+        """Action, code, and EC2's words without the ids and numbers of one case: the same for all that fail
+        for the same.
         """
-        if self.error_class is not ErrorClass.DENIED:
-            return None
-        named = _PERMISSION.search(self.message)
-        return named.group(1) if named else f"ec2:{self.action}"
+        return self.action, self.code, _OF_ONE_THING.sub("#", denials.without_encoded(self.message))
 
     @property
     def reason(self) -> RowReason:
@@ -283,9 +333,9 @@ class EC2Error(Exception):
     @property
     def explanation(self) -> str:
         """What went wrong with the call, in plain words with the way out."""
-        if self.permission is not None:
-            return f"IAM refuses: grant {self.permission} to the controller's role"
-        what = f"{self.action} failed with {self.code}: {self.message}".rstrip(": ")
+        if (denial := self.denial) is not None:
+            return denial.explanation
+        what = f"{self.action} failed with {self.code}: {_cut(self.message)}".rstrip(": ")
         if self.reason is RowReason.CLOCK_WRONG:
             off = f"{abs(self.clock_ahead) / 60:.0f} min {'ahead of' if self.clock_ahead > 0 else 'behind'}"
             return (
@@ -298,6 +348,10 @@ class EC2Error(Exception):
     def delay(self, attempt: int, rand: float) -> float:
         """Seconds before the next try, by the rule of this error's class."""
         return self.error_class.retry.delay(attempt, rand)
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= _MOST_WORDS else f"{words[: _MOST_WORDS - 3].rstrip()}..."
 
 
 class UnusableSettings(EC2Error):

@@ -10,6 +10,7 @@ from nodeeni.cli.findings import Finding, Mark, right, wrong
 from nodeeni.cli.leader import leader
 from nodeeni.controller.cluster import Cluster
 from nodeeni.ec2.client import EC2Client
+from nodeeni.ec2.denials import Denial
 from nodeeni.ec2.errors import EC2Error
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import ConfigError, KubeError, NotFound
@@ -24,6 +25,11 @@ def main(arguments: Sequence[str]) -> int:
         "eni-controller-system exec deploy/eni-controller -- nodeeni doctor",
     )
     reach_ec2.add_flags(flags)
+    flags.add_argument(
+        "--denials",
+        action="store_true",
+        help="print EC2's encoded message of each refusal by IAM, with the command that decodes it",
+    )
     return reach.run("doctor", _doctor(flags.parse_args(list(arguments))))
 
 
@@ -99,12 +105,15 @@ async def _checks_of_ec2(options: Namespace, client: KubeClient, cluster: Cluste
     if not arn:
         return
     async with EC2Client.connect(region) as connection:
-        reading = await ec2.reads(connection, cluster, arn)
-        yield reading
-        if reading.mark is Mark.WRONG:
-            return
-        found = await leftovers.find(connection, cluster_id)
-        async for finding in ec2.writes(connection, cluster, found.ours, cluster_id, arn):
+        denials: list[Denial] = []
+        async for finding in ec2.reads(connection, cluster, arn, denials):
             yield finding
-        for finding in leftovers.findings(found, cluster, cluster_id):
-            yield finding
+        if not denials:
+            found = await leftovers.find(connection, cluster_id)
+            async for finding in ec2.writes(connection, cluster, found.ours, cluster_id, arn, denials):
+                yield finding
+            for finding in leftovers.findings(found, cluster, cluster_id):
+                yield finding
+        if options.denials:
+            for finding in ec2.decodings(denials):
+                yield finding

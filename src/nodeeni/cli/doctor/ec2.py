@@ -1,6 +1,6 @@
 """AWS's side: credentials, what IAM permits to read, and by dry runs what it permits to change."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
 from nodeeni.api import names
 from nodeeni.api.reasons import RowReason
@@ -8,6 +8,7 @@ from nodeeni.cli.findings import Finding, note, right, wrong
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.permissions import EC2_READS, EC2_WRITES
 from nodeeni.ec2.client import EC2Client, caller_identity
+from nodeeni.ec2.denials import Denial
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.types import Interface, Rehearsal
 
@@ -40,8 +41,9 @@ async def credentials(region: str) -> tuple[list[Finding], str]:
     return found, arn
 
 
-async def reads(ec2: EC2Client, cluster: Cluster, arn: str) -> Finding:
-    """Each describe call that the controller makes, made once, for as little as can be.
+async def reads(ec2: EC2Client, cluster: Cluster, arn: str, denials: list[Denial]) -> AsyncIterator[Finding]:
+    """Each describe call that the controller makes, made once, for as little as can be. What is denied comes
+    into `denials` too.
 
     Raises EC2Error for what is no matter of permissions.
     """
@@ -52,17 +54,38 @@ async def reads(ec2: EC2Client, cluster: Cluster, arn: str) -> Finding:
         "DescribeSubnets": lambda: ec2.describe_subnets({"subnet-id": [_NO_SUBNET]}),
         "DescribeSecurityGroups": lambda: ec2.describe_security_groups({"group-id": [_NO_GROUP]}),
     }
-    missing = []
+    found = []
     for action in EC2_READS:
         try:
             await calls[action]()
         except EC2Error as error:
-            if error.permission is None:
+            if error.denial is None:
                 raise
-            missing.append(error.permission)
-    if missing:
-        return wrong("IAM, reading", f"grant {', '.join(missing)} to {arn}")
-    return right("IAM, reading", f"{len(EC2_READS)} Describe actions are permitted to {arn}")
+            found.append(error.denial)
+    denials += found
+    for finding in _denied("IAM, reading", found, arn):
+        yield finding
+    if not found:
+        yield right("IAM, reading", f"{len(EC2_READS)} Describe actions are permitted to {arn}")
+
+
+def _denied(check: str, denials: Iterable[Denial], arn: str) -> Iterator[Finding]:
+    """What a grant mends in one line, and each that it does not mend."""
+    grants = dict.fromkeys(denial.permission for denial in denials if denial.grantable)
+    if grants:
+        yield wrong(check, f"grant {', '.join(grants)} to {arn}")
+    for explanation in dict.fromkeys(denial.explanation for denial in denials if not denial.grantable):
+        yield wrong(check, explanation)
+
+
+def decodings(denials: Iterable[Denial]) -> Iterator[Finding]:
+    """The command that shows the whole decision, for each denial that EC2 has encoded."""
+    for denial in denials:
+        if denial.decoding:
+            yield note(
+                f"denial of {denial.permission}",
+                f"who has sts:DecodeAuthorizationMessage reads it: {denial.decoding}",
+            )
 
 
 async def _no_interface(ec2: EC2Client) -> None:
@@ -71,27 +94,34 @@ async def _no_interface(ec2: EC2Client) -> None:
 
 
 async def writes(
-    ec2: EC2Client, cluster: Cluster, ours: Iterable[Interface], cluster_id: str, arn: str
+    ec2: EC2Client,
+    cluster: Cluster,
+    ours: Iterable[Interface],
+    cluster_id: str,
+    arn: str,
+    denials: list[Denial],
 ) -> AsyncIterator[Finding]:
-    """Each mutating call as a dry run: EC2 says whether it would be done and does nothing.
+    """Each mutating call as a dry run: EC2 says whether it would be done and does nothing. What is denied
+    comes into `denials` too.
 
     Raises EC2Error where credentials or region are refused.
     """
     rehearsal = _rehearsal(cluster, ours, cluster_id, await _a_subnet(ec2, cluster))
-    permitted, missing, undecided = [], [], []
+    permitted, found, undecided = [], [], []
     for action in EC2_WRITES:
         try:
             await ec2.rehearse(action, rehearsal)
             permitted.append(action)
         except EC2Error as error:
-            if error.permission is not None:
-                missing.append(error.permission)
+            if error.denial is not None:
+                found.append(error.denial)
             elif error.error_class is ErrorClass.CREDENTIALS:
                 raise
             else:
                 undecided.append(f"{action} ({error.code})")
-    if missing:
-        yield wrong("IAM, changing", f"grant {', '.join(dict.fromkeys(missing))} to {arn}")
+    denials += found
+    for finding in _denied("IAM, changing", found, arn):
+        yield finding
     if undecided:
         yield note(
             "IAM, changing",

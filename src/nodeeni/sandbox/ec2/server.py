@@ -175,8 +175,8 @@ class EC2Server(Scene):
         if action not in _STS_ACTIONS and (policy := self.policies.get(access_key)):
             policy.admit(self.account, action, parameters)
         if fault is not None and fault.denied is not None:
-            question = next(questions(self.account, action, parameters))
-            raise denial(fault.denied, self.account.id, question.action, question.arn)
+            for question in questions(self.account, action, parameters):  # none of what does not exist
+                raise denial(fault.denied, self.account.id, question.action, question.arn)
         if parameters.boolean("DryRun"):
             raise EC2Error("DryRunOperation")
         stuck = fault is not None and fault.stuck
