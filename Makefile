@@ -4,7 +4,7 @@ WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tools package package-check newcomer bench bench-quick bench-real bench-agent chaos apitest waits nodetest verify requirements clean
+.PHONY: help demo test tools package package-check newcomer bench bench-quick bench-real bench-agent chaos apitest waits nodetest cluster verify requirements clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ nodetest: ready-nodetest ## Run the ENI manager on real machines, guests under Q
 waits: ready-test ## Ask tools that wait, such as Helm 4, what they make of a NodeENI (WRITE=1 writes docs/gitops.md)
 	@NODEENI_JUDGES="$$(hack/waiting/build.sh)" NODEENI_HELM4="$$(hack/helm.sh)" $(WITH_TOOLS) \
 	  $(BIN)/$(if $(WRITE),python -m tests.contract.waiting,pytest -q tests/contract/test_tools_that_wait.py)
+
+cluster: ready-cluster ## A real cluster on this machine until Ctrl-C: two guests with containerd and kubelet (root)
+	@$(WITH_TOOLS) $(BIN)/python -m hack.cluster
 
 chaos: ready-dev ## Break everything for MINUTES=5 of chaos, or replay SEED=n; writes docs/reliability.md
 	@$(BIN)/python -m tests.faults.report $(if $(SEED),--seed $(SEED),--minutes $(or $(MINUTES),5))

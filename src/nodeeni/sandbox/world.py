@@ -40,7 +40,7 @@ class WorldNode:
 
 class World:
     """`hosts`: nodes get kernels of their own, in network namespaces or machines. `kube`: the API server, if
-    not a new one.
+    not a new one. `prepared`: our namespace and CRDs are there.
 
     Ports of 0 are chosen by the system.
     """
@@ -53,6 +53,7 @@ class World:
         kube: KubeServer | None = None,
         kube_port: int = 0,
         ec2_port: int = 0,
+        prepared: bool = True,
     ) -> None:
         self.hosts = hosts
         self.kube = kube or KubeServer(port=kube_port)
@@ -73,9 +74,10 @@ class World:
         self.group = self.ec2.add_security_group(
             self.vpc, id=SECURITY_GROUP, group_name=SECURITY_GROUP_NAME, name=SECURITY_GROUP_NAME
         )
-        self.kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-        for manifest in manifests().values():
-            self.kube.create(manifest)
+        if prepared:
+            self.kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+            for manifest in manifests().values():
+                self.kube.create(manifest)
 
     async def __aenter__(self) -> Self:
         if self.hosts is not None:

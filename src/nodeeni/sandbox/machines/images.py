@@ -122,7 +122,7 @@ NETWORKS = {
 
 @dataclass(frozen=True)
 class Image:
-    """`arguments` are the kernel's. `packages`: more of them, for what one test needs."""
+    """`arguments` are the kernel's. `packages`: more, for what one test needs. `memory`: as for QEMU."""
 
     release: str = "12"
     network: str = "none"
@@ -130,10 +130,12 @@ class Image:
     arguments: str = ""
     packages: tuple[str, ...] = ()
     iommu: bool = False
+    memory: str = field(default="512M", repr=False)  # the name has it
 
     @property
     def name(self) -> str:
         parts = [f"debian-{self.release}", self.network, self.board, *self.arguments.split(), *self.packages]
+        parts += [self.memory] if self.memory != Image.memory else []
         return "-".join(part.replace("/", "_") for part in (*parts, *(["iommu"] if self.iommu else [])))
 
 
@@ -146,7 +148,8 @@ class Built:
     accelerator: str
 
     def hardware(self) -> Hardware:
-        return Hardware(self.image.board, self.accelerator, iommu=self.image.iommu)
+        image = self.image
+        return Hardware(image.board, self.accelerator, memory=image.memory, iommu=image.iommu)
 
     def software(self, disk: Path) -> Software:
         """Of a machine, which goes on from the snapshot."""

@@ -22,7 +22,7 @@ PRIMARY_SLOT = 5
 """Where Nitro has the primary interface too: predictable names call it `ens5`."""
 
 _SLOTS = 26  # of bus 0 from the primary's on: 5 to 30
-_MEMORY = "512M"
+_DISK_SLOT = 31  # after those of network devices
 _EJECT_AGAIN = 6.0  # seconds; a guest that is busy with another device can miss the request
 _QUIT = 10.0
 # The routers of its wires are QEMU itself, and would lead to where QEMU is.
@@ -71,6 +71,7 @@ class Hardware:
     board: str = "i440fx"
     accelerator: str = "tcg"
     processors: int = 1
+    memory: str = "512M"
     iommu: bool = False
 
 
@@ -191,6 +192,13 @@ class Machine:
         await self.qmp("netdev_del", id=f"wire-{name}")
         del self._slots[name]
 
+    async def plug_disk(self, image: Path) -> None:
+        """One disk more, to be read alone: /dev/vdb."""
+        file = {"driver": "file", "filename": str(image), "read-only": True}
+        await self.qmp("blockdev-add", driver="raw", file=file, **{"node-name": "more", "read-only": True})
+        place = BOARDS[self.hardware.board].place(_DISK_SLOT)
+        await self.qmp("device_add", driver="virtio-blk-pci", drive="more", id="more", **place)
+
     def slot(self, name: str) -> int:
         return self._slots[name]
 
@@ -268,7 +276,7 @@ def _command(hardware: Hardware, software: Software, directory: Path) -> list[st
         *("-machine", board.machine + split),
         *("-accel", hardware.accelerator if kvm else "tcg,thread=multi,tb-size=256"),
         *("-cpu", "host" if kvm else "max"),
-        *("-m", _MEMORY, "-smp", str(hardware.processors)),
+        *("-m", hardware.memory, "-smp", str(hardware.processors)),
         *("-kernel", str(software.kernel), "-initrd", str(software.initrd)),
         *("-append", f"{arguments} {software.arguments}"),
         # What an instance of EC2 is known by; cloud-init and others look at it.

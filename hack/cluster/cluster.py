@@ -1,0 +1,190 @@
+"""The whole of it: one cluster a machine. What a killed one leaves is in two folders of fixed names."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
+
+import msgspec
+from hack.cluster.control_plane import ControlPlane
+from hack.cluster.nodes import API_ADDRESS, AWS_ADDRESS, IMAGE, Egress, Node
+
+from nodeeni.sandbox.ec2.settings import EC2Settings
+from nodeeni.sandbox.kube import KubeServer
+from nodeeni.sandbox.machines.hosts import Machines, why_impossible
+from nodeeni.sandbox.machines.images import ImageError
+from nodeeni.sandbox.world import NODE_LABELS, World
+
+ROOT = Path(__file__).parents[2]
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nodeeni-tools" / "cluster"
+RUN = CACHE / "run"  # the guests' disks
+MEMORY = Path("/dev/shm/nodeeni-cluster")  # etcd syncs each write: that is nothing to wait for here
+SPACE = 6 << 30  # bytes: images, two disks that grow, one build
+_PROGRAMS = {"etcd": "etcd-server", "buildah": "buildah", "go": "golang-go", "openssl": "openssl"}
+
+
+class Impossible(Exception):
+    """There can be no cluster here; the message is one line with the way out."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """`values`: of a helm install of this tree's image. `kubeconfig`: of an administrator."""
+
+    world: World
+    control_plane: ControlPlane
+    nodes: list[Node]
+    kubeconfig: Path
+    values: Path
+
+    def machines(self) -> Machines:
+        return cast("Machines", self.world.hosts)
+
+    async def join(self, node: Node) -> None:
+        """The node's kubelet is started, for the first time or after a reboot."""
+        api = self.control_plane.api
+        await node.join(
+            self.control_plane.kubeconfig(node.name, f"https://{API_ADDRESS}"),
+            (api.host, api.port),
+            ("127.0.0.1", urlsplit(self.world.ec2.url).port or 0),
+        )
+
+
+@contextlib.asynccontextmanager
+async def cluster(nodes: int, say: Callable[[str], None]) -> AsyncIterator[Cluster]:
+    """Up when entered: the nodes have registered, and are Ready soon. Impossible with the reason, if so."""
+    if reason := why_not():
+        raise Impossible(reason)
+    with _alone(), contextlib.ExitStack() as parts:
+        binary, disk = await asyncio.to_thread(_built)
+        names = [f"node-{number}" for number in range(1, nodes + 1)]
+        async with Egress(MEMORY / "egress") as egress:
+            control_plane = await asyncio.to_thread(ControlPlane.start, binary, MEMORY, names, egress, parts)
+            say(f"the control plane runs at {control_plane.api.url}")
+            kube = cast("KubeServer", control_plane.api)
+            world = World(EC2Settings(), hosts=Machines(IMAGE, say), kube=kube, prepared=False)
+            try:
+                await world.__aenter__()
+            except ImageError as error:
+                raise Impossible(str(error)) from error
+            try:
+                made = Cluster(world, control_plane, [], RUN / "kubeconfig", RUN / "values.yaml")
+                made.kubeconfig.write_text(control_plane.api.kubeconfig())
+                made.values.write_bytes(msgspec.json.encode(_values(world)))
+                for number, name in enumerate(names):
+                    made.nodes.append(await _boot(made, name, number, disk))
+                egress.nodes.update({node.address: node for node in made.nodes})
+                await asyncio.gather(*map(made.join, made.nodes))
+                yield made
+            finally:
+                await world.__aexit__()
+
+
+def why_not() -> str:
+    """Why there can be no cluster here, "" if there can: told before anything is made."""
+    if reason := why_impossible():
+        return reason
+    for program, package in _PROGRAMS.items():
+        if shutil.which(program) is None:
+            return f"the program `{program}` is not installed (Debian: {package})"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(CACHE).free
+    if free < SPACE:
+        needed = f"a cluster takes {SPACE >> 20}: free some, or set XDG_CACHE_HOME"
+        return f"{CACHE} has {free >> 20} MiB free, and {needed}"
+    return ""
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """What a cluster that was killed has left is removed: its processes have ended with it."""
+    with (CACHE / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Impossible("a cluster runs on this machine already: end that one first (Ctrl-C)") from None
+        former = tempfile.tempdir
+        for place in (RUN, MEMORY):
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir(parents=True)
+        tempfile.tempdir = str(RUN)  # for the guests' disks
+        try:
+            yield
+        finally:
+            tempfile.tempdir = former
+            for place in (RUN, MEMORY):
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def _built() -> tuple[Path, Path]:
+    """The binary of Kubernetes, and the disk that nodes read: kubelet and images. Made once, minutes each."""
+    binary = Path(_output("hack/apiserver/build.sh", "--all"))
+    images = Path(_output("hack/cluster/images.sh", str(CACHE)))
+    disk = CACHE / f"{images.name}-{binary.name}.ext4"
+    if not disk.exists():
+        for former in CACHE.glob("images-*.ext4"):
+            former.unlink()
+        with tempfile.TemporaryDirectory(dir=RUN) as place:
+            for archive in images.glob("*.tar"):
+                os.link(archive, Path(place, archive.name))
+            shutil.copy(binary, Path(place, "kubelet"))
+            making = disk.with_suffix(".new")
+            _output("truncate", "-s", "512M", str(making))
+            _output("mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-d", place, str(making))
+            making.rename(disk)
+    return binary, disk
+
+
+def _output(*argv: str) -> str:
+    """What the program prints; its errors go to ours as they come. Impossible if it fails."""
+    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    if done.returncode:
+        raise Impossible(f"{argv[0]} has failed with status {done.returncode}; what it said stands above")
+    return done.stdout.strip()
+
+
+async def _boot(made: Cluster, name: str, number: int, disk: Path) -> Node:
+    """An instance, and its machine with kubelet and images on a disk."""
+    world, machines = made.world, made.machines()
+    zone = "ab"[number % 2]
+    launched, registration = world.launch(name, zone=zone, labels=NODE_LABELS)
+    primary = world.ec2.interfaces_of(launched.instance_id)[0]
+    await machines.add(launched.instance_id, primary, world.node_subnets[zone].cidr)
+    machine = machines.machine(launched.instance_id)
+    await machine.plug_disk(disk)
+    address = primary.private_ips[0]
+    flags = {
+        "hostname-override": name,
+        "node-ip": address,
+        "provider-id": registration["spec"]["providerID"],
+        # The others a kubelet may not give itself, or gives itself anyway.
+        "node-labels": ",".join(
+            f"{key}={value}"
+            for key, value in registration["metadata"]["labels"].items()
+            if key not in ("kubernetes.io/hostname", "kubernetes.io/os")
+        ),
+    }
+    return Node(name, launched.instance_id, address, number, machine.channel, flags)
+
+
+def _values(world: World) -> object:
+    """Where AWS is, and whose image: all that is not as shipped."""
+    region = world.ec2.account.region
+    aws = {
+        "AWS_ENDPOINT_URL": f"http://{AWS_ADDRESS}",
+        "AWS_REGION": region,
+        "AWS_ACCESS_KEY_ID": "AKIASANDBOXSANDBOX00",
+        "AWS_SECRET_ACCESS_KEY": "sandbox",
+    }
+    return {
+        "image": {"repository": "localhost/nodeeni", "tag": "tree"},
+        "controller": {"env": [{"name": name, "value": value} for name, value in aws.items()]},
+    }
