@@ -2,7 +2,8 @@
 
 import pytest
 
-from nodeeni.controller import troubles
+from nodeeni.controller import questions, troubles
+from nodeeni.sandbox.world import OTHER_SUBNETS
 
 from .conftest import NAME, Stage
 
@@ -27,6 +28,25 @@ async def test_an_action_that_fails_alone_is_not_told_to_those_who_do_not_ask_it
         assert stage.ec2.calls.by_action["DescribeNetworkInterfaces"] <= reads + 4
     assert stage.told("WaitingForEC2") == []
     assert not [r for r in caplog.records if "every NodeENI waits" in r.getMessage()]
+
+
+async def test_one_that_never_answers_is_told_with_its_name_and_the_way_out(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(questions, "LATE", 1.0)
+    node = await stage.node()
+    async with stage.controller():
+        stage.apply("first", nodeSelector={"is": "there"}, subnetID=OTHER_SUBNETS["b"])
+        await stage.until(lambda: stage.condition("Ready", "first").get("status") == "True")
+        stage.ec2.faults.hang("DescribeSubnets", times=None)
+        stage.apply()
+        await stage.until(lambda: stage.told("ENICreationFailed"))
+    ((kind, message),) = stage.told("ENICreationFailed")
+    assert kind == "Warning"
+    assert message.startswith(f"{node.name}: EC2Error: EC2 has not answered for over 1 s what it has of ")
+    assert "(DescribeSubnets, DescribeSecurityGroups)" in message
+    assert message.endswith("see to the way to EC2's endpoint")
+    assert len([r for r in caplog.records if "has not answered" in r.getMessage()]) == 1
 
 
 async def test_a_late_answer_at_a_restart_leaves_ready_as_it_was(stage: Stage) -> None:

@@ -4,9 +4,16 @@ import aiohttp
 import pytest
 from tests.controller.test_deaf import free_port
 
+from nodeeni.sandbox.world import WorldNode
+
 from .conftest import Stage
 
 SECOND = "second"
+
+
+def listed(stage: Stage, node: WorldNode) -> list[str]:
+    eninode = stage.world.eninode(node.name) or {"spec": {"interfaces": []}}
+    return [entry["eniID"] for entry in eninode["spec"]["interfaces"]]
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -88,13 +95,15 @@ async def test_one_that_was_never_readable_is_given_no_second_beside_it(
         await stage.until(lambda: stage.row(node).get("status") == "failed")
         async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{port}/metrics") as answer:
             metrics = await answer.text()
-    assert interface.id in stage.row(node)["message"]
+        assert interface.id in stage.row(node)["message"]
+        assert listed(stage, node) == [interface.id], "its ENI manager goes on"
+        stage.ec2.faults.clear()
+        await stage.until_attached(node, other, timeout=30)
     assert [i.id for i in stage.ours(node=node)] == [interface.id]
     assert 'nodeeni_ec2_unreadable_items_total{shape="NetworkInterface"}' in metrics
     (line,) = said(caplog)
     assert line.startswith(f"EC2's answer on NetworkInterface {interface.id} cannot be read: ")
     assert "`MacAddress`" in line
-    stage.ec2.faults.clear()
     async with stage.controller():
         await stage.until_attached(node, other)
         stage.delete()

@@ -8,6 +8,7 @@ What somebody else changes in its spec, or of whom it belongs to, is put right.
 import asyncio
 import logging
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import msgspec
@@ -64,8 +65,14 @@ class ENINodeWriter:
         # Told of each that somebody changed: its name, who (empty: not known), and how many times.
         self.on_put_right: Callable[[str, str, int], None] = lambda *told: None
 
-    def want(self, name: str, node: NodeView | None, spec: ENINodeSpec) -> None:
-        """This is what the node's ENINode is to say; without interfaces, or without a Node, none is to be."""
+    def want(
+        self, name: str, node: NodeView | None, spec: ENINodeSpec, unread: AbstractSet[str] = frozenset()
+    ) -> None:
+        """This is what the node's ENINode is to say; without interfaces, or without a Node, none is to be. Of
+        `unread` interfaces it says what it said before: their ENI manager has them up.
+        """
+        if unread:
+            spec = self._with_those_of_before(name, spec, unread)
         if not spec.interfaces or node is None:
             for memory in (self._wanted, self._dropped):
                 memory.pop(name, None)
@@ -75,6 +82,13 @@ class ENINodeWriter:
             self._wanted[name] = current if current == wanted and current is not None else wanted
         if self._target(name) != self._current(name):
             self._enqueue(name)
+
+    def _with_those_of_before(self, name: str, spec: ENINodeSpec, eni_ids: AbstractSet[str]) -> ENINodeSpec:
+        shown = self._cluster.eninodes.store.get(name)
+        before = shown.spec.interfaces if shown is not None else ()
+        kept = [entry for entry in before if entry.eni_id in eni_ids]
+        entries = sorted([*spec.interfaces, *kept], key=lambda entry: entry.eni_id)
+        return msgspec.structs.replace(spec, interfaces=tuple(entries), enis=len(entries))
 
     def changed(self, old: ENINode | None, new: ENINode | None) -> None:
         """A listener of the informer: it has caught up, or somebody edited what is ours."""

@@ -132,6 +132,7 @@ class Planner:
         self._questions.keep(name, asked.keys)
         # From here on nothing is awaited: what is decided is decided on one moment's view.
         interfaces = self._interfaces(name, node)
+        unread_here = self._inventory.unread(name, node.instance_id) if node else []
         observed = Observed(
             name=name,
             node=node,
@@ -155,13 +156,14 @@ class Planner:
             force_detach_after=self._settings.force_detach_after,
             undo_attach_after=self._settings.undo_attach_after,
             undone=self._memory.undone,
+            unread=frozenset(each.id for each in unread_here),
         )
         if node is None:
             self._dead_since.pop(name, None)
             return Desired(), observed
         sought = dict.fromkeys(networks, home) if isinstance(home, Refusal) else dict(networks)
         # Beside one of theirs that stands there and cannot be read, they get no second one.
-        for unread in self._inventory.unread(name, node.instance_id):
+        for unread in unread_here:
             for uid in sought:
                 if unread.uid in ("", uid):
                     sought[uid] = Refusal(
@@ -243,7 +245,12 @@ class _Asked:
     async def instances(self, ids: Sequence[str]) -> dict[str, Instance | Refusal]:
         """Those that EC2 knows, or cannot be asked for."""
         found = await asyncio.gather(
-            *(self._ask(("instance", i), f"instance {i}", partial(self._lookups.instance, i)) for i in ids)
+            *(
+                self._ask(
+                    ("instance", i), f"instance {i} (DescribeInstances)", partial(self._lookups.instance, i)
+                )
+                for i in ids
+            )
         )
         return {i: instance for i, instance in zip(ids, found, strict=True) if instance is not None}
 
@@ -253,7 +260,7 @@ class _Asked:
         return {nodeeni.metadata.uid: network for nodeeni, network in zip(nodeenis, found, strict=True)}
 
     async def instance_type(self, name: str) -> InstanceType | Refusal | None:
-        about = f"instance type {name}"
+        about = f"instance type {name} (DescribeInstanceTypes)"
         return await self._ask(("type", name), about, partial(self._lookups.instance_type, name))
 
     async def _network(self, nodeeni: NodeENI) -> Network | Refusal:
@@ -268,7 +275,8 @@ class _Asked:
             )
 
         key = ("network", nodeeni.metadata.uid, subnets, groups)
-        return await self._ask(key, "the subnets and security groups that the spec names", question)
+        about = "the spec's subnets and security groups (DescribeSubnets, DescribeSecurityGroups)"
+        return await self._ask(key, about, question)
 
     async def _ask(self, key: Hashable, about: str, question: Callable[[], Awaitable[_T]]) -> _T | Refusal:
         self.keys.add(key)

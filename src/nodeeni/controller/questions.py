@@ -18,6 +18,7 @@ PATIENCE = 3.0  # seconds: EC2 answers a describe in 0.2 s as a rule; in trouble
 # thousands who ask at once are answered late.
 PATIENCE_AT_START = 20.0
 _BRIEFLY = 0.1  # seconds: what is known already is there by then
+LATE = 10.0  # seconds after which people hear of it: of one slow moment they need not
 
 _T = TypeVar("_T")
 
@@ -29,6 +30,7 @@ class _Question:
         self.task: asyncio.Task[Any] | None = None
         self.refusal: Refusal | None = None
         self.failures = 0  # in a row
+        self.since = 0.0  # of the loop's clock: when it was asked
         self.left = False  # the task was not waited for to its end
 
 
@@ -45,17 +47,21 @@ class Questions:
     async def ask(
         self, node: str, key: Hashable, about: str, question: Callable[[], Awaitable[_T]]
     ) -> _T | Refusal:
-        """The answer, or a refusal that is nobody's yet. `key` is what is asked, `about` tells people."""
+        """The answer, or a refusal that is nobody's yet. `key` is what is asked, `about` tells people, with
+        the action.
+        """
         asked = self._open.setdefault(node, {}).setdefault(key, _Question())
         task = asked.task
         if task is None:
             task = asked.task = asyncio.create_task(_answered(question))
+            asked.since = asyncio.get_running_loop().time()
         await asyncio.wait({task}, timeout=_BRIEFLY if asked.refusal else self.patience)
         if not task.done():
             if not asked.left:
                 asked.left = True
                 task.add_done_callback(lambda _: self._again(node))
-            asked.refusal = _waited_for(asked.refusal or _late(about, self.patience))
+            late = _late(about, asyncio.get_running_loop().time() - asked.since)
+            asked.refusal = _waited_for(asked.refusal) if asked.failures and asked.refusal else late
             return asked.refusal
         asked.task, asked.left = None, False
         answer: _T | EC2Error = task.result()
@@ -94,9 +100,15 @@ def _refused(error: EC2Error, failures: int) -> Refusal:
     )
 
 
-def _late(about: str, patience: float) -> Refusal:
-    message = f"EC2 has not answered within {patience:g} s what it has of {about}: its answer is waited for"
-    return Refusal(reason=RowReason.EC2_ERROR, message=message)
+def _late(about: str, seconds: float) -> Refusal:
+    if seconds < LATE:
+        message = f"EC2 has not answered yet what it has of {about}: its answer is waited for"
+        return Refusal(reason=RowReason.EC2_ERROR, message=message, retry_after=LATE - seconds)
+    message = (
+        f"EC2 has not answered for over {LATE:g} s what it has of {about}: its answer is waited for; where "
+        "it lasts, see to the way to EC2's endpoint"
+    )
+    return Refusal(reason=RowReason.EC2_ERROR, message=message, event=EventReason.ENI_CREATION_FAILED)
 
 
 def _waited_for(refusal: Refusal) -> Refusal:

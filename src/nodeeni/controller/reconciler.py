@@ -6,6 +6,7 @@ about, like everything else that happens, has the node reconciled again.
 
 import logging
 import math
+from collections.abc import Callable
 
 from nodeeni.controller.announcer import Announcer
 from nodeeni.controller.eninodes import ENINodeWriter
@@ -42,7 +43,9 @@ class Reconciler:
         eninodes: ENINodeWriter,
         announcer: Announcer,
         queue: WorkQueue,
+        doubt: Callable[[str], None],
     ) -> None:
+        """`doubt` has EC2 asked for an interface again."""
         self._settings = settings
         self._planner = planner
         self._turns = turns
@@ -53,6 +56,7 @@ class Reconciler:
         self._eninodes = eninodes
         self._announcer = announcer
         self._queue = queue
+        self._doubt = doubt
         self._times = AttachTimes()
 
     async def reconcile(self, name: str) -> None:
@@ -96,7 +100,8 @@ class Reconciler:
         self._reporter.report(name, rows)
         self._announcer.refusals(name, plan.refusals)
         self._times.observe(name, rows)
-        self._eninodes.want(name, node, report.eninode_spec(node.instance_id if node else "", rows))
+        spec = report.eninode_spec(node.instance_id if node else "", rows)
+        self._eninodes.want(name, node, spec, plan.observed.unread)
 
     def _come_back(self, plan: Plan) -> None:
         """When to look at the node again if nothing happens before."""
@@ -106,6 +111,8 @@ class Reconciler:
         delays += [plan.observed.hangs_in(interface) for interface in plan.observed.interfaces]
         delays += self._turns.links_due(plan)
         delays.append(self._planner.left_over_in(plan))
+        for eni_id in plan.observed.unread:
+            self._doubt(eni_id)
         soonest = min(delays, default=math.inf)
         if math.isfinite(soonest):
             self._queue.add_after(plan.observed.name, max(soonest, SOONEST))

@@ -148,6 +148,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         eninodes=parts.eninodes,
         announcer=parts.announcer,
         queue=parts.queue,
+        doubt=waiter.doubt,
     )
     departures = Departures(
         announcer=parts.announcer,

@@ -67,6 +67,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     force_detach_after: float = float("inf")  # seconds
     undo_attach_after: float = float("inf")  # seconds
     undone: frozenset[str] = frozenset()  # interfaces whose attach hung before and was undone
+    unread: frozenset[str] = frozenset()  # interfaces of this node that EC2 shows and that cannot be read
 
     def ends(self, instance_id: str) -> bool:
         """Whether the instance takes its interfaces with it, or has: EC2 is not to be helped."""
