@@ -23,6 +23,26 @@ class Difference(NamedTuple):
     eni_id: str = ""
 
 
+class Objects(NamedTuple):
+    """What the API server has at one moment."""
+
+    nodes: list[Object]
+    nodeenis: list[Object]
+    eninodes: list[Object]
+
+    @classmethod
+    def of(cls, world: World) -> "Objects":
+        kube = world.kube
+        return cls(
+            kube.objects("", "nodes"), kube.objects(GROUP, "nodeenis"), kube.objects(GROUP, "eninodes")
+        )
+
+    @property
+    def entries(self) -> int:
+        """Of all statuses: what a writer has to write at most."""
+        return sum(len((each.get("status") or {}).get("attachments", ())) for each in self.nodeenis)
+
+
 class Specs:
     """The specs of each NodeENI by generation, as they were seen."""
 
@@ -37,14 +57,13 @@ class Specs:
         return self._seen.get((nodeeni["metadata"]["uid"], generation))
 
 
-def differences(world: World, specs: Specs) -> Iterator[Difference]:
+def differences(world: World, objects: Objects, specs: Specs) -> Iterator[Difference]:
     """What is claimed of the generation that a status speaks of, and is not so at this moment."""
-    nodes = world.kube.objects("", "nodes")
-    up = _links_up(world)
-    for nodeeni in world.kube.objects(GROUP, "nodeenis"):
+    up = _links_up(objects)
+    for nodeeni in objects.nodeenis:
         specs.note(nodeeni)
         name = nodeeni["metadata"]["name"]
-        for what, eni_id in _of_one(world, nodeeni, specs, nodes, up):
+        for what, eni_id in _of_one(world, nodeeni, specs, objects.nodes, up):
             yield Difference(f"{name}: {what}", eni_id)
 
 
@@ -127,11 +146,11 @@ def _is_attached(interface: Interface, row: Object, up: set[str]) -> bool:
     return attachment.status == "attached" or (attachment.status == "attaching" and interface.mac in up)
 
 
-def _links_up(world: World) -> set[str]:
+def _links_up(objects: Objects) -> set[str]:
     """MACs of the links that ENI managers report."""
     return {
         link["macAddress"]
-        for eninode in world.kube.objects(GROUP, "eninodes")
+        for eninode in objects.eninodes
         for link in (eninode.get("status") or {}).get("interfaces", ())
         if link.get("state") != "Missing"
     }
@@ -139,9 +158,3 @@ def _links_up(world: World) -> set[str]:
 
 def _ready(status: Object) -> str:
     return next((str(c["status"]) for c in status.get("conditions", ()) if c["type"] == "Ready"), "Unknown")
-
-
-def entries(world: World) -> int:
-    """Of all statuses: what a writer has to write at most."""
-    nodeenis = world.kube.objects(GROUP, "nodeenis")
-    return sum(len((each.get("status") or {}).get("attachments", ())) for each in nodeenis)

@@ -5,10 +5,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from tests.faults.claims import Objects
 from tests.faults.lies import Lies, Writer
-from tests.faults.right import ours_in
+from tests.faults.right import cluster_id
 
-from nodeeni.api.names import GROUP, TAG_INSTANCE, TAG_UID
+from nodeeni.api.names import TAG_CLUSTER, TAG_INSTANCE, TAG_UID
 from nodeeni.sandbox.ec2 import Interface
 from nodeeni.sandbox.world import World
 
@@ -26,6 +27,7 @@ class Guard:
         self._world = world
         self._foreign = foreign
         self._writer = writer
+        self._cluster = ""
         self._known: dict[str, str] = {}  # uid → NodeENI
 
     async def run(self) -> None:
@@ -36,10 +38,10 @@ class Guard:
             await asyncio.sleep(min(MOST, max(LOOK, 30 * (time.monotonic() - started))))
 
     def look(self) -> None:
-        ours = ours_in(self._world)
+        ours, objects = self._ours(), Objects.of(self._world)
         self._look_for_doubles(ours)
-        self._look_for_the_abandoned(ours)
-        for text in (*self.touched(), *self._lies()):
+        self._look_for_the_abandoned(ours, objects)
+        for text in (*self.touched(), *self._lies(objects)):
             self._note(text)
 
     def touched(self) -> list[str]:
@@ -51,11 +53,15 @@ class Guard:
             if found.get(each.id) != each and not self._went_with_its_instance(each)
         ]
 
-    def _lies(self) -> list[str]:
+    def _ours(self) -> list[Interface]:
+        self._cluster = self._cluster or cluster_id(self._world)
+        return self._world.ec2.interfaces(**{TAG_CLUSTER: self._cluster})
+
+    def _lies(self, objects: Objects) -> list[str]:
         writer = None if self.looks_away else self._writer()
         LOOKS["looks"] += 1
         LOOKS["with a controller at work"] += writer is not None
-        return self.lies.look(writer)
+        return self.lies.look(writer, objects)
 
     def _look_for_doubles(self, ours: list[Interface]) -> None:
         counted = Counter((i.tags.get(TAG_UID), i.tags.get(TAG_INSTANCE)) for i in ours)
@@ -63,8 +69,8 @@ class Guard:
             if count > 1 and uid and instance_id:
                 self._note(f"{count} interfaces of {self._known.get(uid)} for {instance_id} at once")
 
-    def _look_for_the_abandoned(self, ours: list[Interface]) -> None:
-        present = {n["metadata"]["uid"]: n for n in self._world.kube.objects(GROUP, "nodeenis")}
+    def _look_for_the_abandoned(self, ours: list[Interface], objects: Objects) -> None:
+        present = {n["metadata"]["uid"]: n for n in objects.nodeenis}
         self._known |= {uid: n["metadata"]["name"] for uid, n in present.items()}
         for interface in ours:
             uid = interface.tags.get(TAG_UID, "")

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.faults.claims import Difference, Specs, differences, entries
+from tests.faults.claims import Difference, Objects, Specs, differences
 from tests.faults.known import Reads, Way
 
 from nodeeni.sandbox.world import World
@@ -56,7 +56,7 @@ class Lies:
         self._has_planned = self._faulty = False  # that writer, since it came
         self._troubled_at = float("-inf")
 
-    def look(self, writer: Writer | None) -> list[str]:
+    def look(self, writer: Writer | None, objects: Objects) -> list[str]:
         """The lies at this moment, if there is a writer."""
         now = time.monotonic()
         self._tick(now, writer.pids if writer is not None else frozenset())
@@ -69,11 +69,11 @@ class Lies:
             self._seen.clear()
         self._faulty |= bool(self._world.ec2.faults.pending())
         self._has_planned |= self._must_have_planned()
-        found = list(differences(self._world, self._specs))
+        found = list(differences(self._world, objects, self._specs))
         if writer is None:
             return []
         self._seen = {each: self._still(each) for each in found}
-        grace = GRACE + entries(self._world) / ENTRIES_A_SECOND
+        grace = GRACE + objects.entries / ENTRIES_A_SECOND
         return [f"a lie: {each.what}" for each, seen in self._seen.items() if self._is_late(seen, grace)]
 
     def _tick(self, now: float, pids: Iterable[int]) -> None:

@@ -100,10 +100,10 @@ class Situation:
                 min(1.0, max(LOOK, 15 * (time.monotonic() - now)))
             )  # the judge is not to be the load
 
-    async def watch(self, seconds: float = 6.0) -> None:
+    async def watch(self, seconds: float = 10.0) -> None:
         """Let things go on for so long, in the guard's time, or until something is broken."""
         over = self.guard.lies.clock + seconds
-        await self.until(lambda: self.guard.broken or self.guard.lies.clock > over, timeout=60)
+        await self.until(lambda: self.guard.broken or self.guard.lies.clock > over, timeout=100)
 
     async def until(self, holds: Callable[[], Any], timeout: float = 15.0) -> None:
         """Wait for a condition; what does not come true in time fails the test."""
