@@ -37,4 +37,7 @@ async def test_what_was_known_of_the_node_before_is_not_told_of_the_new_one(
         await stage.until(lambda: stage.row(node).get("instanceID") == launched.instance_id)
         await stage.until(lambda: stage.row(node).get("status") == "attached", 30)
         assert stage.row(node)["eniID"] != before.id
+        eninode = stage.world.eninode(node.name)
+        assert eninode is not None
+        assert [entry["eniID"] for entry in eninode["spec"]["interfaces"]] == [stage.row(node)["eniID"]]
     assert "put right" not in caplog.text

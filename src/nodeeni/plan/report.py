@@ -19,6 +19,7 @@ from nodeeni.api.v1alpha1 import (
 )
 from nodeeni.plan.actions import Cause, Detach
 from nodeeni.plan.conditions import Standing, conditions, of_first, standing
+from nodeeni.plan.draft import is_of
 from nodeeni.plan.policy import Hold, Refused
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.rows import Row, State
@@ -82,11 +83,13 @@ def _failed(row: Row, hold: Hold) -> Row:
 
 
 def eninode_spec(instance_id: str, rows: Iterable[Row]) -> ENINodeSpec:
-    """What the node's ENI manager is to know: every interface that exists, from Create to Delete."""
+    """What the node's ENI manager is to know: every interface that exists, from Create to Delete. Those that
+    hang on an instance which had the node's name before can never be there.
+    """
     entries = []
     for row in rows:
         interface = row.interface
-        if interface is None:
+        if interface is None or (instance_id and not is_of(interface, instance_id)):
             continue
         attachment = interface.attachment
         index = attachment.device_index if attachment else row.device_index
