@@ -60,7 +60,7 @@ def helm_4(kubectl: Kubectl) -> Helm:
 
 
 async def take_over(helm: Helm, kubectl: Kubectl) -> str:
-    """By the page's lines for this Helm."""
+    """By the page's lines for this Helm; what other tests left is taken over too."""
     lines = shell(UPGRADE, "Go", 2 if helm.major == 3 else 3).lines
     return await typed(kubectl, f'helm() {{ {helm.name} "$@"; }}', *lines)
 
@@ -125,7 +125,7 @@ async def test_helm_4_without_force_refuses_what_kubectl_wrote_and_leaves_it(kub
 
 async def test_an_upgrade_without_a_change_changes_nothing(helm: Helm, kubectl: Kubectl) -> None:
     await helm("lint", str(CHART), *IMAGE_NAMED, "--strict")
-    await helm(*INSTALL, *IMAGE_NAMED)
+    await take_over(helm, kubectl)
     first = await versions(kubectl, helm)
     for _ in range(2):
         await helm(*INSTALL, *IMAGE_NAMED)
@@ -135,7 +135,7 @@ async def test_an_upgrade_without_a_change_changes_nothing(helm: Helm, kubectl: 
 
 async def test_a_field_that_a_person_changed(helm: Helm, kubectl: Kubectl) -> None:
     """Helm 3 overwrites it only where the chart's own value changes; Helm 4 names whose it is."""
-    await helm(*INSTALL, *IMAGE_NAMED)
+    await take_over(helm, kubectl)
     await kubectl("-n", NAMESPACE, "scale", "deployment/eni-controller", "--replicas=5")
     if helm.major == 3:
         await helm(*INSTALL, *IMAGE_NAMED, "--set", "controller.replicas=3")
@@ -150,7 +150,7 @@ async def test_a_field_that_a_person_changed(helm: Helm, kubectl: Kubectl) -> No
 
 async def test_an_upgrade_that_does_not_become_ready_is_rolled_back(helm: Helm, kubectl: Kubectl) -> None:
     """There is no kubelet here: no pod becomes ready, and so each upgrade that waits fails."""
-    await helm(*INSTALL, *IMAGE_NAMED)
+    await take_over(helm, kubectl)
     back = "--atomic" if helm.major == 3 else "--rollback-on-failure"
     told = await helm.refused(
         *INSTALL, *IMAGE_NAMED, "--set", "image.tag=broken", "--wait", back, "--timeout=5s"
