@@ -99,6 +99,9 @@ cloud_init_modules: []
 cloud_config_modules: []
 cloud_final_modules: [install-hotplug]
 """
+# On EC2 newer ones hear of hot plug for Amazon's drivers alone (DataSourceEc2, extra_hotplug_udev_rules): the
+# guest's stand for them. After 80-net-setup-link.rules, before 90-cloud-init-hook-hotplug.rules.
+_AS_ON_EC2 = 'SUBSYSTEM=="net", ENV{ID_NET_DRIVER}=="e1000|e1000e", ENV{ID_NET_DRIVER}="ena"\n'
 NETWORKS = {
     "none": Network(dhcp=False),
     "networkd": Network(files=_CATCH_ALL, units=("systemd-networkd",)),
@@ -113,7 +116,10 @@ NETWORKS = {
     ),
     "cloud-init": Network(
         ("cloud-init", "netplan.io", "isc-dhcp-client"),
-        {"/etc/cloud/cloud.cfg.d/90-node.cfg": _CLOUD_CONFIG},
+        {
+            "/etc/cloud/cloud.cfg.d/90-node.cfg": _CLOUD_CONFIG,
+            "/etc/udev/rules.d/85-as-on-ec2.rules": _AS_ON_EC2,
+        },
         ("systemd-networkd",),
         first_boot=True,
     ),
