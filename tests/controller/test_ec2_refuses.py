@@ -147,6 +147,55 @@ async def test_a_missing_permission_names_the_iam_action_to_grant(stage: Stage) 
     assert "grant ec2:AttachNetworkInterface" in stage.condition("Degraded")["message"]
 
 
+class _OneSoon(RetryRule, frozen=True, kw_only=True):
+    """Of four that fail, the first tries each second; the others would wait for ten minutes."""
+
+    failed: list[int]
+
+    def delay(self, attempt: int, rand: float) -> float:
+        self.failed.append(attempt)
+        return 600.0 if 1 < len(self.failed) <= 4 else 1.0
+
+
+@pytest.mark.parametrize(
+    ("action", "error_class", "code"),
+    [
+        ("CreateNetworkInterface", ErrorClass.DENIED, "UnauthorizedOperation"),
+        ("AttachNetworkInterface", ErrorClass.DENIED, "UnauthorizedOperation"),
+        ("CreateNetworkInterface", ErrorClass.REJECTED, "TagPolicyViolation"),
+        ("DescribeSubnets", ErrorClass.DENIED, "UnauthorizedOperation"),
+    ],
+)
+async def test_the_first_that_is_granted_ends_the_wait_of_all(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, action: str, error_class: ErrorClass, code: str
+) -> None:
+    rule = _OneSoon(first=0, factor=1, most=0, failed=[])
+    monkeypatch.setattr(error_class, "retry", rule)
+    nodes = [await stage.node() for _ in range(4)]
+    stage.ec2.faults.error(action, code, times=None)
+    stage.apply()
+    async with stage.controller():
+        await stage.until(lambda: len(rule.failed) > 4)
+        stage.ec2.faults.clear()
+        await stage.until_attached(*nodes)
+    assert len(stage.ec2.secondary_interfaces()) == 4
+
+
+async def test_an_edit_ends_the_wait_of_the_nodeeni_also_where_the_call_stays_the_same(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ErrorClass.DENIED, "retry", RetryRule(first=600, factor=1, most=600))
+    node = await stage.node()
+    stage.ec2.faults.error("CreateNetworkInterface", "UnauthorizedOperation")
+    stage.apply()
+    async with stage.controller():
+        await stage.until(lambda: stage.row(node).get("reason") == "NotAuthorized")
+        await stage.stays(lambda: stage.calls()["CreateNetworkInterface"] == 1)
+        stage.apply(interfaceName="data9")
+        await stage.until_attached(node)
+    assert len({call.parameters["ClientToken"] for call in stage.ec2.calls.of("CreateNetworkInterface")}) == 1
+
+
 async def test_a_managed_instance_is_reported_and_left_alone(stage: Stage) -> None:
     node = await stage.node()
     stage.ec2.faults.error("AttachNetworkInterface", "OperationNotPermitted", times=None)

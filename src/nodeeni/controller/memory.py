@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from nodeeni.api.names import TAG_GENERATION, TAG_INSTANCE, TAG_UID
 from nodeeni.api.reasons import RowReason
-from nodeeni.ec2.errors import EC2Error
+from nodeeni.api.v1alpha1 import NodeENI
+from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import Action, Create
 from nodeeni.plan.policy import Hold
@@ -24,6 +25,21 @@ GENERATIONS_KEPT = 5_000  # instances: 2 MB
 QUOTA_PROBE = 60.0  # seconds between the single creates that probe a used-up quota
 
 _Key = TypeVar("_Key")
+_CREDENTIALS = ("credentials",)
+
+
+def _waits_for(action: Action, error: EC2Error) -> tuple[str, ...]:
+    """What the answer depends on, where that is the same on other nodes. A denial can be of one NodeENI's
+    tags or of one subnet: an answer to another says nothing of it.
+    """
+    match error.error_class:
+        case ErrorClass.CREDENTIALS:
+            return _CREDENTIALS
+        case ErrorClass.DENIED | ErrorClass.REJECTED | ErrorClass.BAD_REFERENCE:
+            subnet = action.request.subnet_id if isinstance(action, Create) else ""
+            return (action.CALL, error.code, action.uid, subnet)
+        case _:
+            return ()
 
 
 def attachment_stage(interface: Interface | None) -> str:
@@ -47,6 +63,7 @@ class Memory:
         self._full: dict[str, float] = {}
         self.creates_paused_until = 0.0
         self.quota_changed: Callable[[], None] = lambda: None
+        self.again: Callable[[str], None] = lambda node: None  # has a node reconciled whose wait ended
 
     # -- holds ---------------------------------------------------------------------------------------
 
@@ -60,16 +77,43 @@ class Memory:
         delay = error.delay(attempts - 1, random.random())
         told = action.FAILED if attempts >= error.error_class.reported_after else None
         why = Refusal.of(action, error.reason, error.explanation, delay, told)
-        hold = Hold(action=action, why=why, until=self._clock() + delay, attempts=attempts)
+        hold = Hold(
+            action=action,
+            why=why,
+            until=self._clock() + delay,
+            attempts=attempts,
+            waits_for=_waits_for(action, error),
+        )
         self._holds.setdefault(action.node, {})[action.key] = hold
         return hold
 
     def succeeded(self, action: Action) -> None:
-        held = self._holds.get(action.node)
-        if held is not None:
-            held.pop(action.key, None)
-            if not held:
-                del self._holds[action.node]
+        """What was refused before is granted now: so it is for all that waited for the same."""
+        hold = self._holds.get(action.node, {}).get(action.key)
+        if hold is None:
+            return
+        self._end_waits(lambda each: each is hold)
+        if hold.action == action and hold.waits_for:
+            self._end_waits(lambda each: each.waits_for == hold.waits_for)
+
+    def credentials_are_taken(self) -> None:
+        self._end_waits(lambda hold: hold.waits_for == _CREDENTIALS)
+
+    def nodeeni_changed(self, old: NodeENI | None, new: NodeENI | None) -> None:
+        """An edit is somebody's word to try again, also where the call stays the same."""
+        if old is not None and new is not None and old.metadata.generation != new.metadata.generation:
+            self._end_waits(lambda hold: hold.action.uid == new.metadata.uid)
+
+    def _end_waits(self, ended: Callable[[Hold], bool]) -> None:
+        for node, held in list(self._holds.items()):
+            kept = {key: hold for key, hold in held.items() if not ended(hold)}
+            if len(kept) == len(held):
+                continue
+            if kept:
+                self._holds[node] = kept
+            else:
+                del self._holds[node]
+            self.again(node)
 
     def keep_holds(self, node: str, asked: Iterable[Action]) -> None:
         """Forget the failures of calls that are no longer asked for as they were."""

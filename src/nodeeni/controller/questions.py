@@ -69,8 +69,23 @@ class Questions:
             asked.failures += 1
             asked.refusal = _refused(answer, asked.failures)
             return asked.refusal
-        asked.refusal, asked.failures = None, 0
+        if asked.failures:
+            asked.refusal, asked.failures = None, 0
+            self._wake(key)  # what was refused is answered now, and so it is for all that ask the same
+        asked.refusal = None
         return answer
+
+    def ask_again(self) -> None:
+        """EC2 answers again: nobody waits for the time of the next try."""
+        for node, questions in list(self._open.items()):
+            if any(asked.refusal for asked in questions.values()):
+                self._again(node)
+
+    def _wake(self, key: Hashable) -> None:
+        for node, questions in list(self._open.items()):
+            asked = questions.get(key)
+            if asked is not None and asked.refusal is not None:
+                self._again(node)
 
     def keep(self, node: str, keys: Collection[Hashable]) -> None:
         """Forget what this node asks no more."""

@@ -63,6 +63,7 @@ class Parts:
         self.reporter.on_put_right = self.announcer.status_put_right
         self.reporter.notes = self.memory.troubles
         self.memory.quota_changed = self.reporter.look_at_all
+        self.memory.again = self.queue.add
         self.eninodes = ENINodeWriter(self.writer, self.cluster)
         self.eninodes.on_put_right = self.announcer.eninode_put_right
         self.rates = AccountRates(self.buckets, settings.ec2_rate or {})
@@ -184,6 +185,9 @@ def listen_for_trouble(parts: Parts, works: Works) -> None:
     def changed(now: Refusal | None, before: Refusal | None) -> None:
         if before is None:
             works.sweeper.doubt()
+        if now is None:
+            parts.memory.credentials_are_taken()
+            works.questions.ask_again()
         reporter.look_at_all()
         if now not in (None, before) and not parts.settings.dry_run:
             parts.announcer.all_wait(now)
@@ -220,7 +224,7 @@ def listen(parts: Parts, works: Works) -> None:
         (cluster.nodes, [departures.node_changed, triggers.node_changed]),
         (
             cluster.nodeenis,
-            [*map(but_for_status, [*finalizers, triggers.nodeeni_changed])],
+            [*map(but_for_status, [*finalizers, memory.nodeeni_changed, triggers.nodeeni_changed])],
         ),
         (
             cluster.eninodes,
