@@ -48,6 +48,11 @@ class RealKube(ApiServer):
         return self._proxy.port if self._proxy else urlsplit(self._wire.url).port or 0
 
     @property
+    def asked(self) -> Faults:
+        """The faults that were asked for: none without a proxy."""
+        return self._faults
+
+    @property
     def faults(self) -> Faults:
         if self._proxy is None:
             pytest.skip("a real API server does nothing wrong on request")
