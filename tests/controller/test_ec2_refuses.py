@@ -147,6 +147,26 @@ async def test_a_missing_permission_names_the_iam_action_to_grant(stage: Stage) 
     assert "grant ec2:AttachNetworkInterface" in stage.condition("Degraded")["message"]
 
 
+async def test_what_ec2_said_is_whole_in_the_log_and_said_once_however_many_wait(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "nodeeni")
+    nodes = [await stage.node() for _ in range(4)]
+    fault = Fault(action="CreateNetworkInterface", denied="service control policy, with its ARN", times=None)
+    stage.ec2.faults.add(fault)
+    stage.apply()
+    async with stage.controller():
+        for node in nodes:
+            await stage.until(lambda node=node: stage.row(node).get("reason") == "NotAuthorized")  # type: ignore[misc]
+        said = stage.row(nodes[0])["message"]
+    assert "an explicit deny in the service control policy arn:aws:organizations::" in said
+    assert "Encoded" not in said
+    start = "EC2 refused CreateNetworkInterface: UnauthorizedOperation: You are not authorized"
+    (line,) = [record for record in caplog.records if record.getMessage().startswith(start)]
+    assert "Encoded authorization failure message: " in line.getMessage()
+    assert line.__dict__["request_id"]
+
+
 class _OneSoon(RetryRule, frozen=True, kw_only=True):
     """Of four that fail, the first tries each second; the others would wait for ten minutes."""
 

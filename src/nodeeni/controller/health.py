@@ -158,7 +158,9 @@ class Health:
         level = logging.INFO if error.known else logging.WARNING
         unknown = "" if error.known else ", a code that is not known here"
         about = {"request_id": error.request_id} if error.request_id else {}
-        log.log(level, "EC2 refused %s%s", error, unknown, extra={"code": error.code, **about})
+        lost = error.error_class is ErrorClass.UNKNOWN_OUTCOME
+        what = "not known whether EC2 did" if lost else "EC2 refused"
+        log.log(level, "%s %s%s", what, error, unknown, extra={"code": error.code, **about})
 
     def observe_unreadable(self, item: Unreadable) -> None:
         """An item of an answer that lacks something; handed to the client. Said once of each."""
