@@ -32,11 +32,11 @@ async def test_a_wiped_status_is_written_again_from_what_ec2_has(stage: Stage) -
     node = await stage.node()
     stage.apply()
     async with stage.controller():
-        await stage.until_attached(node)
+        await stage.until(lambda: stage.condition("Ready").get("reason") == "AllAttached")
     row = stage.row(node)
     stage.kube.patch("networking.k8s.aws", "nodeenis", NAME, {"status": None}, subresource="status")
     async with stage.controller():
-        await stage.until_attached(node)
+        await stage.until(lambda: stage.condition("Ready").get("reason") == "AllAttached")
     again = stage.row(node)
     assert {**again, "lastUpdated": ""} == {**row, "lastUpdated": ""}
     assert stage.calls()["CreateNetworkInterface"] == 1
