@@ -40,6 +40,7 @@ def _scale_down() -> None:
     lookups.Ages = partial(lookups.Ages, instances=5.0, negative=1.0)  # type: ignore[assignment,misc]
     ErrorClass.UNKNOWN_OUTCOME.retry = RetryRule(first=0.5, factor=2, most=3, jitter=0.5)
     ErrorClass.NOT_READY.retry = RetryRule(first=1, factor=1.5, most=3)
+    ErrorClass.REJECTED.retry = RetryRule(first=1, factor=1.5, most=3)
     ErrorClass.INDEX_TAKEN.retry = RetryRule(first=1, factor=2, most=5)
 
 
