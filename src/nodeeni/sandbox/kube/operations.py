@@ -57,7 +57,9 @@ class Operations:
         target = replace(target, key=(namespace, obj["metadata"].get("name") or ""))
         obj = admission.settled(resource, obj, None, options)
         sent = obj
-        obj = admission.as_read(resource, kinds.prepared(resource, obj))
+        stored = kinds.prepared(resource, obj)
+        obj = admission.as_read(resource, stored)
+        stored_otherwise = obj != stored
         admission.check(resource, self._rules(resource), obj, None)
         if self.store.get(target.storage, target.key) is not None:
             raise already_exists(resource.plural, resource.group, target.key[1])
@@ -67,7 +69,11 @@ class Operations:
             changed, _ = managed.differences(resource.schema, None, sent)
             me = Manager(options.manager, "Update", resource.api_version)
             owners = managed.after_update({}, changed, set(), me, metadata.timestamp())
-        return Written(self._commit(target, managed.write(obj, owners), options), created=True)
+        written = self._commit(target, managed.write(obj, owners), options)
+        entry = self.store.get(target.storage, target.key)
+        if entry is not None:
+            entry.stored_otherwise = stored_otherwise
+        return Written(written, created=True)
 
     def update(self, target: Target, obj: Object, options: Options) -> Written:
         resource = target.resource
@@ -172,7 +178,7 @@ class Operations:
             counted = {**obj["metadata"], "generation": old["metadata"].get("generation", 0) + 1}
             obj = {**obj, "metadata": counted}
         obj = managed.write(obj, owners)
-        if obj == old:
+        if obj == old and not entry.stored_otherwise:
             return old
         return self._commit(target, obj, options)
 

@@ -22,13 +22,16 @@ _encoder = msgspec.json.Encoder()
 
 
 class Entry:
-    """An object as stored, with the revision that wrote it and its JSON."""
+    """An object as it is read, with the revision that wrote it and its JSON. `stored_otherwise`: what was
+    written lacks a default that it is read with, so that even a write which changes nothing is one.
+    """
 
-    __slots__ = ("encoded", "obj", "revision")
+    __slots__ = ("encoded", "obj", "revision", "stored_otherwise")
 
-    def __init__(self, obj: Object, revision: int) -> None:
+    def __init__(self, obj: Object, revision: int, *, stored_otherwise: bool = False) -> None:
         self.obj = obj
         self.revision = revision
+        self.stored_otherwise = stored_otherwise
         self.encoded = _encoder.encode(obj)
 
 
@@ -171,7 +174,7 @@ class Store:
         for key, entry in entries.items():
             obj = as_read(entry.obj)
             if obj != entry.obj:
-                entries[key] = Entry(obj, entry.revision)
+                entries[key] = Entry(obj, entry.revision, stored_otherwise=True)
 
     def compact(self) -> None:
         """Forgets all past changes: watches and continuations from before now get 410."""
