@@ -3,6 +3,7 @@
 A mutant changes the code of the process that it is applied in, before the controller starts there.
 """
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from nodeeni.controller import finalizers, leadership
 from nodeeni.controller.reporter import Reporter
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.overlay import AttachmentWrite, Record
+from nodeeni.kube.errors import LeaseLost
 from nodeeni.plan import conditions, policy, report
 from nodeeni.plan.rows import Row
 
@@ -53,8 +55,18 @@ def hasty_finalizer() -> None:
 
 
 def no_fence() -> None:
-    """The lease is not asked before a call, and its loss ends nothing."""
+    """The lease is not asked before a call, and its loss ends nothing for two seconds."""
+    keep = leadership.Leadership.keep
+
+    async def kept_on(self: leadership.Leadership) -> None:
+        try:
+            await keep(self)
+        except LeaseLost:
+            await asyncio.sleep(2.0)
+            raise
+
     leadership.Leadership.may_act = lambda self: True  # type: ignore[method-assign]
+    leadership.Leadership.keep = kept_on  # type: ignore[method-assign]
 
 
 def everything_is_ours() -> None:

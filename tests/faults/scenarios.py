@@ -64,9 +64,11 @@ async def frozen_leader(at: Situation) -> list[str]:
     """Stopped in the midst of its work for longer than its lease, it wakes up beside its successor."""
     nodes = [await at.node() for _ in range(8)]
     at.apply()
-    async with await at.start(*LEASED) as frozen:
-        await at.until(lambda: len(at.ec2.calls.of("AttachNetworkInterface")) > 1)
+    at.ec2.faults.delay("CreateNetworkInterface", 0.5, times=None)
+    async with await at.start(*LEASED, "--max-concurrent-nodes=2") as frozen:  # so that much is left to do
+        await at.until(lambda: len(at.ec2.calls.of("CreateNetworkInterface")) > 1)
         frozen.signal(signal.SIGSTOP)
+        at.ec2.faults.clear()
         async with await at.start(*LEASED):
             await at.until_right(60)
             for node in nodes[:4]:
