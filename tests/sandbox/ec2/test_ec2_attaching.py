@@ -1,5 +1,6 @@
 """Attach, detach and modify: phases, limits and conflicts as EC2 words them."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -160,7 +161,9 @@ async def test_what_of_an_attribute_is_not_simulated_is_refused_not_ignored(clou
     attached = {"Attachment.AttachmentId": await cloud.attach(eni_id)}
     call = {"Action": "ModifyNetworkInterfaceAttribute", "NetworkInterfaceId": eni_id}
     signed = "AWS4-HMAC-SHA256 Credential=KEY/20260101/us-west-2/ec2/aws4_request, Signature=0"
-    async with aiohttp.ClientSession(headers={"Authorization": signed}) as http:
+    dated = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    headers = {"Authorization": signed, "X-Amz-Date": dated}
+    async with aiohttp.ClientSession(headers=headers) as http:
         for sent, code in (
             ({"AssociatePublicIpAddress": "true"}, "UnknownParameter"),
             ({**attached, "Attachment.DeleteOnTermination": "true", "Attachment.X": "1"}, "UnknownParameter"),
