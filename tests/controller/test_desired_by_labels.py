@@ -23,7 +23,7 @@ async def working_stage(stage: Stage) -> AsyncIterator[Stage]:
         yield stage
 
 
-def slowly(stage: Stage, seconds: float = 2.0) -> None:
+def slowly(stage: Stage, seconds: float = 5.0) -> None:
     for action in READS:
         stage.ec2.faults.delay(action, seconds, times=None)
 
@@ -48,7 +48,7 @@ async def test_nodes_count_while_ec2_is_still_being_read(working_stage: Stage) -
     nodes = [await stage.node() for _ in range(3)]
     slowly(stage)
     stage.apply()
-    await stage.until(lambda: ready(stage) == (3, "False", "Attaching"), 1.5)
+    await stage.until(lambda: ready(stage) == (3, "False", "Attaching"), 4.0)
     assert {stage.row(node)["status"] for node in nodes} == {"creating"}
     assert "observedGeneration" not in stage.status()
     await stage.stays(never_ready_without(stage, nodes), 2.0)
@@ -62,10 +62,10 @@ async def test_a_node_that_loses_its_label_is_not_desired_from_that_moment_on(wo
     nodes = [await stage.node() for _ in range(2)]
     stage.apply()
     await stage.until_attached(*nodes)
-    slowly(stage, 3.0)
-    stage.ec2.faults.delay("DetachNetworkInterface", 3.0)
+    slowly(stage)
+    stage.ec2.faults.delay("DetachNetworkInterface", 5.0)
     stage.world.label(nodes[0].name, ng=None)
-    await stage.until(lambda: stage.status()["desired"] == 1, 1.5)
+    await stage.until(lambda: stage.status()["desired"] == 1, 4.0)
     await stage.until(lambda: len(stage.ours()) == 1)
 
 
@@ -78,7 +78,7 @@ async def test_an_edit_that_was_not_looked_at_is_not_observed(working_stage: Sta
     group = stage.ec2.add_security_group(stage.world.vpc, group_name="second")
     slowly(stage)
     stage.apply(securityGroupIDs=[group.id])
-    await stage.until(lambda: ready(stage) == (2, "False", "Updating"), 1.5)
+    await stage.until(lambda: ready(stage) == (2, "False", "Updating"), 4.0)
     assert stage.status()["observedGeneration"] == 1
     await stage.until(lambda: ready(stage)[1] == "True")
     assert stage.status()["observedGeneration"] == 2

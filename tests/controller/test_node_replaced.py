@@ -31,7 +31,7 @@ async def test_what_was_known_of_the_node_before_is_not_told_of_the_new_one(
             )
             return not takes_over and (attached or stage.condition("Ready")["status"] == "False")
 
-        await stage.until(lambda: stage.condition("Ready")["status"] == "False", 1.5)
+        await stage.until(lambda: stage.condition("Ready")["status"] == "False", 3.0)
         await stage.stays(is_true, 6.0)
         stage.ec2.faults.clear()
         await stage.until(lambda: stage.row(node).get("instanceID") == launched.instance_id)

@@ -142,6 +142,22 @@ async def test_a_tag_taken_off_by_hand_is_put_back_and_the_interface_kept(
     assert "DetachNetworkInterface" not in stage.calls()
 
 
+async def test_the_tag_taken_off_cannot_be_put_back_and_the_node_goes(stage: Stage) -> None:
+    """The interface tells no node's name, and the Node that its instance named tells nobody any more."""
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller("--resync-period=300ms"):
+        await stage.until_attached(node)
+        await stage.until(lambda: stage.calls()["ModifyNetworkInterfaceAttribute"] == 1)
+        (interface,) = stage.ours()
+        stage.ec2.faults.error("CreateTags", "TagPolicyViolation", times=None)
+        left = {key: value for key, value in interface.tags.items() if key != "Node"}
+        stage.ec2.account.put(msgspec.structs.replace(stage.ec2.interface(interface.id), tags=left))
+        await stage.until(lambda: stage.calls()["CreateTags"])
+        stage.kube.delete("", "nodes", node.name)
+        await stage.until(lambda: stage.ec2.secondary_interfaces() == [])
+
+
 async def test_the_tag_taken_off_and_the_node_gone_leaves_nothing(stage: Stage) -> None:
     node = await stage.node()
     stage.apply(deleteOnTermination=False)

@@ -36,6 +36,10 @@ class Triggers:
         if old is not None and (new is None or new.metadata.deleting or new.out_of_service):
             self._lookups.invalidate_instance(old.instance_id)  # its state is about to matter
         self._queue.add(node.metadata.name)
+        if new is None and any(
+            names.TAG_NODE not in i.tags for i in self._inventory.of_instance(node.instance_id)
+        ):
+            self._queue.add("")  # what the instance told of them nobody tells any more
 
     def nodeeni_changed(self, old: NodeENI | None, new: NodeENI | None) -> None:
         """The nodes that it selected or selects, and those that have an interface of it."""
