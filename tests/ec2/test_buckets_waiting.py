@@ -220,4 +220,4 @@ async def test_what_is_left_is_told_of_buckets_that_are_not_full(
 ) -> None:
     callers.spend("a")
     await clock.advance(0)
-    assert buckets.missing() == {"AttachNetworkInterface": 1.0}
+    assert buckets.left() == {"AttachNetworkInterface": 1.0}

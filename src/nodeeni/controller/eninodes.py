@@ -22,6 +22,7 @@ from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import AlreadyExists, KubeError, NotFound
 from nodeeni.kube.resources import ENINODES
 from nodeeni.plan.observed import NodeView
+from nodeeni.plan.report import spec_of
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +88,7 @@ class ENINodeWriter:
         shown = self._cluster.eninodes.store.get(name)
         before = shown.spec.interfaces if shown is not None else ()
         kept = [entry for entry in before if entry.eni_id in eni_ids]
-        entries = sorted([*spec.interfaces, *kept], key=lambda entry: entry.eni_id)
-        return msgspec.structs.replace(spec, interfaces=tuple(entries), enis=len(entries))
+        return spec_of(spec.instance_id, [*spec.interfaces, *kept])
 
     def changed(self, old: ENINode | None, new: ENINode | None) -> None:
         """A listener of the informer: it has caught up, or somebody edited what is ours."""

@@ -1,9 +1,10 @@
 """`/metrics`, `/healthz` and `/readyz`: how a cluster and its people see that this process works."""
 
 import logging
+import math
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -30,9 +31,8 @@ Checks = Callable[[], dict[str, str | None]]
 
 SHUTDOWN = 0.5  # seconds: nobody who reads slowly, or sends half a request, holds up the end
 SAID_KEPT = 1000  # lines of the log that are not said again
-CAUSE_ENDS = (
-    600.0  # seconds after which a cause that was not met is a new one: no wait for a person is longer
-)
+# Seconds after which a cause that was not met is a new one: no wait for a person is longer.
+CAUSE_ENDS = 600.0
 QUIET = 90.0  # seconds without a word from the API server; its watches end and begin anew every 60
 
 
@@ -73,6 +73,22 @@ def fault_of_inventory(inventory: Inventory | None, oldest: float) -> str | None
         return "not yet read"
     age = time.monotonic() - inventory.last_refresh
     return f"last read {age:.0f} s ago" if age > oldest else None
+
+
+class _Said:
+    """What the log has said, so that it is said once: again where it was not met for `ends` seconds."""
+
+    def __init__(self, ends: float = math.inf) -> None:
+        self._ends = ends
+        self._met: dict[Hashable, float] = {}
+
+    def is_new(self, what: Hashable) -> bool:
+        now = time.monotonic()
+        met = self._met.pop(what, -math.inf)
+        self._met[what] = now
+        if len(self._met) > SAID_KEPT:
+            del self._met[next(iter(self._met))]  # the one met longest ago
+        return now - met >= self._ends
 
 
 class AttachTimes:
@@ -118,8 +134,8 @@ class Health:
         self._oldest = oldest
         self._patience = deaf_timeout * random.uniform(1.0, 1.5)  # replicas do not all restart at one moment
         self._troubles = troubles
-        self._said: dict[str, None] = {}  # of what cannot be read
-        self._refused: dict[tuple[str, str, str], float] = {}  # cause → when it was met last
+        self._unreadable = _Said()
+        self._refused = _Said(CAUSE_ENDS)
         self.inventory: Inventory | None = None
 
     def checks(self) -> dict[str, str | None]:
@@ -148,12 +164,7 @@ class Health:
         """EC2's own words, whole, and once a cause: rows and events have what people need of them."""
         if error.error_class is ErrorClass.THROTTLED:
             return  # our own rate at work, which the announcer counts
-        now, cause = time.monotonic(), error.cause
-        met = self._refused.pop(cause, -CAUSE_ENDS)
-        self._refused[cause] = now
-        if len(self._refused) > SAID_KEPT:
-            del self._refused[next(iter(self._refused))]  # the one met longest ago
-        if now - met < CAUSE_ENDS:
+        if not self._refused.is_new(error.cause):
             return
         level = logging.INFO if error.known else logging.WARNING
         unknown = "" if error.known else ", a code that is not known here"
@@ -165,11 +176,8 @@ class Health:
     def observe_unreadable(self, item: Unreadable) -> None:
         """An item of an answer that lacks something; handed to the client. Said once of each."""
         metrics.EC2_UNREADABLE.labels(item.shape).inc()
-        if item.text not in self._said:
-            self._said[item.text] = None
+        if self._unreadable.is_new(item.text):
             log.warning("%s; what does not need it goes on", item.text)
-        if len(self._said) > SAID_KEPT:
-            del self._said[next(iter(self._said))]
 
     def on_scrape(self) -> None:
         """Bring the gauges up to date."""

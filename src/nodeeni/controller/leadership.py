@@ -70,7 +70,7 @@ class Leadership:
     async def end(self, *, release: bool) -> None:
         """Lead no more. With `release` the next one may begin at once, else when the lease expires."""
         if self._lease is not None and release and self.may_act():
-            leave = {names.LEASE_TOKENS: msgspec.json.encode(self._buckets.missing()).decode()}
+            leave = {names.LEASE_TOKENS: msgspec.json.encode(self._buckets.left()).decode()}
             await self._lease.release(leave, timeout=_RELEASE_TIMEOUT)
         self.leading = False
 

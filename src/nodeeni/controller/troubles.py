@@ -158,9 +158,7 @@ _SILENT = Refusal(
 
 
 def _is_of_all_calls(error: EC2Error) -> bool:
-    if error.error_class is ErrorClass.CREDENTIALS:
-        return True
-    return error.error_class is ErrorClass.UNKNOWN_OUTCOME
+    return error.error_class in (ErrorClass.CREDENTIALS, ErrorClass.UNKNOWN_OUTCOME)
 
 
 def _refusal(error: EC2Error) -> Refusal:

@@ -251,13 +251,12 @@ class Buckets:
             tokens = 0.0 if left is None else left.get(action.value, size.capacity)
             line.bucket.hold(tokens + size.refill * idle, self._clock.time())
 
-    def missing(self) -> dict[str, float]:
-        """What `inherit` takes as `left`: the tokens by action, of the buckets that are not full."""
-        levels = {action.value: self.tokens(action) for action in self._lines}
+    def left(self) -> dict[str, float]:
+        """As `inherit` takes it: the tokens by action, of the buckets that are not full."""
         return {
-            action: round(level, 1)
-            for action, level in levels.items()
-            if level < self._lines[Action(action)].bucket.size.capacity
+            action.value: round(level, 1)
+            for action, line in self._lines.items()
+            if (level := self.tokens(action)) < line.bucket.size.capacity
         }
 
     def tokens(self, action: Action) -> float:

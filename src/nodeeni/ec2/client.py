@@ -77,14 +77,26 @@ def _ignore_call(action: str, seconds: float, error: EC2Error | None) -> None:
 
 
 class _Kind(msgspec.Struct, Generic[_T], frozen=True):
-    """What a describe of `action` is read as: `shape` is EC2's name of an item, `id` the member that has its
-    id.
+    """What a describe of `action` has in `field`, page by page, and how each item is read: `shape` is EC2's
+    name of it, `id` the member that has its id.
     """
 
     action: str
+    field: str
     shape: str
     id: str
     read: Callable[[Answer], _T]
+
+
+_INTERFACES = _Kind(
+    "DescribeNetworkInterfaces", "NetworkInterfaces", "NetworkInterface", "NetworkInterfaceId", read_interface
+)
+_INSTANCES = _Kind("DescribeInstances", "Reservations", "Instance", "InstanceId", read_instance)
+_TYPES = _Kind(
+    "DescribeInstanceTypes", "InstanceTypes", "InstanceTypeInfo", "InstanceType", read_instance_type
+)
+_SUBNETS = _Kind("DescribeSubnets", "Subnets", "Subnet", "SubnetId", read_subnet)
+_GROUPS = _Kind("DescribeSecurityGroups", "SecurityGroups", "SecurityGroup", "GroupId", read_security_group)
 
 
 class EC2Client:
@@ -204,36 +216,30 @@ class EC2Client:
         self, filters: Filters, left_out: LeftOut | None = None
     ) -> AsyncIterator[list[Interface]]:
         """Pages of the interfaces that match; a filter with more than 200 values becomes several calls."""
-        kind = _Kind("DescribeNetworkInterfaces", "NetworkInterface", "NetworkInterfaceId", read_interface)
         for part in _parts(filters):
-            async for page in self._pages(kind.action, "NetworkInterfaces", part):
-                yield self._read(kind, page, left_out)
+            async for page in self._pages(_INTERFACES, part):
+                yield self._read(_INTERFACES, page, left_out)
 
     async def describe_instances(self, ids: Sequence[str], left_out: LeftOut | None = None) -> list[Instance]:
         """The instances that exist; the others are absent from the answer."""
-        kind = _Kind("DescribeInstances", "Instance", "InstanceId", read_instance)
-        reservations = await self._all(kind.action, "Reservations", {"instance-id": ids})
+        reservations = await self._all(_INSTANCES, {"instance-id": ids})
         answer = [item for reservation in reservations for item in reservation.get("Instances") or ()]
-        return self._read(kind, answer, left_out)
+        return self._read(_INSTANCES, answer, left_out)
 
     async def describe_instance_types(
         self, names: Sequence[str], left_out: LeftOut | None = None
     ) -> list[InstanceType]:
         """The types that the region knows among `names`."""
-        kind = _Kind("DescribeInstanceTypes", "InstanceTypeInfo", "InstanceType", read_instance_type)
-        filters = {"instance-type": names}
-        answer = await self._all(kind.action, "InstanceTypes", filters, page=_PAGE_OF_TYPES)
-        return self._read(kind, answer, left_out)
+        answer = await self._all(_TYPES, {"instance-type": names}, page=_PAGE_OF_TYPES)
+        return self._read(_TYPES, answer, left_out)
 
     async def describe_subnets(self, filters: Filters, left_out: LeftOut | None = None) -> list[Subnet]:
-        kind = _Kind("DescribeSubnets", "Subnet", "SubnetId", read_subnet)
-        return self._read(kind, await self._all(kind.action, "Subnets", filters), left_out)
+        return self._read(_SUBNETS, await self._all(_SUBNETS, filters), left_out)
 
     async def describe_security_groups(
         self, filters: Filters, left_out: LeftOut | None = None
     ) -> list[SecurityGroup]:
-        kind = _Kind("DescribeSecurityGroups", "SecurityGroup", "GroupId", read_security_group)
-        return self._read(kind, await self._all(kind.action, "SecurityGroups", filters), left_out)
+        return self._read(_GROUPS, await self._all(_GROUPS, filters), left_out)
 
     def _read(self, kind: _Kind[_T], items: Iterable[Answer], left_out: LeftOut | None) -> list[_T]:
         found = []
@@ -248,29 +254,27 @@ class EC2Client:
                 left_out.append(spoilt)
         return found
 
-    async def _all(self, action: str, field: str, filters: Filters, page: int = _PAGE) -> list[Any]:
+    async def _all(self, kind: _Kind[Any], filters: Filters, page: int = _PAGE) -> list[Any]:
         return [
             item
             for part in _parts(filters)
-            async for found in self._pages(action, field, part, page)
+            async for found in self._pages(kind, part, page)
             for item in found
         ]
 
-    async def _pages(
-        self, action: str, field: str, filters: Filters, page: int = _PAGE
-    ) -> AsyncIterator[list[Any]]:
+    async def _pages(self, kind: _Kind[Any], filters: Filters, page: int = _PAGE) -> AsyncIterator[list[Any]]:
         listed = [{"Name": name, "Values": list(values)} for name, values in filters.items()]
         token: str | None = None
         while True:
             more = {"NextToken": token} if token else {}
             try:
-                answer = await self._send_again(action, Filters=listed, MaxResults=page, **more)
+                answer = await self._send_again(kind.action, Filters=listed, MaxResults=page, **more)
             except EC2Error as error:
                 if token and error.error_class is ErrorClass.BAD_REFERENCE:
                     # The question was taken, so it is the token that is refused: it has expired.
-                    raise EC2Error(action, "InvalidNextToken", error.message) from error
+                    raise EC2Error(kind.action, "InvalidNextToken", error.message) from error
                 raise
-            yield answer.get(field) or []
+            yield answer.get(kind.field) or []
             token = answer.get("NextToken")
             if not token:
                 return

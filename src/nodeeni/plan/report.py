@@ -108,6 +108,11 @@ def eninode_spec(instance_id: str, rows: Iterable[Row]) -> ENINodeSpec:
                 interface_name=row.interface_name,
             )
         )
+    return spec_of(instance_id, entries)
+
+
+def spec_of(instance_id: str, entries: Iterable[ENINodeInterface]) -> ENINodeSpec:
+    """The spec that lists these, in one order and counted."""
     in_order = tuple(sorted(entries, key=lambda entry: entry.eni_id))
     return ENINodeSpec(instance_id=instance_id, enis=len(in_order), interfaces=in_order)
 
@@ -177,8 +182,13 @@ def _attachment(row: Row, before: AttachmentStatus | None, now: str) -> Attachme
         status=row.state.value,
         reason=row.reason or "",
         message=row.message,
-        last_updated=before.last_updated if before else now,
     )
+    return dated(entry, before, now)
+
+
+def dated(entry: AttachmentStatus, before: AttachmentStatus | None, now: str) -> AttachmentStatus:
+    """The entry with its `lastUpdated`: that of before, where it says the same."""
+    entry.last_updated = before.last_updated if before is not None else now
     if before is not None and entry != before:
         entry.last_updated = now
     return entry

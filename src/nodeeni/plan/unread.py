@@ -12,6 +12,7 @@ from nodeeni.api.reasons import RowReason
 from nodeeni.api.v1alpha1 import AttachmentStatus, NodeENI, NodeENIStatus
 from nodeeni.plan.conditions import Standing, conditions, standing
 from nodeeni.plan.refusal import Refusal
+from nodeeni.plan.report import dated
 from nodeeni.plan.rows import Row, State
 
 
@@ -58,11 +59,8 @@ def _failed(node: str, trouble: Refusal, before: AttachmentStatus | None, now: s
         status=State.FAILED.value,
         reason=trouble.reason or "",
         message=trouble.message,
-        last_updated=before.last_updated if before else now,
     )
-    if before is not None and entry != before:
-        entry.last_updated = now
-    return entry
+    return dated(entry, before, now)
 
 
 def _row(nodeeni: NodeENI, entry: AttachmentStatus, wanted: bool) -> Row:
