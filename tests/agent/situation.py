@@ -28,7 +28,7 @@ _numbers = itertools.count()
 _CLONE_NEWNET = 0x40000000
 
 
-async def until(condition: Callable[[], Any], timeout: float = 10.0) -> None:
+async def until(condition: Callable[[], Any], timeout: float = 30.0) -> None:
     """Wait until `condition()` is true; TimeoutError after `timeout` seconds."""
     async with asyncio.timeout(timeout):
         while not condition():  # noqa: ASYNC110  what is awaited lies in another process
@@ -280,7 +280,7 @@ class Node:
         entries = self.status().get("interfaces") or []
         return [{key: value for key, value in entry.items() if key != "lastUpdated"} for entry in entries]
 
-    async def until_reported(self, *entries: Mapping[str, Any], timeout: float = 10.0) -> None:
+    async def until_reported(self, *entries: Mapping[str, Any], timeout: float = 30.0) -> None:
         """Wait for this status; on failure show what was there instead."""
         try:
             await until(lambda: self.reported() == list(entries), timeout)

@@ -134,7 +134,7 @@ class Site:
         )
 
 
-async def until(holds: Callable[[], bool], within: float = 15.0) -> None:
+async def until(holds: Callable[[], bool], within: float = 40.0) -> None:
     deadline = time.monotonic() + within
     while not holds():
         assert time.monotonic() < deadline, "the condition did not come true in time"

@@ -129,7 +129,7 @@ class Stage:
 
     # -- waiting -------------------------------------------------------------------------------------
 
-    async def until(self, holds: Callable[[], Any], timeout: float = 15.0) -> None:
+    async def until(self, holds: Callable[[], Any], timeout: float = 40.0) -> None:
         """Wait for a condition; what does not come true in time fails the test, with how things stand."""
         deadline = time.monotonic() + timeout
         while not holds():
@@ -137,7 +137,7 @@ class Stage:
                 raise AssertionError(f"not within {timeout:g} s; {self._picture()}")
             await asyncio.sleep(0.01)
 
-    async def until_attached(self, *nodes: WorldNode, name: str = NAME, timeout: float = 15.0) -> None:
+    async def until_attached(self, *nodes: WorldNode, name: str = NAME, timeout: float = 40.0) -> None:
         await self.until(
             lambda: all(self.row(node, name).get("status") == "attached" for node in nodes), timeout
         )

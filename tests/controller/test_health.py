@@ -12,5 +12,5 @@ async def test_half_a_request_does_not_hold_up_the_end() -> None:
         writer.write(b"POST /metrics HTTP/1.1\r\nHost: node\r\nContent-Length: 100\r\n\r\nhalf")
         assert (await reader.readline()).startswith(b"HTTP/1.1 405")
         ending = time.monotonic()
-    assert time.monotonic() - ending < 5  # aiohttp's own patience is 10
+    assert time.monotonic() - ending < 9  # aiohttp's own patience is 10
     writer.close()

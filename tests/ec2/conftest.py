@@ -92,7 +92,7 @@ async def site(open_site: OpenSite) -> Site:
     return await open_site()
 
 
-async def eventually(condition: Callable[[], bool], within: float = 5.0) -> None:
+async def eventually(condition: Callable[[], bool], within: float = 30.0) -> None:
     """Await a condition that other tasks bring about; fails after `within` seconds."""
     deadline = time.monotonic() + within
     while not condition():

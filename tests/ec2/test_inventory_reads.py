@@ -105,9 +105,9 @@ async def test_an_attach_and_a_detach_hold_while_ec2_shows_the_past(open_site: O
     statuses = await _statuses_until(inventory, made.id, None)
     assert set(statuses) <= {"detaching", None}
 
+    since = time.monotonic()
     await site.client.delete(made.id)
     inventory.note_deleted(made.id)
-    since = time.monotonic()
     while inventory.confirmed_empty("uid-1", since) < 2:
         await inventory.refresh()
         assert inventory.all() == []
@@ -121,23 +121,20 @@ async def test_five_thousand_interfaces_are_read_without_holding_up_the_loop(ope
     inventory = Inventory(site.client, CLUSTER)
     heard: list[str] = []
     inventory.add_listener(lambda before, after: heard.append(after.id if after else ""))
-    beats: list[float] = []
-    heart = asyncio.create_task(_beat(beats))
-    started = time.monotonic()
+    beats: list[int] = []  # what the inventory had said each time that others had their turn
+    heart = asyncio.create_task(_beat(beats, heard))
     await inventory.refresh()
-    seconds = time.monotonic() - started
     heart.cancel()
-    longest = max(later - earlier for earlier, later in itertools.pairwise(beats))
-    print(f"5,000 interfaces: {seconds:.2f} s, longest wait of the loop {longest * 1000:.0f} ms")
     assert (len(inventory.all()), len(heard), site.count("DescribeNetworkInterfaces")) == (5000, 5000, 25)
     assert [found.tags["Node"] for found in inventory.of_node("node-4711")] == ["node-4711"]
-    assert seconds < 15
+    longest = max(later - earlier for earlier, later in itertools.pairwise(beats))
+    assert longest <= 1000, "interfaces that were told of without a turn for anybody else"
 
 
-async def _beat(beats: list[float]) -> None:
+async def _beat(beats: list[int], heard: list[str]) -> None:
     while True:
-        beats.append(time.monotonic())
-        await asyncio.sleep(0.001)
+        beats.append(len(heard))
+        await asyncio.sleep(0)
 
 
 async def _statuses_until(inventory: Inventory, eni_id: str, last: str | None) -> list[str | None]:
@@ -149,7 +146,7 @@ async def _statuses_until(inventory: Inventory, eni_id: str, last: str | None) -
         assert found is not None
         return found.attachment.status if found.attachment else None
 
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not statuses or statuses[-1] != last:
         await inventory.refresh()
         statuses.append(status())

@@ -159,8 +159,8 @@ async def test_describes_stay_within_the_allowance(site: Site) -> None:
     pace = Pace(first_attaching=0, quick=0.001, stream=0.001, slower=(), allowance=BucketSize(10, 20))
     site.ec2.faults.stick("AttachNetworkInterface")
     async with waiting(site, pace) as (attacher, _):
-        await attacher.attach(1)
         started = time.monotonic()
+        await attacher.attach(1)
         await eventually(lambda: site.count(DESCRIBE) >= 16)
         seconds = time.monotonic() - started
     assert site.count(DESCRIBE) <= 10 + 20 * seconds + 1

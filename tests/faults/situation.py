@@ -105,7 +105,7 @@ class Situation:
         over = self.guard.lies.clock + seconds
         await self.until(lambda: self.guard.broken or self.guard.lies.clock > over, timeout=100)
 
-    async def until(self, holds: Callable[[], Any], timeout: float = 15.0) -> None:
+    async def until(self, holds: Callable[[], Any], timeout: float = 40.0) -> None:
         """Wait for a condition; what does not come true in time fails the test."""
         deadline = time.monotonic() + timeout
         while not holds():

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -172,16 +171,6 @@ async def test_a_signal_reaches_the_program_itself(site: Site) -> None:
     await eventually(lambda: name.read_text() == "sleep\n")
     process.terminate()
     assert await process.wait() == -15
-
-
-async def test_a_link_is_made_in_less_than_50_ms(site: Site) -> None:
-    enis = [
-        site.ec2.plant_interface(site.subnet, instance=site.instance, device_index=n) for n in range(1, 9)
-    ]
-    begun = time.monotonic()
-    for eni in enis:
-        await site.hosts.on_attached(site.instance.id, eni, site.subnet.cidr)
-    assert (time.monotonic() - begun) / len(enis) < 0.05
 
 
 async def test_nothing_is_left_when_the_process_is_killed() -> None:

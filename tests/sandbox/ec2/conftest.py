@@ -113,7 +113,7 @@ async def cloud(make_cloud: MakeCloud) -> Cloud:
     return await make_cloud(quick_settings())
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+async def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition never came true"

@@ -16,6 +16,13 @@ from nodeeni.sandbox.ec2 import Fault, quick_settings
 from nodeeni.sandbox.ec2.denials import DENIALS, Denied
 
 
+def turned(cloud: Cloud) -> list[float]:
+    """The clock of the faults, in seconds, which stands until the test turns it."""
+    clock = [0.0]
+    cloud.ec2.faults.now = lambda: clock[0]
+    return clock
+
+
 async def test_an_error_comes_as_often_as_asked_and_for_matching_calls_only(cloud: Cloud) -> None:
     one, two = await cloud.create(), await cloud.create()
     cloud.ec2.faults.error("DeleteNetworkInterface", "InternalError", times=2, NetworkInterfaceId=one)
@@ -94,22 +101,23 @@ async def test_a_fault_without_end_lasts_until_cleared(cloud: Cloud) -> None:
 
 
 async def test_reads_fail_for_a_while_and_writes_go_on(cloud: Cloud) -> None:
-    cloud.ec2.faults.add(Fault(action="Describe*", code="RequestLimitExceeded", times=None, lasts=0.5))
-    begun = time.monotonic()
+    clock = turned(cloud)
+    cloud.ec2.faults.add(Fault(action="Describe*", code="RequestLimitExceeded", times=None, lasts=40))
     assert (await cloud.boto.refused("describe_vpcs")).code == "RequestLimitExceeded"
     await cloud.create()
-    while time.monotonic() - begun < 0.4:
-        assert (await cloud.boto.refused("describe_subnets")).status == 503
-    await asyncio.sleep(begun + 0.5 - time.monotonic())
+    clock[0] += 39.9
+    assert (await cloud.boto.refused("describe_subnets")).status == 503
+    clock[0] += 0.1
     await cloud.boto("describe_vpcs")
     assert cloud.ec2.faults.pending() == []
 
 
 async def test_a_fault_begins_later(cloud: Cloud) -> None:
-    cloud.ec2.faults.add(Fault(action="DescribeVpcs", code="Unavailable", times=None, begins=0.4))
-    begun = time.monotonic()
+    clock = turned(cloud)
+    cloud.ec2.faults.add(Fault(action="DescribeVpcs", code="Unavailable", times=None, begins=40))
+    clock[0] += 39.9
     await cloud.boto("describe_vpcs")
-    await asyncio.sleep(begun + 0.4 - time.monotonic())
+    clock[0] += 0.1
     assert (await cloud.boto.refused("describe_vpcs")).code == "Unavailable"
 
 

@@ -1,7 +1,7 @@
 """Faults that a test or a person asks for: what goes wrong, for which calls, how often."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -51,7 +51,7 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 
 @dataclass
 class _InForce:
-    """`left` calls; `begins` and `ends` are moments of the monotonic clock."""
+    """`left` calls; `begins` and `ends` are moments of the clock of `Faults`."""
 
     fault: Fault
     left: int | None
@@ -63,13 +63,17 @@ class _InForce:
 
 
 class Faults:
-    """The faults in force. The first that applies to a call is spent on it."""
+    """The faults in force. The first that applies to a call is spent on it.
+
+    `now` is their clock, in seconds; a test that asks when a fault begins or ends turns one of its own.
+    """
 
     def __init__(self) -> None:
+        self.now: Callable[[], float] = time.monotonic
         self._faults: list[_InForce] = []
 
     def add(self, fault: Fault) -> None:
-        begins = time.monotonic() + fault.begins
+        begins = self.now() + fault.begins
         ends = None if fault.lasts is None else begins + fault.lasts
         self._faults.append(_InForce(fault, fault.times, begins, ends))
 
@@ -120,7 +124,7 @@ class Faults:
     def take(self, action: str, parameters: Mapping[str, str]) -> Fault | None:
         """The fault to apply to this call, spent once by it."""
         self._forget_what_is_over()
-        now = time.monotonic()
+        now = self.now()
         for each in self._faults:
             if now >= each.begins and each.fault.applies(action, parameters):
                 if each.left is not None:
@@ -129,5 +133,5 @@ class Faults:
         return None
 
     def _forget_what_is_over(self) -> None:
-        now = time.monotonic()
+        now = self.now()
         self._faults = [each for each in self._faults if not each.over(now)]
