@@ -31,8 +31,8 @@ def attached(node: str, eni: str, mac: str) -> dict[str, Any]:
     }
 
 
-def a_node(site: Site, name: str) -> None:
-    metadata = {"name": name, "labels": LABELS}
+def a_node(site: Site, name: str, zone: str = "us-west-2a") -> None:
+    metadata = {"name": name, "labels": LABELS | {"topology.kubernetes.io/zone": zone}}
     site.world.kube.create({"apiVersion": "v1", "kind": "Node", "metadata": metadata})
 
 

@@ -1,4 +1,4 @@
-"""`nodeeni status`: what is wrong first, one line a node and NodeENI, and only reads."""
+"""`nodeeni status`: what is wrong first, a tree of the nodes, the NodeENIs last, and only reads."""
 
 from tests.cli.looking import NAME, Site
 from tests.cli.reported import LONG_AGO, a_lease, a_node, attached, condition
@@ -9,8 +9,8 @@ from nodeeni.api.names import GROUP
 def a_mixed_cluster(site: Site) -> None:
     """n1 well, n2 with its link down, n3 failed."""
     site.apply()
-    for name in ("n1", "n2", "n3"):
-        a_node(site, name)
+    for name, zone in (("n1", "a"), ("n2", "a"), ("n3", "b")):
+        a_node(site, name, f"us-west-2{zone}")
     failed = {
         "nodeID": "n3",
         "status": "failed",
@@ -40,20 +40,22 @@ async def test_what_is_wrong_comes_first_and_every_row_is_one_line(site: Site) -
     a_mixed_cluster(site)
     seen = await site.run("status")
     assert (seen.status, seen.err) == (0, "")
-    *rest, row3, row2, row1 = seen.lines
-    assert rest[:4] == [
+    age = seen.lines[-1].split()[6]
+    assert age.endswith("d"), "since years"
+    assert seen.lines == [
         f"✗ n3 {NAME}: SubnetFull: no free address is left in subnet-1",
         f"✗ n2 {NAME}: link ens7 of eni-2 is down: MTU 9001 refused",
         "",
+        NAME,
+        "├── us-west-2b",
+        f"│   └── n3  failed: SubnetFull  {age}",
+        "└── us-west-2a",
+        f"    ├── n2  attached            {age}  eni-2  index 2  10.11.0.4  ens7 Down",
+        f"    └── n1  attached            {age}  eni-1  index 2  10.11.0.4  ens6 Up",
+        "",
         "NODEENI             NODES   ATTACHED   UP   FAILED   READY   SINCE   MESSAGE",
+        f"{NAME}   3       2          1    1        no      {age}   attached on 2 of 3 nodes",
     ]
-    assert rest[4].split(maxsplit=7)[:6] == [NAME, "3", "2", "1", "1", "no"]
-    assert rest[4].endswith("attached on 2 of 3 nodes")
-    assert rest[6].split() == ["NODE", "NODEENI", "ENI", "INDEX", "ADDRESS", "STATE", "LINK", "SINCE"]
-    assert row3.split()[:-1] == ["n3", NAME, "-", "-", "-", "failed", "-"]
-    assert row2.split()[:-1] == ["n2", NAME, "eni-2", "2", "10.11.0.4", "attached", "Down", "ens7"]
-    assert row1.split()[:-1] == ["n1", NAME, "eni-1", "2", "10.11.0.4", "attached", "Up", "ens6"]
-    assert all(row.split()[-1].endswith("d") for row in (row1, row2, row3)), "since years"
 
 
 async def test_one_node_or_one_nodeeni_alone(site: Site) -> None:
@@ -73,6 +75,7 @@ async def test_json_has_everything_of_a_row(site: Site) -> None:
     rows = (await site.run("status", "-o", "json")).json["attachments"]
     assert rows[1] == {
         "node": "n2",
+        "zone": "us-west-2a",
         "nodeENI": NAME,
         "eniID": "eni-2",
         "deviceIndex": 2,
@@ -180,7 +183,7 @@ async def test_a_controller_that_is_dead_is_told_of_before_all_else(site: Site) 
 async def test_a_controller_that_leads_is_not_worth_a_line(site: Site) -> None:
     all_well(site)
     a_lease(site, "pod-1", "2999-01-01T00:00:00.000000Z")
-    assert (await site.run("status")).lines[0].startswith("NODEENI ")
+    assert (await site.run("status")).lines[0] == NAME
 
 
 async def test_what_may_not_be_read_is_left_out(site: Site) -> None:
@@ -190,8 +193,8 @@ async def test_what_may_not_be_read_is_left_out(site: Site) -> None:
     site.world.kube.faults.fail(403, verb="get", resource="leases", message="no")
     seen = await site.run("status")
     assert (seen.status, seen.err) == (0, "")
-    assert seen.lines[0].startswith("NODEENI ")
-    assert " attached " in seen.lines[-1]
+    assert seen.lines[:2] == [NAME, "└── zone not known"]
+    assert seen.lines[2].startswith("    └── n1  attached  ")
 
 
 async def test_a_node_that_is_gone_and_one_that_is_no_longer_selected(site: Site) -> None:
@@ -203,8 +206,9 @@ async def test_a_node_that_is_gone_and_one_that_is_no_longer_selected(site: Site
         f"! n1 {NAME}: eni-1 is still attached, and its Node is gone",
         f"! n2 {NAME}: eni-2 is still attached, and its Node no longer matches the selector",
     ]
-    assert "   attached, node gone           " in lines[-2]
-    assert "   attached, node not selected   " in lines[-1]
+    assert lines[4:9] == [NAME, "├── us-west-2b", lines[6], "├── zone not known", lines[8]]
+    assert "── n1  attached, node gone  " in lines[8]
+    assert "── n2  attached, node not selected  " in lines[10]
     rows = (await site.run("status", "-o", "json")).json["attachments"]
     states = {row["node"]: row["nodeState"] for row in rows}
     assert states == {"n1": "gone", "n2": "not selected", "n3": ""}
@@ -221,7 +225,7 @@ async def test_a_link_that_is_up_and_not_as_asked(site: Site) -> None:
     assert (await site.run("status")).lines[:2] == lines[:2], "the same is not told twice"
     site.report(attachmentsTruncated=True)
     assert (await site.run("status")).lines[1] == f"✗ {NAME}: LinkNotAsAsked: n1: {message}"
-    assert lines[-1].split()[-3:-1] == ["Up", "ens6"]
+    assert lines[4].endswith("  ens6 Up")
 
 
 async def test_a_selector_that_matches_no_node(site: Site) -> None:

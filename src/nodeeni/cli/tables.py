@@ -18,7 +18,7 @@ STYLES = {
     "creating": "yellow", "attaching": "yellow", "detaching": "yellow", "deleting": "yellow", "!": "yellow",
     "attached, to be replaced": "yellow", "attached, not as asked": "bold red",
 }  # fmt: skip
-_WIDE = 10_000  # columns: no line of a pipe is wrapped
+WIDE = 10_000  # columns: no line of a pipe is wrapped
 
 
 def console() -> Console:
@@ -26,7 +26,7 @@ def console() -> Console:
     found = Console(highlight=False, emoji=False)
     if found.is_terminal:
         return found
-    return Console(highlight=False, emoji=False, width=_WIDE, no_color=True, markup=False)
+    return Console(highlight=False, emoji=False, width=WIDE, no_color=True, markup=False)
 
 
 def print_table(to: Console, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -44,14 +44,14 @@ def _print_fitted(to: Console, titles: Sequence[str], rows: Sequence[Sequence[st
     for title in titles:
         table.add_column(title, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell, _style(cell)) for cell in row))
+        table.add_row(*(Text(cell, style(cell)) for cell in row))
     to.print(table)
 
 
-def _style(cell: str) -> str:
+def style(cell: str) -> str:
+    if cell in STYLES or not cell:
+        return STYLES.get(cell, "")
     first, *rest = cell.split()
-    if cell in STYLES:
-        return STYLES[cell]
     return STYLES.get(first, "") if len(rest) < 2 else ""
 
 

@@ -1,4 +1,4 @@
-"""Flags in, everything read once, printed: what is wrong, then NodeENIs, then their nodes.
+"""Flags in, everything read once, printed: what is wrong, then each NodeENI's nodes, then the NodeENIs.
 
 It reads and never writes, so view permissions are enough; what may not be read is left out.
 """
@@ -8,14 +8,14 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.text import Text
 
 from nodeeni.api.core import Node
 from nodeeni.api.reasons import READY, ConditionReason
 from nodeeni.api.v1alpha1 import ENINode, NodeENI
 from nodeeni.cli import reach, tables
 from nodeeni.cli.leader import leader
-from nodeeni.cli.status.lines import Line, joined, shown_state, standing
+from nodeeni.cli.status.lines import Line, joined, natural, standing
+from nodeeni.cli.status.tree import print_trees
 from nodeeni.cli.status.wrong import Cause, condition_of, findings, ownerless
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import Forbidden
@@ -28,6 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     """0: shown, whatever it shows; 1: cannot be read, or there is nothing of that name."""
     flags = reach.looking_flags("status", "Show what each node has and what is wrong: what is wrong first.")
     flags.add_argument("name", nargs="?", help="a NodeENI or a node: show that alone")
+    flags.add_argument("--all", action="store_true", help="a line for each node, also above 20 of them")
     return reach.run("status", _status(flags.parse_args(list(arguments))))
 
 
@@ -51,7 +52,7 @@ async def _status(options: Namespace) -> int:
         summaries = [_summary(nodeeni) for nodeeni in nodeenis]
         tables.print_json({"findings": _told(causes), "nodeENIs": summaries, "attachments": lines})
     else:
-        _show(tables.console(), causes, nodeenis, lines, now)
+        _show(tables.console(), causes, nodeenis, lines, now, unfolded=options.all)
     return 0
 
 
@@ -89,6 +90,8 @@ def _show(
     nodeenis: Sequence[NodeENI],
     lines: Sequence[Line],
     now: datetime.datetime,
+    *,
+    unfolded: bool,
 ) -> None:
     for cause in causes[:MOST_FINDINGS]:
         finding = cause.summary
@@ -100,14 +103,17 @@ def _show(
     if not nodeenis:
         to.print("there is no NodeENI")
         return
+    if lines:
+        print_trees(to, lines, standing(nodeenis), now, unfolded=unfolded)
+        to.print()
     tables.print_table(
         to,
         ("NodeENI", "Nodes", "Attached", "Up", "Failed", "Ready", "Since", "Message"),
-        [_nodeeni_row(nodeeni, now) for nodeeni in nodeenis],
+        [
+            _nodeeni_row(nodeeni, now)
+            for nodeeni in sorted(nodeenis, key=lambda each: natural(each.metadata.name))
+        ],
     )
-    if lines:
-        to.print()
-        _show_lines(to, lines, standing(nodeenis), now)
 
 
 _READY = {"True": "yes", "False": "no", "Unknown": "not known"}
@@ -125,29 +131,3 @@ def _nodeeni_row(nodeeni: NodeENI, now: datetime.datetime) -> list[str]:
         since = nodeeni.metadata.creation_timestamp or "" if pending else ready.last_transition_time
         told = [_READY[ready.status], tables.age(since, now), ready.message]
     return [nodeeni.metadata.name, *("" if count is None else str(count) for count in counts), *told]
-
-
-def _show_lines(
-    to: Console, lines: Sequence[Line], stand: frozenset[tuple[str, str]], now: datetime.datetime
-) -> None:
-    domain = tables.common_domain([line.node for line in lines]) if to.is_terminal else ""
-    tables.print_table(
-        to,
-        ("Node", "NodeENI", "ENI", "Index", "Address", "State", "Link", "Since"),
-        [_row(line, (line.node, line.node_eni) in stand, domain, now) for line in lines],
-    )
-    if domain:
-        to.print(Text(f"nodes are in {domain}", "dim"))
-
-
-def _row(line: Line, stands: bool, domain: str, now: datetime.datetime) -> list[str]:
-    return [
-        line.node.removesuffix(domain),
-        line.node_eni,
-        line.eni_id,
-        "" if line.device_index is None else str(line.device_index),
-        line.address,
-        shown_state(line, stands),
-        f"{line.link_state} {line.link_name}".strip(),
-        tables.age(line.since, now),
-    ]

@@ -1,6 +1,7 @@
 """One line for each NodeENI on a node: what the controller reports, joined by MAC with what the node's ENI
 manager reports, and with whether the Node is still there and selected."""
 
+import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
@@ -14,6 +15,8 @@ from nodeeni.plan.rows import State
 
 # Reasons of failed ones whose attachment is one that hangs, or is on another instance.
 _NOT_HERE = frozenset({RowReason.ATTACH_HANGS, RowReason.ATTACHED_ELSEWHERE})
+ZONE = "topology.kubernetes.io/zone"
+AS_IT_SHOULD_BE = 3
 
 
 class NodeState(StrEnum):
@@ -26,10 +29,11 @@ class NodeState(StrEnum):
 
 
 class Line(msgspec.Struct, frozen=True, rename="camel"):
-    """One NodeENI on one node. `message` is the controller's, `link_message` the ENI manager's; `link_state`
-    is empty where none reports."""
+    """One NodeENI on one node. `zone` is the Node's label, empty where it has none or is gone; `message` is
+    the controller's, `link_message` the ENI manager's; `link_state` is empty where none reports."""
 
     node: str
+    zone: str
     node_eni: str = msgspec.field(name="nodeENI")
     eni_id: str = msgspec.field(name="eniID")
     device_index: int | None
@@ -59,18 +63,19 @@ class Line(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def wrongness(self) -> int:
-        """0 failed, 1 on its way, 2 attached and yet not as it should be, 3 as it should be."""
+        """0 failed, 1 on its way, 2 attached and yet not as it should be, 3 `AS_IT_SHOULD_BE`."""
         if self.state == State.FAILED:
             return 0
         if self.on_its_way:
             return 1
-        return 2 if self.link_is_not_up or self.left_behind or self.link_message else 3
+        return 2 if self.link_is_not_up or self.left_behind or self.link_message else AS_IT_SHOULD_BE
 
 
 def joined(
     nodeenis: Iterable[NodeENI], eninodes: Iterable[ENINode], nodes: Iterable[Node] | None
 ) -> list[Line]:
-    """What is wrong comes first. `nodes`: None where they may not be listed."""
+    """What is wrong comes first, then by name, where `node-9` is before `node-10`. `nodes`: None where they
+    may not be listed."""
     links = {link.mac_address: link for eninode in eninodes for link in eninode.status.interfaces}
     labels = None if nodes is None else {node.metadata.name: node.metadata.labels for node in nodes}
     lines = [
@@ -78,7 +83,7 @@ def joined(
         for nodeeni in nodeenis
         for entry in nodeeni.status.attachments
     ]
-    return sorted(lines, key=lambda line: (line.wrongness, line.node, line.node_eni))
+    return sorted(lines, key=lambda line: (line.wrongness, natural(line.node), line.node_eni))
 
 
 def standing(nodeenis: Iterable[NodeENI]) -> frozenset[tuple[str, str]]:
@@ -112,6 +117,7 @@ def _line(
 ) -> Line:
     return Line(
         node=entry.node_id,
+        zone=(labels or {}).get(entry.node_id, {}).get(ZONE, ""),
         node_eni=nodeeni.metadata.name,
         eni_id=entry.eni_id,
         device_index=entry.device_index,
@@ -126,6 +132,12 @@ def _line(
         reason=entry.reason,
         message=entry.message,
     )
+
+
+def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
+    """A key by which `node-9` comes before `node-10`."""
+    parts = re.split(r"([0-9]+)", name)
+    return tuple((not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts if part)
 
 
 def _node_state(
