@@ -128,10 +128,12 @@ async def test_one_that_is_being_deleted_says_what_is_left(site: Site) -> None:
     a_mixed_cluster(site)
     site.world.kube.patch(GROUP, "nodeenis", NAME, {"metadata": {"finalizers": ["a/finalizer"]}})
     site.world.kube.delete(GROUP, "nodeenis", NAME)
-    shown = next(line for line in (await site.run("status")).lines if line.startswith(f"{NAME} "))
-    words = shown.split()
-    assert words[5] == "deleting"
-    assert shown.endswith("3 to be removed")
+    told = condition("Ready", "False", "Deleting", "being deleted: removing the ENIs of 3 nodes")
+    site.report(removing=3, conditions=[told])
+    titles, shown = (await site.run("status")).lines[-2:]
+    assert titles.split()[4:7] == ["FAILED", "REMOVING", "READY"]
+    assert shown.split()[4:7] == ["1", "3", "deleting"]
+    assert shown.endswith("being deleted: removing the ENIs of 3 nodes")
     assert (await site.run("status", "-o", "json")).json["nodeENIs"][0]["deleting"] is True
 
 

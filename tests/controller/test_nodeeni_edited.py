@@ -91,7 +91,7 @@ async def test_nodes_that_wait_for_their_turn_are_attached_and_say_so(open_stage
             rows = sorted((stage.row(n)["status"], stage.row(n).get("reason", "")) for n in nodes)
             assert rows == [("attached", "ToBeReplaced")] * 2 + [("detaching", "")]
             assert stage.status()["attached"] == 2
-            assert stage.condition("Progressing")["message"] == "1 node in progress, 2 to follow"
+            assert stage.condition("Progressing")["message"] == "1 node in progress, 2 to follow, 0 of 3 done"
             await stage.until(lambda: stage.condition("Ready")["reason"] == "AllAttached", timeout=30)
     assert {i.attachment.device_index for i in stage.ours() if i.attachment} == {3}
 

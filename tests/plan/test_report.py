@@ -123,9 +123,30 @@ def test_on_the_way() -> None:
     found = status(row("n1"), row("n2", State.CREATING))
     assert told(found) == [
         ("Ready", "False", "Attaching", "attached on 1 of 2 nodes"),
-        ("Progressing", "True", "Working", "1 node in progress"),
+        ("Progressing", "True", "Working", "1 node in progress, 1 of 2 done"),
         FINE,
     ]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "left"),
+    [
+        (1, ""),
+        (50, ""),
+        (51, ": about 20 s at the rate that EC2 grants"),
+        (500, ": about 100 s at the rate that EC2 grants"),
+        (1000, ": about 4 minutes at the rate that EC2 grants"),
+    ],
+)
+def test_the_time_left_is_told_by_the_rate_that_ec2_grants(nodes: int, left: str) -> None:
+    rows = {f"n{number}": row(f"n{number}", State.ATTACHING) for number in range(nodes)}
+    done = f", 0 of {nodes} done"
+    message = f"{nodes} node{'s' if nodes > 1 else ''} in progress{done}"
+    found = nodeeni_status(nodeeni(), rows, None, [], T1, pace=5.0)
+    assert told(found)[1] == ("Progressing", "True", "Working", message + left)
+    trouble = Refusal(reason=RowReason.EC2_UNREACHABLE, message="no answer")
+    found = nodeeni_status(nodeeni(), rows, None, [], T1, pace=5.0, trouble=trouble)
+    assert told(found)[1][3] == message, "nobody knows how long that lasts"
 
 
 def test_a_failure_is_told_with_its_node_and_the_way_out_and_comes_first() -> None:
@@ -154,7 +175,7 @@ def test_those_whose_turn_to_be_replaced_has_not_come_are_attached_and_not_ready
             "Replacing",
             "as spec asks on 1 of 3 nodes: the others are replaced one after another",
         ),
-        ("Progressing", "True", "Working", "1 node in progress, 1 to follow"),
+        ("Progressing", "True", "Working", "1 node in progress, 1 to follow, 1 of 3 done"),
         FINE,
     ]
 
@@ -170,6 +191,7 @@ def test_what_is_being_removed_is_listed_and_not_counted_as_desired() -> None:
     found = status(row("n1"), row("n2", State.DETACHING, wanted=False))
     assert (found.desired, found.attached) == (1, 1)
     assert [(e.node_id, e.status) for e in found.attachments] == [("n1", "attached"), ("n2", "detaching")]
+    assert found.removing == 1
     assert told(found)[1] == ("Progressing", "True", "Working", "1 node in progress")
 
 

@@ -26,6 +26,7 @@ def nodeeni_crd() -> Schema:
             _column("Nodes", "integer", ".status.desired"),
             _column("Attached", "integer", ".status.attached"),
             _column("Up", "integer", ".status.linksUp"),
+            _column("Removing", "integer", ".status.removing"),
             _column("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
             _column("Subnet", "string", ".spec.subnetID", priority=1),
             _column("Index", "integer", ".spec.deviceIndex", priority=1),

@@ -260,6 +260,7 @@ class NodeENIStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaul
     desired: Annotated[int, schema("Nodes that match the selector.")] | None = None
     attached: Annotated[int, schema("Nodes whose ENI is attached.")] | None = None
     failed: Annotated[int, schema("Nodes whose ENI cannot be had; `attachments` says why.")] | None = None
+    removing: Annotated[int, schema("Nodes whose ENI is being removed; absent: none.")] | None = None
     links_up: (
         Annotated[
             int,

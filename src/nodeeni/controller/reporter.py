@@ -65,6 +65,7 @@ class Reporter:
         # Told of each status that somebody changed: the NodeENI, who (empty: not known), and how many times.
         self.on_put_right: Callable[[NodeENI, str, int], None] = lambda *told: None
         self.notes: Callable[[], list[Refusal]] = list
+        self.pace: Callable[[], float] = float
 
     def report(self, node: str, rows: Iterable[Row]) -> None:
         """The rows of one node, all of them: those that it had before and has no more are dropped."""
@@ -219,6 +220,7 @@ class Reporter:
             self._stalls.has_waited,
             trouble=self._troubles.current,
             unread=self._troubles.unread,
+            pace=self.pace(),
         )
 
     def _before_the_first_reading(self, nodeeni: NodeENI, now: str) -> NodeENIStatus | None:

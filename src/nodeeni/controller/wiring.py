@@ -62,6 +62,7 @@ class Parts:
         self.reporter = Reporter(self.writer, self.cluster, self.troubles, settings.stalled_after)
         self.reporter.on_put_right = self.announcer.status_put_right
         self.reporter.notes = self.memory.troubles
+        self.reporter.pace = self.buckets.pace
         self.memory.quota_changed = self.reporter.look_at_all
         self.memory.again = self.queue.add
         self.eninodes = ENINodeWriter(self.writer, self.cluster)

@@ -266,6 +266,11 @@ class Buckets:
         """Calls a second that we allow ourselves at present."""
         return self._lines[action].bucket.rate(self._clock.time())
 
+    def pace(self) -> float:
+        """ENIs a second that EC2 lets come or go in the long run, one call of each kind for each."""
+        four = (Action.CREATE, Action.ATTACH, Action.DETACH, Action.DELETE)
+        return min(self._lines[action].bucket.size.refill for action in four)
+
     def waiting(self, action: Action) -> int:
         return self._lines[action].waiting()
 

@@ -1,5 +1,6 @@
 """The conditions of a NodeENI: one function each, from how its rows stand. Pure."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -14,13 +15,15 @@ from nodeeni.plan.rows import Row, State
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """How one NodeENI stands, counted once for all conditions. `notes` are what else is wrong with it, the
     first one first; `links_up` is None where no ENI manager reports. `trouble` is what every NodeENI waits
-    for; `unread`: for so long that the rows tell nothing of now.
+    for; `unread`: for so long that the rows tell nothing of now. `pace` is how many ENIs a second EC2 lets
+    come or go; 0: not known.
     """
 
     nodeeni: NodeENI
     rows: int
     desired: int
     attached: int
+    done: int  # attached as `spec` asks, with nothing to follow
     moving: int  # being created, attached, detached or deleted
     waiting: int  # to be replaced, when their turn comes
     updating: int  # attached, and being changed in place
@@ -31,6 +34,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[Refusal, ...]
     trouble: Refusal | None
     unread: bool
+    pace: float
 
     @property
     def waits_for_a_person(self) -> bool:
@@ -48,6 +52,7 @@ def standing(
     *,
     trouble: Refusal | None = None,
     unread: bool = False,
+    pace: float = 0.0,
 ) -> Standing:
     """`rows` is by node name."""
     wanted = [row for row in rows.values() if row.wanted]
@@ -57,6 +62,7 @@ def standing(
         rows=len(rows),
         desired=len(wanted),
         attached=sum(1 for row in wanted if _is_attached(row)),
+        done=sum(1 for row in wanted if _is_done(row, nodeeni)),
         moving=sum(1 for row in rows.values() if _is_moving(row) or _is_unseen(row, nodeeni)),
         waiting=sum(1 for row in rows.values() if row.reason is RowReason.TO_BE_REPLACED),
         updating=sum(1 for row in rows.values() if row.reason is RowReason.UPDATING),
@@ -67,6 +73,7 @@ def standing(
         notes=tuple(note for note in notes if note.reason is not RowReason.QUOTA_EXCEEDED or lacking),
         trouble=trouble,
         unread=unread,
+        pace=pace,
     )
 
 
@@ -75,6 +82,11 @@ def _is_attached(row: Row) -> bool:
     attachment = row.interface.attachment if row.interface else None
     stands = attachment is not None and attachment.status == "attached"
     return row.state is State.ATTACHED or (row.state is State.FAILED and stands)
+
+
+def _is_done(row: Row, nodeeni: NodeENI) -> bool:
+    to_follow = row.reason in (RowReason.TO_BE_REPLACED, RowReason.UPDATING)
+    return row.state is State.ATTACHED and not to_follow and not _is_unseen(row, nodeeni)
 
 
 def _is_moving(row: Row) -> bool:
@@ -134,8 +146,21 @@ def progressing(at: Standing) -> Condition:
         return _told(ConditionReason.WAITING, to_follow)
     if at.moving or at.updating or at.waiting:
         to_follow = f", {at.waiting} to follow" if at.waiting else ""
-        return _told(ConditionReason.WORKING, f"{_nodes(at.moving + at.updating)} in progress{to_follow}")
+        done = f", {at.done} of {at.desired} done" if at.done < at.desired else ""
+        moving = _nodes(at.moving + at.updating)
+        return _told(ConditionReason.WORKING, f"{moving} in progress{to_follow}{done}{_time_left(at)}")
     return _told(ConditionReason.SETTLED, "nothing is in progress")
+
+
+def _time_left(at: Standing) -> str:
+    """By EC2's grants alone, and coarse: what is told changes as nodes get done, and never with time."""
+    if not at.pace or at.trouble is not None:
+        return ""
+    seconds = math.ceil((at.moving + at.updating) / at.pace / 10) * 10
+    if seconds <= 10:
+        return ""
+    time = f"{seconds} s" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"
+    return f": about {time} at the rate that EC2 grants"
 
 
 def degraded(at: Standing) -> Condition:

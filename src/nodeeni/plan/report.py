@@ -127,19 +127,22 @@ def nodeeni_status(
     *,
     trouble: Refusal | None = None,
     unread: bool = False,
+    pace: float = 0.0,
 ) -> NodeENIStatus:
     """The whole status of one NodeENI. `rows` is by node name; `notes` are what else is Degraded.
     `has_waited` says whether one that stands so waits for a person, and has for long. `trouble` is what every
-    NodeENI waits for, `unread`: for so long that the rows tell nothing of now.
+    NodeENI waits for, `unread`: for so long that the rows tell nothing of now. `pace` is how many ENIs a
+    second EC2 lets come or go.
     """
     entries = _attachments(nodeeni.status, rows, now)
-    at = standing(nodeeni, rows, links_up, notes, trouble=trouble, unread=unread)
+    at = standing(nodeeni, rows, links_up, notes, trouble=trouble, unread=unread, pace=pace)
     generation = nodeeni.metadata.generation
     return NodeENIStatus(
         observed_generation=nodeeni.status.observed_generation if at.unseen else generation,
         desired=at.desired,
         attached=at.attached,
         failed=len(at.failed),
+        removing=sum(1 for row in rows.values() if _is_removed(row)) or None,
         links_up=links_up,
         conditions=carried_over(
             now, generation, conditions(at, for_long=has_waited(at)), nodeeni.status.conditions
@@ -147,6 +150,10 @@ def nodeeni_status(
         attachments=entries,
         attachments_truncated=len(entries) < len(rows),
     )
+
+
+def _is_removed(row: Row) -> bool:
+    return not row.wanted and row.interface is not None and row.state is not State.ATTACHED
 
 
 def _attachments(status: NodeENIStatus, rows: Mapping[str, Row], now: str) -> list[AttachmentStatus]:

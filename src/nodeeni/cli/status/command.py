@@ -80,6 +80,7 @@ def _summary(nodeeni: NodeENI) -> dict[str, object]:
         "attached": status.attached,
         "linksUp": status.links_up,
         "failed": status.failed,
+        "removing": status.removing,
         "conditions": status.conditions,
     }
 
@@ -106,16 +107,18 @@ def _show(
     if lines:
         print_trees(to, lines, standing(nodeenis), now, unfolded=unfolded)
         to.print()
-    tables.print_table(
-        to,
-        ("NodeENI", "Nodes", "Attached", "Up", "Failed", "Ready", "Since", "Message"),
-        [
-            _nodeeni_row(nodeeni, now)
-            for nodeeni in sorted(nodeenis, key=lambda each: natural(each.metadata.name))
-        ],
-    )
+    in_order = sorted(nodeenis, key=lambda nodeeni: natural(nodeeni.metadata.name))
+    removing = any(nodeeni.status.removing for nodeeni in nodeenis)
+    titles = ["NodeENI", "Nodes", "Attached", "Up", "Failed", "Ready", "Since", "Message"]
+    rows = [_nodeeni_row(nodeeni, now) for nodeeni in in_order]
+    if removing:
+        titles.insert(_REMOVING, "Removing")
+        for nodeeni, row in zip(in_order, rows, strict=True):
+            row.insert(_REMOVING, str(nodeeni.status.removing or ""))
+    tables.print_table(to, titles, rows)
 
 
+_REMOVING = 5  # the column's place, where something is being removed
 _READY = {"True": "yes", "False": "no", "Unknown": "not known"}
 
 
@@ -124,8 +127,11 @@ def _nodeeni_row(nodeeni: NodeENI, now: datetime.datetime) -> list[str]:
     counts = [status.desired, status.attached, status.links_up, status.failed]
     told = ["", "", ""]
     if nodeeni.metadata.deletion_timestamp is not None:
-        left = len(status.attachments)
-        told = ["deleting", tables.age(nodeeni.metadata.deletion_timestamp, now), f"{left} to be removed"]
+        told = [
+            "deleting",
+            tables.age(nodeeni.metadata.deletion_timestamp, now),
+            ready.message if ready else "",
+        ]
     elif ready is not None:
         pending = ready.reason == ConditionReason.PENDING  # its time is no time
         since = nodeeni.metadata.creation_timestamp or "" if pending else ready.last_transition_time
