@@ -24,6 +24,7 @@ class Guard:
         self.broken: dict[str, None] = {}
         self.lies = Lies(world)
         self.looks_away = False  # of statuses: a test sets it that fights for one, which nobody can keep true
+        self.torn_away: set[str] = set()  # uids of NodeENIs whose finalizer somebody took off
         self._world = world
         self._foreign = foreign
         self._writer = writer
@@ -74,7 +75,7 @@ class Guard:
         self._known |= {uid: n["metadata"]["name"] for uid, n in present.items()}
         for interface in ours:
             uid = interface.tags.get(TAG_UID, "")
-            if uid in self._known and uid not in present:
+            if uid in self._known and uid not in present and uid not in self.torn_away:
                 self._note(f"{self._known[uid]} went before its interface {interface.id}")
 
     def _note(self, text: str) -> None:

@@ -46,10 +46,15 @@ OWN_TAGS = (
 TAG_VALUE_LIMIT = 256  # characters, EC2's limit
 
 
+def interface_name(nodeeni: str, node: str) -> str:
+    """Tag Name of the interface of a NodeENI on a node."""
+    return f"nodeeni-{nodeeni}-{node}"[:TAG_VALUE_LIMIT]
+
+
 def interface_tags(*, cluster_id: str, nodeeni: str, uid: str, node: str, instance_id: str) -> dict[str, str]:
     """The controller's own tags of one network interface, all of them part of the create call."""
     tags = {
-        TAG_NAME: f"nodeeni-{nodeeni}-{node}",
+        TAG_NAME: interface_name(nodeeni, node),
         TAG_NODEENI: nodeeni,
         TAG_NODE: node,
         TAG_MANAGED_BY: CONTROLLER,

@@ -139,6 +139,11 @@ class RowReason(StrEnum):
         Mender.TIME,
         "EC2 knows no such instance in this account and region: `--aws-region`, or a Node that is left over",
     )
+    INSTANCE_HAS_TWO_NODES = (
+        "InstanceHasTwoNodes",
+        Mender.PERSON,
+        "the message names both: nothing is done until one of them is deleted, as a rule the `NotReady` one",
+    )
     NODE_LEFT_OVER = (
         "NodeLeftOver",
         Mender.PERSON,

@@ -1,17 +1,20 @@
 """The Kubernetes objects that reconciling reads: informers of Node, NodeENI, ENINode, and views of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from sys import intern
 from typing import TypeAlias
 
 from nodeeni.api.core import REGION_LABEL, Node
 from nodeeni.api.meta import ObjectMeta
+from nodeeni.api.names import TAG_INSTANCE
 from nodeeni.api.v1alpha1 import ENINode, LinkStatus, NodeENI
 from nodeeni.ec2.region import resolve_region
+from nodeeni.ec2.types import Interface
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.informer import Informer
 from nodeeni.kube.resources import ENINODES, NODEENIS, NODES
 from nodeeni.plan.observed import NodeView, Owner
+from nodeeni.plan.ownership import UNTOLD, Told, is_doubtful, node_of, owner_of
 
 NODES_PAGE = 100  # Nodes of 10 KB: what a page takes while it is read stays with the process
 # Seconds. 5,000 kubelets that report every 10 s are 500 events a second: read together they cost far less.
@@ -30,6 +33,9 @@ class Cluster:
         )
         self.nodeenis: Informer[NodeENI] = Informer(client, NODEENIS, NodeENI)
         self.eninodes: Informer[ENINode] = Informer(client, ENINODES, ENINode)
+        self._names: dict[str, tuple[str, ...]] = {}  # instance → names of its Nodes
+        self._listed: dict[str, tuple[str, dict[str, str]]] = {}  # uid → (version, interface → node)
+        self.nodes.add_listener(self._index_node)
 
     @property
     def informers(self) -> tuple[Informer[Node], Informer[NodeENI], Informer[ENINode]]:
@@ -52,6 +58,43 @@ class Cluster:
             deleting=node.metadata.deleting,
             out_of_service=node.out_of_service,
         )
+
+    def nodes_of(self, instance_id: str) -> Collection[str]:
+        """Names of the Nodes that name the instance: one, but for a while, or by mistake, more."""
+        return self._names.get(instance_id, ())
+
+    def told(self, eni_id: str) -> Told:
+        """What the statuses say of an interface."""
+        for nodeeni in self.nodeenis.store.values():
+            uid, version = nodeeni.metadata.uid, nodeeni.metadata.resource_version
+            known, listed = self._listed.get(uid, ("", {}))
+            if known != version:
+                listed = {entry.eni_id: entry.node_id for entry in nodeeni.status.attachments}
+                self._listed[uid] = version, listed
+            if eni_id in listed:
+                return Told(uid, listed[eni_id])
+        return UNTOLD
+
+    def owner_of(self, interface: Interface) -> str:
+        """As `plan.ownership.owner_of`."""
+        owners = self.owners()
+        told = self.told(interface.id) if is_doubtful(interface, owners) else UNTOLD
+        return owner_of(interface, owners, told)
+
+    def node_of(self, interface: Interface) -> str:
+        """As `plan.ownership.node_of`."""
+        attachment = interface.attachment
+        moved = attachment and attachment.instance_id != interface.tags.get(TAG_INSTANCE)
+        return node_of(interface, self.nodes_of, self.told(interface.id) if moved else UNTOLD)
+
+    def _index_node(self, old: Node | None, new: Node | None) -> None:
+        if old is not None:
+            known = self._names.pop(old.instance_id, ())
+            left = tuple(name for name in known if name != old.metadata.name)
+            if left:
+                self._names[old.instance_id] = left
+        if new is not None and new.instance_id:
+            self._names[new.instance_id] = (*self._names.get(new.instance_id, ()), new.metadata.name)
 
     def link(self, node: str, mac: str) -> LinkStatus | None:
         """As the node's ENI manager reports it."""

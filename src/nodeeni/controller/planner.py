@@ -26,6 +26,7 @@ from nodeeni.plan.actions import Action
 from nodeeni.plan.desired import LEFT_OVER_AFTER, Desired, Network, desired_interfaces, selecting
 from nodeeni.plan.diff import diff
 from nodeeni.plan.observed import ENDS, UNREAD, NodeView, Observed
+from nodeeni.plan.ownership import is_doubtful
 from nodeeni.plan.plan import Plan
 from nodeeni.plan.policy import Circumstances, decide
 from nodeeni.plan.refusal import Refusal
@@ -99,26 +100,13 @@ class Planner:
     # -- observe -------------------------------------------------------------------------------------
 
     def _interfaces(self, name: str, node: NodeView | None) -> tuple[Interface, ...]:
-        """Ours of this node: by its name, and by its instance where the name's tag was taken off."""
+        """Ours of this node. Those of which nobody knows the node are the work of the one without a name."""
         found = {interface.id: interface for interface in self._inventory.of_node(name)}
         if node is not None and node.instance_id:
-            for interface in self._inventory.of_instance(node.instance_id):
-                if interface.tags.get(names.TAG_NODE, name) == name:
-                    found[interface.id] = interface
-        elif not name:
-            found = {interface.id: interface for interface in self._nameless()}
-        return tuple(found[eni_id] for eni_id in sorted(found))
-
-    def _nameless(self) -> list[Interface]:
-        """Those whose Node tag was taken off by hand, and whose instance is no node's: nobody else's work."""
-        known = {node.instance_id for node in self._cluster.nodes.store.values()}
-        return [
-            interface
-            for interface in self._inventory.all()
-            if names.TAG_NODE not in interface.tags
-            and interface.tags.get(names.TAG_INSTANCE) not in known
-            and (interface.attachment is None or interface.attachment.instance_id not in known)
-        ]
+            found.update((i.id, i) for i in self._inventory.of_instance(node.instance_id))
+        return tuple(
+            found[eni_id] for eni_id in sorted(found) if self._cluster.node_of(found[eni_id]) == name
+        )
 
     async def _observe(self, name: str, node: NodeView | None) -> tuple[Desired, Observed]:
         asked = _Asked(self._questions, self._lookups, name)
@@ -131,7 +119,7 @@ class Planner:
         instance_type = await asked.instance_type(instance.type) if instance else None
         self._questions.keep(name, asked.keys)
         # From here on nothing is awaited: what is decided is decided on one moment's view.
-        interfaces = self._interfaces(name, node)
+        interfaces, owners = self._interfaces(name, node), self._cluster.owners()
         unread_here = self._inventory.unread(name, node.instance_id) if node else []
         observed = Observed(
             name=name,
@@ -145,7 +133,9 @@ class Planner:
             interfaces=interfaces,
             cluster_id=self._cluster_id,
             adoptable=self._adoption.of(name, node.instance_id) if node and home else (),
-            owners=self._cluster.owners(),
+            owners=owners,
+            told={i.id: self._cluster.told(i.id).uid for i in interfaces if is_doubtful(i, owners)},
+            twins=tuple(sorted({*self._cluster.nodes_of(node.instance_id)} - {name})) if node else (),
             in_flight=self._under_way(name),
             generations=self._memory.generations(instance.id) if instance else {},
             avoided_subnets=self._memory.avoided_subnets,

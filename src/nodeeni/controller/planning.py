@@ -88,7 +88,7 @@ class Planning:
 
     def nodes(self) -> list[str]:
         """Every node that exists, or whose name is on an interface of ours."""
-        named = {interface.tags.get(names.TAG_NODE, "") for interface in self._inventory.all()}
+        named = {self._cluster.node_of(interface) for interface in self._inventory.all()}
         return sorted({*self._cluster.nodes.store, *named} - {""})
 
     async def plan(self, node: str) -> Plan:

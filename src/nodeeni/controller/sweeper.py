@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from nodeeni import metrics
@@ -24,6 +24,8 @@ from nodeeni.ec2.types import Interface
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import KubeError, NotFound
 from nodeeni.kube.resources import NODEENIS
+from nodeeni.plan.observed import Owner
+from nodeeni.plan.ownership import is_doubtful, is_orphan
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +125,7 @@ class Sweeper:
     async def _sweep(self) -> None:
         owners = self._cluster.owners()
         now = self._clock()
-        unowned = [i for i in self._inventory.all() if i.tags.get(names.TAG_UID, "") not in owners]
+        unowned = [i for i in self._inventory.all() if self._is_unowned(i, owners)]
         self._unowned = {
             i.id: (count + 1, first) for i in unowned for count, first in [self._unowned.get(i.id, (0, now))]
         }
@@ -139,7 +141,12 @@ class Sweeper:
                 self._announcer.orphan_swept(interface)
         self.confirmed = frozenset(interface.id for interface in confirmed)
         for interface in confirmed:
-            self._again(interface.tags.get(names.TAG_NODE, ""))
+            self._again(self._cluster.node_of(interface))
+
+    def _is_unowned(self, interface: Interface, owners: Mapping[str, Owner]) -> bool:
+        if not is_doubtful(interface, owners):
+            return False
+        return is_orphan(interface, owners, self._cluster.told(interface.id))
 
     async def _is_orphan(self, interface: Interface) -> bool:
         """Ask the API server itself, last of all: the informer could be behind."""
@@ -151,9 +158,7 @@ class Sweeper:
         except KubeError as error:
             log.warning("cannot ask for the owner of %s: %s", interface.id, error)
             return False
-        # Without the uid's tag the name alone has to do: an owner of that name keeps it.
-        uid = interface.tags.get(names.TAG_UID)
-        return owner is None or (uid is not None and owner.metadata.uid != uid)
+        return owner is None  # one of that name keeps it: made anew, it takes over what the one before had
 
     async def _watch_dying(self) -> None:
         while True:

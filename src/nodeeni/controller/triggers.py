@@ -1,7 +1,5 @@
 """What has a node reconciled: each change of a Node, a NodeENI, an ENINode or an interface; nothing else."""
 
-import asyncio
-
 from nodeeni.api import names
 from nodeeni.api.core import Node
 from nodeeni.api.v1alpha1 import ENINode, LinkStatus, NodeENI
@@ -28,7 +26,6 @@ class Triggers:
         self._inventory = inventory
         self._waiter = waiter
         self._lookups = lookups
-        self._nameless: set[str | None] = set()  # instances of interfaces that lack the node's tag
 
     def node_changed(self, old: Node | None, new: Node | None) -> None:
         node = new or old
@@ -36,10 +33,8 @@ class Triggers:
         if old is not None and (new is None or new.metadata.deleting or new.out_of_service):
             self._lookups.invalidate_instance(old.instance_id)  # its state is about to matter
         self._queue.add(node.metadata.name)
-        if new is None and any(
-            names.TAG_NODE not in i.tags for i in self._inventory.of_instance(node.instance_id)
-        ):
-            self._queue.add("")  # what the instance told of them nobody tells any more
+        if old is None or new is None or old.instance_id != new.instance_id:
+            self._whose_node_changed(node)
 
     def nodeeni_changed(self, old: NodeENI | None, new: NodeENI | None) -> None:
         """The nodes that it selected or selects, and those that have an interface of it."""
@@ -53,7 +48,7 @@ class Triggers:
             self._lookups.expect_groups(new.spec.security_group_ids, new.spec.security_group_names)
         owner = new or old
         for interface in self._inventory.of_nodeeni(owner.metadata.uid) if owner else ():
-            self._queue.add(interface.tags.get(names.TAG_NODE, ""))
+            self._queue.add(self._cluster.node_of(interface))
 
     def eninode_changed(self, old: ENINode | None, new: ENINode | None) -> None:
         """A link that is up on its node is attached: that ends the wait for EC2 to say so. One that went
@@ -84,25 +79,15 @@ class Triggers:
                 self._lookups.invalidate_instance(before.attachment.instance_id)
         for interface in (before, after):
             if interface is not None:
-                self._queue.add(interface.tags.get(names.TAG_NODE, ""))
-                if names.TAG_NODE not in interface.tags:
-                    self._add_node_of(interface)
+                self._queue.add(self._cluster.node_of(interface))
 
-    def _add_node_of(self, interface: Interface) -> None:
-        """Without the node's tag the instance tells whose work it is: looked up once for all that change
-        together, since whoever takes the tag off may take it off thousands.
-        """
-        if not self._nameless:
-            asyncio.get_running_loop().call_soon(self._add_nodes_of_nameless)
-        self._nameless.add(interface.tags.get(names.TAG_INSTANCE))
-        if interface.attachment is not None:
-            self._nameless.add(interface.attachment.instance_id)
-
-    def _add_nodes_of_nameless(self) -> None:
-        places, self._nameless = self._nameless, set()
-        for name, node in self._cluster.nodes.store.items():
-            if node.instance_id in places:
-                self._queue.add(name)
+    def _whose_node_changed(self, node: Node) -> None:
+        """A Node came, went or has another instance: who is its instance's node now, and whose were its
+        interfaces."""
+        for name in self._cluster.nodes_of(node.instance_id):
+            self._queue.add(name)
+        for interface in self._inventory.of_instance(node.instance_id):
+            self._queue.add(interface.tags.get(names.TAG_NODE, ""))
 
 
 def _is_there(link: LinkStatus) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nodeeni.api import names
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.announcer import Announcer
@@ -238,4 +237,4 @@ def listen(parts: Parts, works: Works) -> None:
     for interface in works.inventory.all():
         works.waiter.interface_changed(None, interface)
         memory.interface_changed(None, interface)  # what hangs already hangs from now on
-        parts.queue.add(interface.tags.get(names.TAG_NODE, ""))
+        parts.queue.add(cluster.node_of(interface))

@@ -80,7 +80,7 @@ class Inventory:
         self._records: dict[str, Record] = {}
         self._tombstones: dict[str, float] = {}  # reads begun up to then do not raise that interface
         self._never_shown: set[str] = set()  # of those
-        self._nodes = _Index(_by_tag(TAG_NODE))
+        self._nodes = _Index(lambda interface: {interface.tags.get(TAG_NODE, "")})
         self._instances = _Index(_instances)
         self._nodeenis = _Index(_by_tag(TAG_UID))
         self._listeners: list[Listener] = []
@@ -98,7 +98,7 @@ class Inventory:
         return [record.view for record in self._records.values()]
 
     def of_node(self, node_name: str) -> list[Interface]:
-        """By tag `Node`."""
+        """By tag `Node`; those without it where the name is empty."""
         return self._nodes.get(node_name)
 
     def of_instance(self, instance_id: str) -> list[Interface]:

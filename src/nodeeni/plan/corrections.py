@@ -18,7 +18,7 @@ def corrections(wanted: DesiredInterface, interface: Interface) -> Iterable[Acti
         value = wanted.values[attribute]
         if not attribute.differs(interface, value):
             continue
-        if attribute is DESCRIPTION and _both_by_default(wanted, interface):
+        if attribute is DESCRIPTION and _both_by_default(wanted, interface.description):
             continue
         attachment_id = interface.attachment.id if attribute.of_attachment and interface.attachment else ""
         yield Modify(attribute=attribute, value=value, attachment_id=attachment_id, **of)
@@ -46,7 +46,9 @@ def still_to_apply(actions: Sequence[Action]) -> list[str]:
     return [*labels, *(["tags"] if keys - set(names.OWN_TAGS) else [])]
 
 
-def _both_by_default(wanted: DesiredInterface, interface: Interface) -> bool:
-    """Whether no description was asked for, and v1.x gave it its own: an upgrade only tags."""
+def _both_by_default(wanted: DesiredInterface, description: str) -> bool:
+    """Whether none was asked for, and it has that of v1.x, or ours with the name that the node had before: an
+    upgrade and a rename only tag."""
     asked_for_none = wanted.values[DESCRIPTION] == default_description(wanted.nodeeni, wanted.node)
-    return asked_for_none and interface.description == f"{_V1_DESCRIPTION}{wanted.node}"
+    by_default = (f"{_V1_DESCRIPTION}", default_description(wanted.nodeeni, ""))
+    return asked_for_none and description.startswith(by_default)

@@ -19,17 +19,19 @@ from collections.abc import Iterable
 import msgspec
 
 from nodeeni.api import names
-from nodeeni.api.reasons import RowReason
+from nodeeni.api.reasons import EventReason, RowReason
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import Action
 from nodeeni.plan.adopting import take_over
-from nodeeni.plan.desired import Desired, DesiredInterface
+from nodeeni.plan.desired import Desired, DesiredInterface, Link
 from nodeeni.plan.draft import Draft, beside, is_of
 from nodeeni.plan.observed import Observed
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.removal import Removal
 from nodeeni.plan.rows import Row, State
 from nodeeni.plan.wanted import Wanted, to_be_replaced
+
+TWINS_RETRY = 300.0  # seconds: the Node that goes is told by an event
 
 
 class Diff(msgspec.Struct, frozen=True):
@@ -44,6 +46,9 @@ class Diff(msgspec.Struct, frozen=True):
 def diff(desired: Desired, observed: Observed) -> Diff:
     """What to do now for one node, and what to say of it. See the table above."""
     draft = Draft(desired, observed)
+    if observed.twins and not desired.ending:
+        _tell_twins(draft)
+        return Diff((), tuple(draft.rows), tuple(draft.refusals))
     removal = Removal(draft)
     pairs = _pairs(draft)
     wanted = Wanted(draft, removal, _leaving(draft, pairs))
@@ -125,6 +130,50 @@ def _refused(draft: Draft, refusal: Refusal) -> None:
             message=refusal.message,
         )
     )
+
+
+def _tell_twins(draft: Draft) -> None:
+    """Which of the Nodes is the instance's nobody knows: what is there stays, and nothing is made."""
+    both = sorted((draft.observed.name, *draft.observed.twins))
+    links = {each.uid: Link(each.mtu, each.interface_name) for each in draft.desired.interfaces}
+    instance_id = draft.observed.node.instance_id if draft.observed.node else ""
+    message = (
+        f"instance {instance_id} has {len(both)} Nodes, {' and '.join(both)}: nothing is done for them; see "
+        f"kubectl get nodes {' '.join(both)}, and delete the one that is left over"
+    )
+    for selected in draft.desired.selected:
+        own = [i for i in draft.left.values() if draft.uids[i.id] == selected.uid]
+        interface = next((draft.left.pop(i.id) for i in own), None)
+        attachment = interface.attachment if interface else None
+        link = links.get(selected.uid) or draft.desired.links[selected.uid]
+        draft.rows.append(
+            Row(
+                uid=selected.uid,
+                nodeeni=selected.name,
+                node=draft.observed.name,
+                generation=selected.generation,
+                instance_id=instance_id,
+                state=State.FAILED,
+                interface=interface,
+                device_index=attachment.device_index if attachment else None,
+                network_card_index=attachment.network_card_index if attachment else None,
+                mtu=link.mtu,
+                interface_name=link.interface_name,
+                reason=RowReason.INSTANCE_HAS_TWO_NODES,
+                message=message,
+            )
+        )
+        draft.refusals.append(
+            Refusal(
+                reason=RowReason.INSTANCE_HAS_TWO_NODES,
+                message=message,
+                retry_after=TWINS_RETRY,
+                event=EventReason.ENI_CREATION_FAILED,
+                nodeeni=selected.name,
+                uid=selected.uid,
+            )
+        )
+    draft.rows += [draft.unwanted_row(each, State.ATTACHED) for each in draft.left.values()]
 
 
 def _tell_ending(draft: Draft) -> None:

@@ -8,6 +8,7 @@ from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import Action
 from nodeeni.plan.desired import Desired, DesiredInterface
 from nodeeni.plan.observed import Observed
+from nodeeni.plan.ownership import Told, owner_of
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.rows import Row, State
 
@@ -26,14 +27,12 @@ class Draft:
         self.generations = {selected.uid: selected.generation for selected in desired.selected}
         self.under_way = {action.key: action for action in observed.in_flight}
         known = observed.interfaces + observed.adoptable
-        self.uids = {interface.id: self._uid(interface) for interface in known}
+        self.uids = {i.id: owner_of(i, observed.owners, Told(observed.told.get(i.id, ""))) for i in known}
 
-    def _uid(self, interface: Interface) -> str:
-        """Uid of the NodeENI that owns it; by name where the uid's tag was taken off by hand."""
-        if names.TAG_UID in interface.tags:
-            return interface.tags[names.TAG_UID]
-        name = interface.tags.get(names.TAG_NODEENI)
-        return next((uid for uid, owner in self.observed.owners.items() if owner.name == name), "")
+    def owner_name(self, interface: Interface) -> str:
+        """Of the NodeENI that owns it; of one that is gone, as it is tagged."""
+        owner = self.observed.owners.get(self.uids[interface.id])
+        return owner.name if owner is not None else interface.tags.get(names.TAG_NODEENI, "")
 
     def attach_hangs(self, interface: Interface) -> bool:
         return self.observed.ages.get(interface.id, 0.0) > self.observed.undo_attach_after
@@ -87,7 +86,7 @@ class Draft:
         attachment = interface.attachment
         return Row(
             uid=self.uids[interface.id],
-            nodeeni=interface.tags.get(names.TAG_NODEENI, ""),
+            nodeeni=self.owner_name(interface),
             node=self.observed.name,
             instance_id=interface.tags.get(names.TAG_INSTANCE, ""),
             state=state,

@@ -42,9 +42,9 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
 
     `node` is None when there is no Node object of that name, which happens when our interfaces still
     carry the name. `instance` is the node's own; None when EC2 does not know it, or could not be asked for
-    it: then `instance_states` has it as UNREAD. `interfaces` are ours alone (cluster tag), by Node tag or by
-    instance. `instance_states` covers every instance that they hang on; one that is absent there is gone.
-    `ages` gives the seconds since an interface was first seen in its present transition.
+    it: then `instance_states` has it as UNREAD. `interfaces` are ours alone (cluster tag), and this node's by
+    `ownership.node_of`. `instance_states` covers every instance that they hang on; one that is absent there
+    is gone. `ages` gives the seconds since an interface was first seen in its present transition.
     """
 
     name: str
@@ -57,6 +57,10 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     interfaces: tuple[Interface, ...] = ()
     adoptable: tuple[Interface, ...] = ()  # of v1.x: in a NodeENI's status, on this instance, no cluster tag
     owners: dict[str, Owner] = msgspec.field(default_factory=dict)  # by uid
+    told: dict[str, str] = msgspec.field(
+        default_factory=dict
+    )  # of doubtful ones, owner's uid by their status
+    twins: tuple[str, ...] = ()  # other Nodes of the same instance
     in_flight: tuple[Action, ...] = ()
     generations: dict[str, int] = msgspec.field(default_factory=dict)  # of client tokens, by NodeENI uid
     avoided_subnets: frozenset[str] = frozenset()  # lately found full

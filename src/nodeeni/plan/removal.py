@@ -71,7 +71,7 @@ class Removal:
         self.draft.actions.append(
             SetTags(
                 node=self.draft.observed.name,
-                nodeeni=interface.tags.get(names.TAG_NODEENI, ""),
+                nodeeni=self.draft.owner_name(interface),
                 uid=self.draft.uids[interface.id],
                 eni_id=interface.id,
                 tags={names.TAG_CLUSTER: self.draft.observed.cluster_id},
@@ -83,7 +83,7 @@ class Removal:
             self.draft.actions.append(
                 Delete(
                     node=self.draft.observed.name,
-                    nodeeni=interface.tags.get(names.TAG_NODEENI, ""),
+                    nodeeni=self.draft.owner_name(interface),
                     uid=self.draft.uids[interface.id],
                     eni_id=interface.id,
                     cause=cause,
@@ -102,7 +102,7 @@ class Removal:
         self.draft.actions.append(
             Detach(
                 node=self.draft.observed.name,
-                nodeeni=interface.tags.get(names.TAG_NODEENI, ""),
+                nodeeni=self.draft.owner_name(interface),
                 uid=self.draft.uids[interface.id],
                 eni_id=interface.id,
                 attachment_id=attachment.id,

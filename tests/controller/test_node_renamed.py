@@ -1,0 +1,119 @@
+"""The instance is the identity of a node: under another name, or registered anew, it keeps its ENI."""
+
+from typing import Any
+
+from nodeeni.sandbox.world import WorldNode
+
+from .conftest import LABELS, NAME, Stage
+
+NEW = "i-0123456789abcdef0.us-west-2.compute.internal"
+
+
+def registered(stage: Stage, node: WorldNode, name: str) -> WorldNode:
+    """Its kubelet registers under that name."""
+    instance = stage.ec2.instance(node.instance_id)
+    zone = stage.world.node_subnets["a"].zone
+    labels = {**LABELS, "topology.kubernetes.io/zone": zone}
+    made: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"providerID": f"aws:///{zone}/{instance.id}"},
+    }
+    stage.kube.create(made)
+    renamed = stage.world.nodes[name] = WorldNode(name, instance.id)
+    return renamed
+
+
+async def test_under_another_name_it_keeps_its_eni_and_only_tags_change(stage: Stage) -> None:
+    node = await stage.node()
+    stage.apply(description=None)
+    async with stage.controller():
+        await stage.until_attached(node)
+        (before,) = stage.ours()
+        calls = stage.calls()
+        stage.kube.delete("", "nodes", node.name)
+        del stage.world.nodes[node.name]
+        renamed = registered(stage, node, NEW)
+        await stage.until_attached(renamed)
+        await stage.until(lambda: stage.ec2.interface(before.id).tags["Node"] == NEW)
+        await stage.until(lambda: [row["nodeID"] for row in stage.status()["attachments"]] == [NEW])
+        await stage.stays(lambda: stage.ec2.interface(before.id).attachment == before.attachment, seconds=0.7)
+        eninode = stage.world.eninode(NEW)
+        assert eninode is not None
+        assert [entry["eniID"] for entry in eninode["spec"]["interfaces"]] == [before.id]
+        after = stage.ec2.interface(before.id)
+        assert (after.mac, after.private_ips) == (before.mac, before.private_ips)
+        assert after.tags["Name"] == f"nodeeni-{NAME}-{NEW}"
+        assert stage.calls() - calls == {"CreateTags": 1}
+        stage.delete()
+        await stage.until_deleted()
+    assert stage.ec2.secondary_interfaces() == []
+
+
+async def test_the_new_name_before_the_old_one_goes_is_two_nodes_of_one_instance_and_no_call(
+    stage: Stage,
+) -> None:
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(node)
+        (before,) = stage.ours()
+        calls = stage.calls()
+        renamed = registered(stage, node, NEW)
+        both = (node, renamed)
+        await stage.until(lambda: {stage.row(each).get("reason") for each in both} == {"InstanceHasTwoNodes"})
+        message = stage.row(renamed)["message"]
+        assert f"instance {node.instance_id} has 2 Nodes, " in message
+        assert all(each.name in message for each in both)
+        assert stage.condition("Ready")["status"] == "False"
+        await stage.stays(lambda: stage.ours() == [before], seconds=0.7)
+        assert stage.calls() == calls
+        stage.kube.delete("", "nodes", node.name)
+        await stage.until_attached(renamed)
+        await stage.until(lambda: stage.ec2.interface(before.id).tags["Node"] == NEW)
+    assert stage.ec2.interface(before.id).attachment == before.attachment
+    assert stage.calls() - calls == {"CreateTags": 1}
+
+
+async def test_two_nodes_of_one_instance_before_there_is_an_eni_get_none(stage: Stage) -> None:
+    node = await stage.node()
+    renamed = registered(stage, node, NEW)
+    stage.apply()
+    async with stage.controller():
+        await stage.until(lambda: stage.status().get("failed") == 2)
+        assert stage.row(node)["reason"] == stage.row(renamed)["reason"] == "InstanceHasTwoNodes"
+        assert not stage.calls()
+        stage.kube.delete("", "nodes", NEW)
+        await stage.until_attached(node)
+    assert len(stage.ours()) == 1
+
+
+async def test_registered_anew_under_the_same_name_it_keeps_its_eni(stage: Stage) -> None:
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(node)
+        (before,) = stage.ours()
+        calls = stage.calls()
+        stage.kube.delete("", "nodes", node.name)
+        registered(stage, node, node.name)
+        await stage.until_attached(node)
+        await stage.stays(lambda: stage.ours() == [before], seconds=0.7)
+    assert stage.calls() == calls
+
+
+async def test_renamed_while_no_controller_runs(stage: Stage) -> None:
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(node)
+    (before,) = stage.ours()
+    stage.kube.delete("", "nodes", node.name)
+    renamed = registered(stage, node, NEW)
+    calls = stage.calls()
+    async with stage.controller():
+        await stage.until_attached(renamed)
+        await stage.until(lambda: stage.ec2.interface(before.id).tags["Node"] == NEW)
+    assert stage.calls() - calls == {"CreateTags": 1}
+    assert stage.ec2.interface(before.id).attachment == before.attachment
