@@ -34,3 +34,4 @@ for library in "$root/usr/lib/python3.11" "$site"; do
   python3.11 -m compileall -q --invalidation-mode unchecked-hash -s "$root" "$library" || true
 done
 python3.11 hack/image/sbom.py "$root" >"$root/usr/share/sbom.cdx.json"
+python3.11 hack/image/accounted.py "$root"

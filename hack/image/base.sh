@@ -20,9 +20,13 @@ mkdir -p "$root/var/lib/dpkg/status.d"
 (cd "$work" && apt-get download -q "${packages[@]}")
 for package in "$work"/*.deb; do
   dpkg-deb --extract "$package" "$root"
-  # Where scanners of images without dpkg look.
+  # Where scanners of images without dpkg look: what the package is, and the sums of its files.
   name=$(dpkg-deb --field "$package" Package)
   dpkg-deb --field "$package" >"$root/var/lib/dpkg/status.d/$name"
+  dpkg-deb --control "$package" "$work/$name"
+  touch "$work/$name/conffiles" # of which md5sums has none
+  (cd "$root" && sed 's|^/||' "$work/$name/conffiles" | xargs -r md5sum) | cat "$work/$name/md5sums" - \
+    >"$root/var/lib/dpkg/status.d/$name.md5sums"
 done
 
 mkdir -p "$root/etc/ssl/certs" "$root/tmp"

@@ -12,9 +12,8 @@ from typing import Any
 
 def components(root: Path) -> list[dict[str, Any]]:
     parser = HeaderParser()
-    fields = (
-        parser.parsestr(path.read_text()) for path in sorted((root / "var/lib/dpkg/status.d").iterdir())
-    )
+    packages = sorted((root / "var/lib/dpkg/status.d").iterdir())
+    fields = (parser.parsestr(path.read_text()) for path in packages if path.suffix != ".md5sums")
     debian = [_debian(package) for package in fields]
     site = root / "usr/lib/python3/dist-packages"
     python = [

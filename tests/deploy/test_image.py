@@ -1,11 +1,16 @@
 """The image: what it starts, and that the check without an engine does what the Dockerfile does."""
 
+import base64
+import hashlib
+import json
 import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from hack.image.accounted import BOM, PACKAGES, SITE, unaccounted
 from tests.deploy.conftest import ROOT
 
 START = ("-I", "-m", "nodeeni")
@@ -86,3 +91,42 @@ def _pins(name: str) -> dict[str, frozenset[str]]:
     return {
         block.split()[0]: frozenset(re.findall(r"--hash=(\S+)", block)) for block in blocks if "==" in block
     }
+
+
+def _put(root: Path, name: str, text: str) -> bytes:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """An image's, with one package of Debian's and one of Python's."""
+    md5 = hashlib.md5(_put(tmp_path, "usr/lib/libz.so", "z"), usedforsecurity=False).hexdigest()
+    _put(tmp_path, f"{PACKAGES}/zlib1g", "Package: zlib1g\n")
+    _put(tmp_path, f"{PACKAGES}/zlib1g.md5sums", f"{md5}  usr/lib/libz.so\n")
+    sha256 = hashlib.sha256(_put(tmp_path, f"{SITE}/one.py", "1")).digest()
+    told = base64.urlsafe_b64encode(sha256).decode().rstrip("=")
+    _put(tmp_path, f"{SITE}/one-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: one\nVersion: 1.0\n")
+    record = f"one.py,sha256={told},1\none-1.0.dist-info/METADATA,,\none-1.0.dist-info/RECORD,,\n"
+    _put(tmp_path, f"{SITE}/one-1.0.dist-info/RECORD", record)
+    _put(tmp_path, BOM, json.dumps({"components": [{"name": "zlib1g"}, {"name": "one"}]}))
+    _put(tmp_path, f"{SITE}/__pycache__/one.cpython-311.pyc", "compiled")
+    _put(tmp_path, "etc/passwd", "root")
+    return tmp_path
+
+
+def test_every_file_of_the_image_is_brought_by_what_its_bill_of_materials_lists(root: Path) -> None:
+    assert list(unaccounted(root)) == []
+    _put(root, "usr/lib/libz.so", "changed")
+    _put(root, f"{SITE}/one.py", "changed")
+    _put(root, "usr/bin/curl", "nobody's")
+    assert list(unaccounted(root)) == [
+        "usr/bin/curl: no component of the bill of materials has it",
+        "usr/lib/libz.so: not as its component brought it",
+        f"{SITE}/one.py: not as its component brought it",  # compiled, and itself
+        f"{SITE}/one.py: not as its component brought it",
+    ]
+    _put(root, BOM, json.dumps({"components": [{"name": "zlib1g"}]}))
+    assert f"{SITE}/one.py: no component of the bill of materials has it" in list(unaccounted(root))
