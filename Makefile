@@ -4,7 +4,7 @@ WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tools package package-check newcomer bench bench-quick bench-real bench-agent chaos apitest waits nodetest cluster verify requirements clean
+.PHONY: help demo test tools package package-check newcomer bench bench-quick bench-real bench-agent chaos apitest waits nodetest cluster cluster-parts clustertest verify requirements clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ waits: ready-test ## Ask tools that wait, such as Helm 4, what they make of a No
 
 cluster: ready-cluster ## A real cluster on this machine until Ctrl-C: two guests with containerd and kubelet (root)
 	@$(WITH_TOOLS) $(BIN)/python -m hack.cluster
+
+cluster-parts: ready-cluster ## Build what that cluster is made from, once a machine, and start nothing
+	@$(WITH_TOOLS) $(BIN)/python -m hack.cluster --prepare
+
+clustertest: ready-cluster ## What operators do, in that cluster: installs, upgrades, drains, reboots, power cuts (root, half an hour)
+	@NODEENI_CLUSTER=1 $(WITH_TOOLS) $(BIN)/pytest -q -s $(or $(TESTS),tests/cluster)
 
 chaos: ready-dev ## Break everything for MINUTES=5 of chaos, or replay SEED=n; writes docs/reliability.md
 	@$(BIN)/python -m tests.faults.report $(if $(SEED),--seed $(SEED),--minutes $(or $(MINUTES),5))

@@ -5,8 +5,9 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import Callable
 
-from hack.cluster.cluster import Cluster, Impossible, cluster
+from hack.cluster.cluster import Cluster, Impossible, cluster, prepared
 
 from nodeeni.api.names import NAMESPACE
 
@@ -30,8 +31,10 @@ def main() -> int:
     """0 after Ctrl-C; 1 with one line where there can be no cluster."""
     flags = argparse.ArgumentParser(prog="make cluster")
     flags.add_argument("--nodes", type=int, default=2)
+    flags.add_argument("--prepare", action="store_true", help="build its parts, and start nothing")
+    options = flags.parse_args()
     try:
-        asyncio.run(_stay(flags.parse_args().nodes))
+        asyncio.run(prepared(_timed()) if options.prepare else _stay(options.nodes))
     except Impossible as error:
         print(f"cluster: {error}", file=sys.stderr)
         return 1
@@ -42,16 +45,17 @@ async def _stay(nodes: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    began = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"{time.monotonic() - began:5.0f} s  {text}", file=sys.stderr)
-
+    say = _timed()
     async with cluster(nodes, say) as made:
         say("the kubelets have started")
         print(guide(made), flush=True)
         await stop.wait()
         print("\nending", file=sys.stderr)
+
+
+def _timed() -> Callable[[str], None]:
+    began = time.monotonic()
+    return lambda text: print(f"{time.monotonic() - began:5.0f} s  {text}", file=sys.stderr)
 
 
 def guide(made: Cluster) -> str:

@@ -15,19 +15,24 @@ from urllib.parse import urlsplit
 
 import msgspec
 from hack.cluster.control_plane import ControlPlane
-from hack.cluster.nodes import API_ADDRESS, AWS_ADDRESS, IMAGE, Egress, Node
+from hack.cluster.node_image import node_image
+from hack.cluster.nodes import API_ADDRESS, AWS_ADDRESS, Egress, Node
 
 from nodeeni.sandbox.ec2.settings import EC2Settings
 from nodeeni.sandbox.kube import KubeServer
 from nodeeni.sandbox.machines.hosts import Machines, why_impossible
-from nodeeni.sandbox.machines.images import ImageError
+from nodeeni.sandbox.machines.images import Built, ImageError
+from nodeeni.sandbox.machines.qemu import MachineError
 from nodeeni.sandbox.world import NODE_LABELS, World
 
 ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nodeeni-tools" / "cluster"
 RUN = CACHE / "run"  # the guests' disks
-MEMORY = Path("/dev/shm/nodeeni-cluster")  # etcd syncs each write: that is nothing to wait for here
+_SHARED = Path("/dev/shm")
+_ENOUGH = _SHARED.is_dir() and shutil.disk_usage(_SHARED).total >= 1 << 30  # containers may have little of it
+MEMORY = (_SHARED if _ENOUGH else CACHE) / "nodeeni-cluster"  # etcd syncs each write, which takes a disk long
 SPACE = 6 << 30  # bytes: images, two disks that grow, one build
+SPARE = 4  # names of nodes that may join later: their kubelets are known to the API server from its start
 _PROGRAMS = {"etcd": "etcd-server", "buildah": "buildah", "go": "golang-go", "openssl": "openssl"}
 
 
@@ -37,16 +42,58 @@ class Impossible(Exception):
 
 @dataclass(frozen=True)
 class Cluster:
-    """`values`: of a helm install of this tree's image. `kubeconfig`: of an administrator."""
+    """`values`: of a helm install of this tree's image. `kubeconfig`: of an administrator. `names`:
+    those that the API server will know, with their numbers."""
 
     world: World
     control_plane: ControlPlane
+    egress: Egress
+    names: Iterator[tuple[int, str]]
     nodes: list[Node]
     kubeconfig: Path
     values: Path
 
     def machines(self) -> Machines:
         return cast("Machines", self.world.hosts)
+
+    async def add_node(self) -> Node:
+        """One more; its kubelet has started."""
+        node = await self.boot()
+        await self.join(node)
+        return node
+
+    async def boot(self) -> Node:
+        """An instance and its machine."""
+        world, machines = self.world, self.machines()
+        number, name = next(self.names)
+        zone = "ab"[number % 2]
+        launched, registration = world.launch(name, zone=zone, labels=NODE_LABELS)
+        primary = world.ec2.interfaces_of(launched.instance_id)[0]
+        await machines.add(launched.instance_id, primary, world.node_subnets[zone].cidr)
+        machine = machines.machine(launched.instance_id)
+        address = primary.private_ips[0]
+        flags = {
+            "hostname-override": name,
+            "node-ip": address,
+            "provider-id": registration["spec"]["providerID"],
+            # The others a kubelet may not give itself, or gives itself anyway.
+            "node-labels": ",".join(
+                f"{key}={value}"
+                for key, value in registration["metadata"]["labels"].items()
+                if key not in ("kubernetes.io/hostname", "kubernetes.io/os")
+            ),
+        }
+        node = Node(name, launched.instance_id, address, number, machine.channel, flags)
+        self.nodes.append(node)
+        self.egress.nodes[address] = node
+        return node
+
+    async def lose(self, node: Node) -> None:
+        """Its power goes, and its instance with it; so does its Node, as a cloud controller deletes it."""
+        self.world.ec2.terminate(node.instance_id)
+        await self.machines().remove(node.instance_id)
+        self.nodes.remove(node)
+        del self.egress.nodes[node.address]
 
     async def join(self, node: Node) -> None:
         """The node's kubelet is started, for the first time or after a reboot."""
@@ -58,30 +105,42 @@ class Cluster:
         )
 
 
+async def prepared(say: Callable[[str], None]) -> None:
+    """All that is built once a machine is there, also for a machine without network. Impossible otherwise."""
+    if reason := why_not():
+        raise Impossible(reason)
+    with _alone():
+        await _built(say)
+
+
 @contextlib.asynccontextmanager
 async def cluster(nodes: int, say: Callable[[str], None]) -> AsyncIterator[Cluster]:
     """Up when entered: the nodes have registered, and are Ready soon. Impossible with the reason, if so."""
     if reason := why_not():
         raise Impossible(reason)
     with _alone(), contextlib.ExitStack() as parts:
-        binary, disk = await asyncio.to_thread(_built)
-        names = [f"node-{number}" for number in range(1, nodes + 1)]
+        binary, image = await _built(say)
+        names = [f"node-{number}" for number in range(1, nodes + SPARE + 1)]
         async with Egress(MEMORY / "egress") as egress:
             control_plane = await asyncio.to_thread(ControlPlane.start, binary, MEMORY, names, egress, parts)
             say(f"the control plane runs at {control_plane.api.url}")
             kube = cast("KubeServer", control_plane.api)
-            world = World(EC2Settings(), hosts=Machines(IMAGE, say), kube=kube, prepared=False)
+            world = World(EC2Settings(), hosts=Machines(ready=image), kube=kube, prepared=False)
+            await world.__aenter__()
             try:
-                await world.__aenter__()
-            except ImageError as error:
-                raise Impossible(str(error)) from error
-            try:
-                made = Cluster(world, control_plane, [], RUN / "kubeconfig", RUN / "values.yaml")
+                made = Cluster(
+                    world,
+                    control_plane,
+                    egress,
+                    enumerate(names),
+                    [],
+                    RUN / "kubeconfig",
+                    RUN / "values.yaml",
+                )
                 made.kubeconfig.write_text(control_plane.api.kubeconfig())
                 made.values.write_bytes(msgspec.json.encode(_values(world)))
-                for number, name in enumerate(names):
-                    made.nodes.append(await _boot(made, name, number, disk))
-                egress.nodes.update({node.address: node for node in made.nodes})
+                for _ in range(nodes):
+                    await made.boot()
                 await asyncio.gather(*map(made.join, made.nodes))
                 yield made
             finally:
@@ -124,23 +183,14 @@ def _alone() -> Iterator[None]:
                 shutil.rmtree(place, ignore_errors=True)
 
 
-def _built() -> tuple[Path, Path]:
-    """The binary of Kubernetes, and the disk that nodes read: kubelet and images. Made once, minutes each."""
-    binary = Path(_output("hack/apiserver/build.sh", "--all"))
-    images = Path(_output("hack/cluster/images.sh", str(CACHE)))
-    disk = CACHE / f"{images.name}-{binary.name}.ext4"
-    if not disk.exists():
-        for former in CACHE.glob("images-*.ext4"):
-            former.unlink()
-        with tempfile.TemporaryDirectory(dir=RUN) as place:
-            for archive in images.glob("*.tar"):
-                os.link(archive, Path(place, archive.name))
-            shutil.copy(binary, Path(place, "kubelet"))
-            making = disk.with_suffix(".new")
-            _output("truncate", "-s", "512M", str(making))
-            _output("mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-d", place, str(making))
-            making.rename(disk)
-    return binary, disk
+async def _built(say: Callable[[str], None]) -> tuple[Path, Built]:
+    """The binary of Kubernetes, and what nodes start from. Made once, minutes each."""
+    binary = Path(await asyncio.to_thread(_output, "hack/apiserver/build.sh", "--all"))
+    images = Path(await asyncio.to_thread(_output, "hack/cluster/images.sh", str(CACHE)))
+    try:
+        return binary, await node_image(binary, images, CACHE, say)
+    except (ImageError, MachineError, RuntimeError) as error:
+        raise Impossible(str(error)) from error
 
 
 def _output(*argv: str) -> str:
@@ -149,30 +199,6 @@ def _output(*argv: str) -> str:
     if done.returncode:
         raise Impossible(f"{argv[0]} has failed with status {done.returncode}; what it said stands above")
     return done.stdout.strip()
-
-
-async def _boot(made: Cluster, name: str, number: int, disk: Path) -> Node:
-    """An instance, and its machine with kubelet and images on a disk."""
-    world, machines = made.world, made.machines()
-    zone = "ab"[number % 2]
-    launched, registration = world.launch(name, zone=zone, labels=NODE_LABELS)
-    primary = world.ec2.interfaces_of(launched.instance_id)[0]
-    await machines.add(launched.instance_id, primary, world.node_subnets[zone].cidr)
-    machine = machines.machine(launched.instance_id)
-    await machine.plug_disk(disk)
-    address = primary.private_ips[0]
-    flags = {
-        "hostname-override": name,
-        "node-ip": address,
-        "provider-id": registration["spec"]["providerID"],
-        # The others a kubelet may not give itself, or gives itself anyway.
-        "node-labels": ",".join(
-            f"{key}={value}"
-            for key, value in registration["metadata"]["labels"].items()
-            if key not in ("kubernetes.io/hostname", "kubernetes.io/os")
-        ),
-    }
-    return Node(name, launched.instance_id, address, number, machine.channel, flags)
 
 
 def _values(world: World) -> object:

@@ -16,6 +16,8 @@ if [ -d "$place" ]; then echo "$place"; exit; fi
 
 say "building the image of this tree ..."
 export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=overlay
+# In a container the cache may lie on an overlay itself, over which no other goes.
+[ "$(stat -f -c %T "$cache")" != overlayfs ] || STORAGE_DRIVER=vfs
 work=$place.new
 rm -rf "$work"
 mkdir -p "$work"

@@ -25,8 +25,9 @@ API_ADDRESS, API_PORT = "10.96.0.1", 443  # the Service `kubernetes`
 AWS_ADDRESS, AWS_PORT = "10.96.0.2", 80
 KUBELET_PORT = 10250
 PAUSE = "localhost/pause:1"
+KUBELET = "/opt/kubelet"
 
-_CONTAINERD = f"""\
+CONTAINERD = f"""\
 version = 2
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{PAUSE}"
@@ -52,11 +53,11 @@ _KUBELET = {
     "nodeStatusReportFrequency": "1m",
     "runtimeRequestTimeout": "4m",
 }
-_UNIT = """\
+_UNIT = f"""\
 [Service]
 EnvironmentFile=/etc/kubernetes/flags
 WorkingDirectory=/etc/kubernetes
-ExecStart=/opt/cluster/kubelet --config=kubelet.yaml --kubeconfig=kubeconfig $FLAGS
+ExecStart={KUBELET} --config=kubelet.yaml --kubeconfig=kubeconfig $FLAGS
 Restart=always
 RestartSec=2
 """
@@ -66,12 +67,8 @@ set -e
 for address in {API_ADDRESS} {AWS_ADDRESS}; do ip addr replace $address/32 dev lo; done
 modprobe -a overlay br_netfilter
 sysctl -qw net.ipv4.ip_forward=1
-mkdir -p /opt/cluster
-for _ in $(seq 100); do [ -b /dev/vdb ] && break; sleep 0.1; done
-mountpoint -q /opt/cluster || mount -o ro /dev/vdb /opt/cluster
 systemctl daemon-reload
-systemctl restart containerd
-for archive in /opt/cluster/*.tar; do ctr -n k8s.io images import "$archive" >/dev/null; done
+systemctl start containerd
 systemctl restart kubelet
 """
 
@@ -85,13 +82,10 @@ class Node:
     channel: Channel
     flags: dict[str, str] = field(default_factory=dict)
 
-    async def join(
-        self, kubeconfig: str, api: tuple[str, int], aws: tuple[str, int], disk: Path | None = None
-    ) -> None:
+    async def join(self, kubeconfig: str, api: tuple[str, int], aws: tuple[str, int]) -> None:
         """`api` and `aws`: where they are served on this machine. RuntimeError with what the guest said."""
         flags = " ".join(f"--{name}={value}" for name, value in self.flags.items())
         files = {
-            "/etc/containerd/config.toml": _CONTAINERD,
             "/etc/cni/net.d/10-pods.conflist": json.dumps(_pod_network(self.number)),
             "/etc/kubernetes/kubelet.yaml": json.dumps(_KUBELET),
             "/etc/kubernetes/kubeconfig": kubeconfig,

@@ -69,21 +69,27 @@ class _Host:
 
 
 class Machines:
-    """Give it to `World(hosts=...)`. `say` is told what takes long, such as the making of the image."""
+    """Give it to `World(hosts=...)`. `say` is told what takes long, such as the making of the image; `ready`
+    is one that has been made."""
 
     nodeeni: Sequence[str] = ("nodeeni",)
     """The command on a machine that is ours."""
 
-    def __init__(self, image: Image | None = None, say: Callable[[str], None] = lambda _text: None) -> None:
-        self._image = image or Image()
+    def __init__(
+        self,
+        image: Image | None = None,
+        say: Callable[[str], None] = lambda _text: None,
+        ready: Built | None = None,
+    ) -> None:
+        self._image = ready.image if ready else image or Image()
         self._say = say
         self._hosts: dict[str, _Host] = {}
-        self._built: Built | None = None
+        self._built = ready
         self._directory = Path()
 
     async def start(self) -> None:
         """ImageError if the image cannot be had."""
-        self._built = await built(self._image, self._say)
+        self._built = self._built or await built(self._image, self._say)
         self._directory = Path(tempfile.mkdtemp(prefix="nodeeni-machines-"))
 
     async def stop(self) -> None:
@@ -127,11 +133,13 @@ class Machines:
     def machine(self, instance_id: str) -> Machine:
         return self._hosts[instance_id].machine
 
-    async def reboot(self, instance_id: str) -> None:
-        """The same machine with the same devices; returns when it has booted."""
+    async def reboot(self, instance_id: str, *, clean: bool = True) -> None:
+        """The same machine with the same devices; returns when it has booted. Not `clean`: as after a power
+        cut, what was not written to its disk is lost."""
         host = self._hosts[instance_id]
         channel = host.machine.channel
-        await _run(channel, "sync")
+        if clean:
+            await _run(channel, "sync")
         await host.machine.reset()
         await booted(host.machine)
         await _run(channel, "ip", "addr", "add", f"{METADATA_ADDRESS}/32", "dev", "lo")

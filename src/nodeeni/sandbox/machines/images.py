@@ -24,6 +24,7 @@ from .qemu import SNAPSHOT, Hardware, Machine, MachineError, Software, works_wit
 _BOOT = 240.0  # seconds; 15 to 35 under emulation, more on a busy machine
 _SETTLED = 90.0
 _SIZE = "3G"  # sparse
+DISK = "disk.qcow2"  # in the folder of an image
 
 RELEASES = {"12": "bookworm", "13": "trixie"}
 _PACKAGES = (
@@ -170,7 +171,7 @@ class Built:
 
     def new_disk(self, disk: Path) -> None:
         """A disk of a machine's own, with the snapshot in it."""
-        shutil.copyfile(self.directory / "disk.qcow2", disk)
+        shutil.copyfile(self.directory / DISK, disk)
 
 
 def cache() -> Path:
@@ -182,7 +183,7 @@ async def built(image: Image, say: Callable[[str], None]) -> Built:
     minute each under emulation. `say` is told what takes long. ImageError if it cannot be had."""
     place = cache() / f"{image.name}-{await asyncio.to_thread(_digest, image)}"
     with await asyncio.to_thread(_locked, cache() / f"{image.name}.lock"):
-        if not (place / "disk.qcow2").exists():
+        if not (place / DISK).exists():
             for former in cache().glob(f"{image.name}-????????????"):
                 shutil.rmtree(former)
             say(f"making the image {image.name} (once) ...")
@@ -315,7 +316,7 @@ async def _boot_once(built: Built) -> None:
         await booted(machine)
         await _settled(machine.channel)
         await machine.monitor(f"savevm {SNAPSHOT}")
-    disk.rename(built.directory / "disk.qcow2")
+    disk.rename(built.directory / DISK)
 
 
 @contextlib.asynccontextmanager
@@ -360,6 +361,7 @@ def _run(*argv: str) -> str:
 
 
 __all__ = [
+    "DISK",
     "NETWORKS",
     "RELEASES",
     "Built",

@@ -181,14 +181,7 @@ class Machine:
 
     async def unplug(self, name: str, timeout: float = 60.0) -> None:
         """Ask the guest to let go of it, until it has. TimeoutError if it does not."""
-        gone = self._deleted[name] = asyncio.Event()
-        async with asyncio.timeout(timeout):
-            while not gone.is_set():
-                with contextlib.suppress(MachineError):  # an eject is pending already
-                    await self.qmp("device_del", id=name)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(gone.wait(), _EJECT_AGAIN)
-        del self._deleted[name]
+        await self._let_go(name, timeout)
         await self.qmp("netdev_del", id=f"wire-{name}")
         del self._slots[name]
 
@@ -198,6 +191,21 @@ class Machine:
         await self.qmp("blockdev-add", driver="raw", file=file, **{"node-name": "more", "read-only": True})
         place = BOARDS[self.hardware.board].place(_DISK_SLOT)
         await self.qmp("device_add", driver="virtio-blk-pci", drive="more", id="more", **place)
+
+    async def unplug_disk(self, timeout: float = 60.0) -> None:
+        """Nothing of it may be mounted. TimeoutError if the guest does not let go of it."""
+        await self._let_go("more", timeout)
+        await self.qmp("blockdev-del", **{"node-name": "more"})
+
+    async def _let_go(self, name: str, timeout: float) -> None:
+        gone = self._deleted[name] = asyncio.Event()
+        async with asyncio.timeout(timeout):
+            while not gone.is_set():
+                with contextlib.suppress(MachineError):  # an eject is pending already
+                    await self.qmp("device_del", id=name)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(gone.wait(), _EJECT_AGAIN)
+        del self._deleted[name]
 
     def slot(self, name: str) -> int:
         return self._slots[name]
