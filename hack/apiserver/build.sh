@@ -59,5 +59,8 @@ if [ ! -x "$built" ]; then
     "-s -w -X $stamp.gitVersion=$version -X $stamp.gitMajor=${numbers%%.*} -X $stamp.gitMinor=$(cut -d. -f2 <<<"$numbers")" \
     "$package"
   mv "$built.new" "$built"
+  # It is a kube-apiserver too, and need not be built a second time as one alone.
+  alone=$(dirname "$built")/kube-apiserver-$version
+  [ $what = kube-apiserver ] || [ -x "$alone" ] || ln -sfn "$(basename "$built")" "$alone"
 fi
 echo "$built"

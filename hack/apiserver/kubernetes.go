@@ -1,10 +1,12 @@
-// One binary, five programs by name (as hyperkube was): compiled together they cost one build and one link.
+// One binary, five programs by name (as hyperkube was), which a version may follow: compiled together they cost
+// one build and one link.
 package main
 
 import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/component-base/cli"
@@ -34,5 +36,6 @@ func command(name string) *cobra.Command {
 }
 
 func main() {
-	os.Exit(cli.Run(command(filepath.Base(os.Args[0]))))
+	name, _, _ := strings.Cut(filepath.Base(os.Args[0]), "-v1.")
+	os.Exit(cli.Run(command(name)))
 }

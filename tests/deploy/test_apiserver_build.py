@@ -22,8 +22,8 @@ def bare(tmp_path: Path) -> dict[str, str]:
     return {"PATH": str(folder), "XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": str(tmp_path)}
 
 
-def build(environment: dict[str, str]) -> tuple[int, str, str]:
-    command = [str(ROOT / "hack" / "apiserver" / "build.sh")]
+def build(environment: dict[str, str], *arguments: str) -> tuple[int, str, str]:
+    command = [str(ROOT / "hack" / "apiserver" / "build.sh"), *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
 
@@ -68,3 +68,17 @@ def test_one_that_is_there_is_taken(bare: dict[str, str], tmp_path: Path, by: st
         there = there.rename(tmp_path / "kube-apiserver")
         bare[by] = str(tmp_path)
     assert build(bare) == (0, f"{there}\n", "")
+
+
+def test_a_kubernetes_that_was_built_whole_is_the_api_server_too(bare: dict[str, str]) -> None:
+    for command in ("mkdir", "mv", "ln", "nice", "basename", "chmod"):
+        found = shutil.which(command)
+        assert found is not None
+        Path(bare["PATH"], command).symlink_to(found)
+    compiler = 'while [ $# -gt 0 ]; do [ "$1" != -o ] || { echo >"$2"; chmod +x "$2"; }; shift; done'
+    program(bare, "go", compiler)
+    status, whole, _ = build(bare, "--all")
+    assert status == 0
+    status, alone, err = build(bare)
+    assert (status, err) == (0, "")
+    assert Path(alone.strip()).resolve() == Path(whole.strip())
