@@ -210,6 +210,14 @@ async def test_a_lease_that_nobody_renews(site: Site) -> None:
     assert (result, message.partition(" for ")[0]) == ("wrong", "pod-1 has not renewed the lease")
 
 
+async def test_a_lease_that_was_given_back(site: Site) -> None:
+    name = {"name": "nodeeni-controller-leader-election", "namespace": "eni-controller-system"}
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": name}
+    site.world.kube.create({**lease, "spec": {"holderIdentity": "", "leaseDurationSeconds": 1}})
+    told = found(await site.run("doctor", "-o", "json"))["controller"]
+    assert told == ("wrong", "nobody holds the lease: see `kubectl -n eni-controller-system get pods`")
+
+
 async def test_no_kubeconfig_and_no_api_server(site: Site, tmp_path: Path) -> None:
     missing = str(tmp_path / "missing")
     seen = await site.run("doctor", "--kubeconfig", missing)

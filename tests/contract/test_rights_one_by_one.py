@@ -204,6 +204,8 @@ async def test_the_controller_without_a_right_and_with_it_again(
     accounts.take_away(kube, right)
     try:
         await takes_effect(kube, right, token, allowed=False)
+        (told,) = [line for line in (await doctor(stage)).splitlines() if line.startswith("✗ RBAC: ")]
+        assert called(right) in told.partition("grant in a ClusterRole: ")[2].split(", ")
         with caplog.at_level(logging.INFO):
             assert not await situation(stage, within(WITHOUT))
         assert f'grant the verb "{verb}" on "{resource}"' in caplog.text
