@@ -63,6 +63,35 @@ async def test_a_server_side_dry_run_of_the_fullest_values_is_accepted(helm: str
     )
 
 
+@pytest.mark.parametrize("level", ["restricted", "baseline", "privileged"])
+async def test_what_pod_security_lets_in(helm: str, kubectl: Kubectl, level: str) -> None:
+    """The controller is let in everywhere, the ENI manager, on the node's network, where anything is."""
+    place = f"pods-{level}"
+    metadata = {"name": place, "labels": {"pod-security.kubernetes.io/enforce": level}}
+    await kubectl("apply", "-f", "-", stdin=yaml.safe_dump(_object("Namespace", metadata)))
+    told = {}
+    for document in yaml.safe_load_all(rendered(helm)):
+        if document and document["kind"] in ("Deployment", "DaemonSet"):
+            name, template = document["metadata"]["name"], document["spec"]["template"]
+            pod = {**_object("Pod", {**template["metadata"], "name": name}), "spec": template["spec"]}
+            account = _object("ServiceAccount", {"name": template["spec"]["serviceAccountName"]})
+            await kubectl("apply", "-n", place, "-f", "-", stdin=yaml.safe_dump(account))
+            creating = kubectl(
+                "create", "-n", place, "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(pod)
+            )
+            told[name] = str((await asyncio.gather(creating, return_exceptions=True))[0])
+    assert told["eni-controller"].startswith("pod/eni-controller created")
+    if level == "privileged":
+        assert told["eni-manager"].startswith("pod/eni-manager created")
+    else:
+        for violation in (f'violates PodSecurity "{level}:latest": ', "host namespaces (hostNetwork=true)"):
+            assert violation in told["eni-manager"]
+
+
+def _object(kind: str, metadata: Object) -> Object:
+    return {"apiVersion": "v1", "kind": kind, "metadata": metadata}
+
+
 async def test_the_documented_lines_of_v1_1_0_work(kubectl: Kubectl) -> None:
     await kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "deploy" / "crds"))
     for name in ("deployment.yaml", "eni-manager-daemonset.yaml"):
