@@ -31,7 +31,7 @@ apitest: ready-apitest ## Run the tests against a real kube-apiserver (built onc
 	@server=$$(hack/apiserver/build.sh) && hack/helm.sh >/dev/null && $(WITH_ETCD) NODEENI_APISERVER="$$server" \
 	  NODEENI_RECORD="$(RECORD)" $(BIN)/pytest -n 3 --dist worksteal $(APITESTS)
 
-nodetest: ready-nodetest ## Run the ENI manager on real machines, guests under QEMU (root; CELLS=all for all of them)
+nodetest: ready-nodetest ## Run the ENI manager on real machines, guests under QEMU (root; CELLS=all, RELEASE=13)
 	@NODEENI_NODES=1 CELLS="$(CELLS)" $(BIN)/pytest -q -s $(or $(TESTS),tests/nodes)
 
 waits: ready-test ## Ask tools that wait, such as Helm 4, what they make of a NodeENI (WRITE=1 writes docs/gitops.md)

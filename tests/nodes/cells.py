@@ -23,8 +23,8 @@ def _all() -> dict[str, Cell]:
         for release in RELEASES
         for network in NETWORKS
     }
-    cells["debian-12"] = Cell(Image("12"), plugs=100)
-    cells["debian-13-networkd"] = Cell(Image("13", "networkd"), plugs=100)
+    for release in RELEASES:
+        cells[f"debian-{release}-networkd"] = Cell(Image(release, "networkd"), plugs=100)
     cells["debian-12-q35"] = Cell(Image("12", board="q35"))
     cells["debian-12-networkd-eth"] = Cell(Image("12", "networkd", arguments="net.ifnames=0"))
     return cells
@@ -41,6 +41,14 @@ def asked_for() -> list[str]:
         if name not in CELLS:
             raise ValueError(f"CELLS: there is no cell {name!r}; there are {', '.join(CELLS)}")
     return names
+
+
+def release() -> str:
+    """RELEASE in the environment: the Debian of what is tried on one node. ValueError: there is none."""
+    asked = os.environ.get("RELEASE") or "12"
+    if asked not in RELEASES:
+        raise ValueError(f"RELEASE: there is no Debian {asked!r} here; there are {', '.join(RELEASES)}")
+    return asked
 
 
 def plugs(cell: Cell) -> int:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 from tests.nodes import container
+from tests.nodes.cells import release
 from tests.nodes.node import a_node
 
 from nodeeni.sandbox.machines.images import Image
 
-WITH_A_RUNTIME = Image(packages=("crun",))
+WITH_A_RUNTIME = Image(release(), packages=("crun",))
 
 
 @pytest.mark.timeout(900)

@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.nodes.cells import release
 from tests.nodes.node import Node, a_node, until
 from tests.nodes.programs import HOST_DEVICE, program
 
 from nodeeni.sandbox.machines.images import Image
 
 pytestmark = pytest.mark.timeout(900)
-PLUGINS = Image(packages=("containernetworking-plugins",))
-DPDK = Image(board="q35", arguments="intel_iommu=on iommu=pt", iommu=True)
+NODE = Image(release())
+PLUGINS = Image(release(), packages=("containernetworking-plugins",))
+DPDK = Image(release(), board="q35", arguments="intel_iommu=on iommu=pt", iommu=True)
 BONDING = (
     "ip link add child type bond mode active-backup && ip link set LINK down"
     " && ip link set LINK master child && ip link set child up"
@@ -24,7 +26,7 @@ ALL = {"mtu": 9001, "interfaceName": "data0"}
 
 @pytest.fixture
 async def node(tmp_path: Path) -> AsyncIterator[Node]:
-    async with a_node(Image(), tmp_path / "node") as node:
+    async with a_node(NODE, tmp_path / "node") as node:
         yield node
 
 
@@ -116,7 +118,7 @@ async def test_detach_of_a_link_that_is_in_a_pod(node: Node) -> None:
     assert manager.process.returncode is None
 
 
-@pytest.mark.parametrize("plugin", ["of Debian 12", "of outside/go.mod"])
+@pytest.mark.parametrize("plugin", ["of Debian", "of outside/go.mod"])
 async def test_a_pod_gets_the_device_by_host_device_and_gives_it_back(tmp_path: Path, plugin: str) -> None:
     """24 times: the plugin sets the link down, renames it and moves it, with the manager looking on.
 
@@ -124,8 +126,8 @@ async def test_a_pod_gets_the_device_by_host_device_and_gives_it_back(tmp_path: 
     alternative one by then, with and without the manager. Kubelet calls such a DEL again, and so does this.
     """
     config = {"cniVersion": "0.4.0", "name": "data", "type": "host-device", "device": ""}
-    built = None if plugin == "of Debian 12" else await asyncio.to_thread(program, HOST_DEVICE)
-    async with a_node(Image() if built else PLUGINS, tmp_path / "node") as node:
+    built = None if plugin == "of Debian" else await asyncio.to_thread(program, HOST_DEVICE)
+    async with a_node(NODE if built else PLUGINS, tmp_path / "node") as node:
         if built:
             await node.put("/usr/lib/cni/host-device", await asyncio.to_thread(built.read_bytes))
             await node.sh("chmod 755 /usr/lib/cni/host-device")
