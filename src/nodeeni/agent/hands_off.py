@@ -90,9 +90,20 @@ class HandsOff:
             return ""
         device = f"{self._devices}/{link.device}"
         try:
-            with open(f"{device}/driver_override", encoding="ascii") as file:
-                wanted = file.read().strip()
+            wanted = _read(f"{device}/driver_override")
+            if wanted in ("(null)", ""):
+                return ""
             has = os.path.basename(os.readlink(f"{device}/driver"))
         except OSError:
             return ""
-        return "" if wanted in ("(null)", "", has) else wanted
+        return "" if wanted == has else wanted
+
+
+def _read(path: str) -> str:
+    """A file of sysfs, which is one page at most. A link waits meanwhile, and a file object costs four times
+    as much."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, 4096).decode().strip()
+    finally:
+        os.close(fd)

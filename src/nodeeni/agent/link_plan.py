@@ -117,15 +117,15 @@ def plan_links(
 ) -> Plan:
     """`only`: MAC addresses to look at, for an event that concerns a few links out of many; None: all."""
     changes, reports = [], []
-    entries = collections.Counter(wanted.mac for wanted in spec.interfaces)
-    listed = {wanted.mac: wanted for wanted in spec.interfaces if entries[wanted.mac] == 1}
-    for mac in entries:
-        if only is None or mac in only:
-            wanted = listed.get(mac)
-            change, report = _listed(wanted, listed, around) if wanted else _ambiguous(mac, spec, around)
-            reports.append(report)
-            if change is not None:
-                changes.append(change)
+    entries: dict[str, list[WantedInterface]] = {}
+    for wanted in spec.interfaces:
+        if only is None or wanted.mac in only:
+            entries.setdefault(wanted.mac, []).append(wanted)
+    for mac, same in entries.items():
+        change, report = _listed(same[0], spec, around) if len(same) == 1 else _ambiguous(mac, same, around)
+        reports.append(report)
+        if change is not None:
+            changes.append(change)
     by_mac = around.links.by_mac
     others = (by_mac.keys() if only is None else only) - entries.keys()
     changes += _unlisted((link for mac in others for link in by_mac.get(mac, ())), around, policy)
@@ -133,10 +133,10 @@ def plan_links(
     return Plan(tuple(c for c in changes if c.ifindex not in left), tuple(reports), left)
 
 
-def _ambiguous(mac: str, spec: NodeSpec, around: Surroundings) -> tuple[None, Report]:
+def _ambiguous(mac: str, entries: Iterable[WantedInterface], around: Surroundings) -> tuple[None, Report]:
     """Which of two entries with one MAC address is meant nobody knows. One report, since a status has one a
     MAC address; what the link has it keeps."""
-    eni_ids = " and ".join(wanted.eni_id for wanted in spec.interfaces if wanted.mac == mac)
+    eni_ids = " and ".join(wanted.eni_id for wanted in entries)
     message = f"listed more than once, for {eni_ids}: not touched, remove all but one"
     found = _bearers(mac, around)
     if len(found) != 1:
@@ -154,9 +154,7 @@ def _bearers(mac: str, around: Surroundings) -> list[Link]:
     return [link for link in found if link.permanent_address] or found
 
 
-def _listed(
-    wanted: WantedInterface, listed: Mapping[str, WantedInterface], around: Surroundings
-) -> tuple[Change | None, Report]:
+def _listed(wanted: WantedInterface, spec: NodeSpec, around: Surroundings) -> tuple[Change | None, Report]:
     same_mac = around.links.by_mac.get(wanted.mac, [])
     found = _bearers(wanted.mac, around)
     if not found:
@@ -171,7 +169,7 @@ def _listed(
         return None, _report(wanted, link, [f"not touched: {around.waiting_for}"])
     if link.ifindex in around.primary:
         return None, _report(wanted, link, ["not touched: this is the node's primary interface"])
-    return _configure(wanted, link, listed, around)
+    return _configure(wanted, link, spec, around)
 
 
 def _missing(wanted: WantedInterface, same_mac: list[Link], around: Surroundings) -> str:
@@ -182,7 +180,7 @@ def _missing(wanted: WantedInterface, same_mac: list[Link], around: Surroundings
 
 
 def _configure(
-    wanted: WantedInterface, link: Link, listed: Mapping[str, WantedInterface], around: Surroundings
+    wanted: WantedInterface, link: Link, spec: NodeSpec, around: Surroundings
 ) -> tuple[Change | None, Report]:
     messages = []
     mtu = wanted.mtu if wanted.mtu != link.mtu else None
@@ -192,7 +190,7 @@ def _configure(
     ours = around.given.get(wanted.mac, frozenset()) & set(link.altnames)
     former = min(ours - {wanted.interface_name}, default=None)
     altname = wanted.interface_name if wanted.interface_name not in ("", *link.names) else None
-    goes = former is not None and (altname is None or _changes_places(wanted, listed, around))
+    goes = former is not None and (altname is None or _changes_places(wanted, spec, around))
     if altname is not None and (owner := around.links.by_name.get(altname)):
         messages.append(f"interfaceName {altname} is a name of link {owner.name}: choose another")
         altname = None
@@ -205,11 +203,11 @@ def _configure(
     return change, _report(wanted, link, messages + held)._replace(given_name=given, note=note)
 
 
-def _changes_places(
-    wanted: WantedInterface, listed: Mapping[str, WantedInterface], around: Surroundings
-) -> bool:
+def _changes_places(wanted: WantedInterface, spec: NodeSpec, around: Surroundings) -> bool:
     """Whether its new name is the former one of a link that waits for the former one of another, and so on
     until one waits for this link: where each waited for the next, none would have its name."""
+    entries = collections.Counter(each.mac for each in spec.interfaces)
+    listed = {each.mac: each for each in spec.interfaces if entries[each.mac] == 1}
     name = wanted.interface_name
     for _ in listed:
         owner = around.links.by_name.get(name)

@@ -111,16 +111,21 @@ class UdevSocket:
             self._told_unknown = True
             return None
         _prefix, _magic, _size, start, length, _hash = _HEADER.unpack_from(data)
-        pairs = (
-            text.partition("=") for text in data[start : start + length].decode(errors="replace").split("\0")
-        )
-        found = {key: value for key, _, value in pairs}
-        ifindex = found.get("IFINDEX", "")
-        if found.get("SUBSYSTEM") != "net" or not ifindex.isdecimal():
+        properties = b"\0" + data[start : start + length]
+        ifindex = _value(properties, b"IFINDEX")
+        if _value(properties, b"SUBSYSTEM") != "net" or not ifindex.isdecimal():
             return None
         return Word(
-            int(ifindex), found.get("ACTION", ""), found.get("INTERFACE", ""), found.get("ID_RENAMING") == "1"
+            int(ifindex),
+            _value(properties, b"ACTION"),
+            _value(properties, b"INTERFACE"),
+            _value(properties, b"ID_RENAMING") == "1",
         )
+
+
+def _value(properties: bytes, name: bytes) -> str:
+    """Of some forty properties that a link has we want five, and a link waits while we read."""
+    return properties.partition(b"\0%s=" % name)[2].partition(b"\0")[0].decode(errors="replace")
 
 
 def _trusted(ancillary: list[tuple[int, int, bytes]], sender: tuple[int, int]) -> bool:
