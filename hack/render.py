@@ -43,6 +43,7 @@ RATE = f"({METERED})={FROM_ONE}/{ABOVE_ZERO}"
 TYPES: Mapping[str, Object] = {
     "str": {"type": "string"},  # a number would be rendered as 1.1e+11
     "positive_duration": DURATION,
+    "duration_or_none": {"type": "string", "pattern": f"^(0|{PART}+)$"},
     "positive_int": {"type": "integer", "minimum": 1},
     "verbosity": {"anyOf": [{"type": "integer", "minimum": 0}, {"enum": ["info", "debug"]}]},
     "truth": {"type": "boolean"},

@@ -68,7 +68,7 @@ async def steady() -> Result:
 
 async def watched(b: Bench, heartbeats: float) -> Result:
     """Nothing happens but kubelets' heartbeats: none, then so many a second. No controller runs before."""
-    await b.start_controller(f"--resync-period={RESYNC:g}s")
+    await b.start_controller(f"--resync-period={RESYNC:g}s", "--label-grace=0")  # the pace is the subject
     await asyncio.sleep(10)
     quiet = await _watch(b, WATCHED)
     kubelets = Kubelets(b.kubelets, list(b.world.nodes), heartbeats)

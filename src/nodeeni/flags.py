@@ -39,6 +39,11 @@ def positive_duration(text: str) -> float:
     return seconds
 
 
+def duration_or_none(text: str) -> float:
+    """A duration; `0`, as Go's durations have it too, for not at all."""
+    return 0.0 if text == "0" else parse_duration(text)
+
+
 def positive_int(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ValueError(f"{text!r} is not a whole number from 1 up")

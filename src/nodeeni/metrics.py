@@ -29,6 +29,11 @@ ATTACHMENTS = Gauge(
     "Nodes of a NodeENI by the state of its interface there, as in status.attachments.",
     ["nodeeni", "state"],
 )
+REMOVALS_HELD = Gauge(
+    "nodeeni_removals_held",
+    "Nodes of a NodeENI whose ENI stays since many show the same sign at once: unlabelled, vanished.",
+    ["nodeeni", "sign"],
+)
 INVENTORY_AGE = Gauge("nodeeni_inventory_age_seconds", "Age of the last full reading of EC2.")
 QUEUE_DEPTH = Gauge("nodeeni_work_queue_depth", "Nodes that wait to be reconciled.")
 RECONCILES = Counter("nodeeni_reconciles_total", "Reconciles by result.", ["result"])

@@ -15,6 +15,7 @@ from nodeeni.flags import (
     Flags,
     Setting,
     address,
+    duration_or_none,
     positive_duration,
     positive_int,
     read_settings,
@@ -97,6 +98,14 @@ CONTROLLER_SETTINGS = (
             ("EC2_RATE",)),
     Setting("--node-grace-period", positive_duration, "2m",
             "How long the ENIs of a vanished Node stay while its instance lives."),
+    # Operators that set labels take them off and put them on again within a second or two of a restart.
+    Setting("--label-grace", duration_or_none, "5s",
+            "How long an ENI stays on a node that lost the label by which it was selected; 0: not at all. An "
+            "edit of the selector, a deletion of the NodeENI, and another NodeENI that waits for the place "
+            "are acted on at once."),
+    Setting("--mass-removal-delay", duration_or_none, "10m",
+            "How long ENIs stay where 2 nodes or more, and over a quarter of those that have one of that "
+            "NodeENI, lose the label within --label-grace; 0: no longer than of one node."),
     # Longer than the 30 s by which EC2's reads have been seen to lag behind writes.
     Setting("--read-lag", positive_duration, "35s",
             "How long EC2's reads may lag behind writes; absences are believed only after it."),
@@ -133,6 +142,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_concurrent_nodes: int
     ec2_rate: dict[str, tuple[float, float]] | None
     node_grace_period: float
+    label_grace: float
+    mass_removal_delay: float
     read_lag: float
     orphan_grace_period: float
     deaf_timeout: float

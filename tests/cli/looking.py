@@ -19,7 +19,7 @@ from nodeeni.settings import controller_settings
 LABELS = {"ng": "multi-eni"}
 NAME = "multus-eni-config"
 _COMMANDS = {"status": status.main, "plan": plan.main, "doctor": doctor.main, "cleanup": cleanup.main}
-_QUICK = ("--metrics-addr=127.0.0.1:0", "--read-lag=200ms")
+_QUICK = ("--metrics-addr=127.0.0.1:0", "--read-lag=200ms", "--label-grace=0")
 
 
 class Seen(NamedTuple):
@@ -111,15 +111,19 @@ class Site:
         return self.world.ec2.plant_interface(self.world.subnets["a"], tags=tags, instance=instance)
 
     @asynccontextmanager
-    async def controller(self) -> AsyncIterator[None]:
+    async def controller(self, *flags: str) -> AsyncIterator[None]:
         """The real controller, for as long as the block lasts."""
         environment: dict[str, str] = {}
-        task = asyncio.create_task(app.run(controller_settings(_QUICK), environment))
+        task = asyncio.create_task(app.run(controller_settings([*_QUICK, *flags]), environment))
         try:
             yield
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    def condition(self, kind: str, name: str = NAME) -> dict[str, Any]:
+        status = (self.world.nodeeni(name) or {}).get("status") or {}
+        return next((dict(c) for c in status.get("conditions", []) if c["type"] == kind), {})
 
     async def until_attached(self, count: int, name: str = NAME) -> None:
         await until(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from tests.cli.looking import NAME, Seen, Site
+from tests.cli.reported import condition
 from tests.contract import permitted
 
 from nodeeni.api.crd import nodeeni_crd
@@ -216,6 +217,18 @@ async def test_a_lease_that_was_given_back(site: Site) -> None:
     site.world.kube.create({**lease, "spec": {"holderIdentity": "", "leaseDurationSeconds": 1}})
     told = found(await site.run("doctor", "-o", "json"))["controller"]
     assert told == ("wrong", "nobody holds the lease: see `kubectl -n eni-controller-system get pods`")
+
+
+async def test_a_removal_that_is_held_is_told_with_the_way_out(site: Site) -> None:
+    site.apply()
+    site.apply("other")
+    held = "the Nodes of 3 of 4 nodes are gone: kubectl annotate nodeeni NAME KEY=ID"
+    delayed = "3 of 4 nodes no longer have its label: their ENIs stay until 2026-01-01T00:10:00Z"
+    site.report(conditions=[condition("Degraded", "True", "RemovalHeld", held)])
+    site.report("other", conditions=[condition("Degraded", "True", "RemovalDelayed", delayed)])
+    seen = found(await site.run("doctor", "-o", "json"))
+    assert seen[f"NodeENI {NAME}"] == ("wrong", f"RemovalHeld: {held}")
+    assert seen["NodeENI other"] == ("note", f"RemovalDelayed: {delayed}")
 
 
 async def test_no_kubeconfig_and_no_api_server(site: Site, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tests.cli.looking import NAME, Site, until
 
+from nodeeni.api.names import RELEASE_HOLD
+from nodeeni.plan.brake import hold_id
 from nodeeni.sandbox.ec2.settings import Delay
 from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET
 
@@ -60,8 +62,11 @@ async def test_the_plan_is_what_the_controller_then_does(site: Site) -> None:
 
     site.world.label("n2", ng=None)
     seen = await site.run("plan", "n2")
-    assert seen.lines[1] == f"- {NAME}: detach {eni_of_two}: the node no longer matches the NodeENI"
-    assert seen.lines[-1] == "1 action now, 0 later, 0 refused, 0 in progress; 0 of 1 node need nothing"
+    assert seen.lines[1] == (
+        f"… {NAME}: not now: detach {eni_of_two}: the node no longer matches the NodeENI; its Node no longer "
+        "has the label: removed after --label-grace, unless the label comes back (looked at again within 5 s)"
+    )
+    assert seen.lines[-1] == "0 actions now, 1 later, 0 refused, 0 in progress; 0 of 1 node need nothing"
     assert site.changing_calls() == calls
 
 
@@ -204,3 +209,63 @@ async def test_without_permission_doctor_is_named(site: Site) -> None:
         "nodeeni plan: DescribeNetworkInterfaces: UnauthorizedOperation: no; `nodeeni doctor` tells what is "
         "missing\n"
     )
+
+
+async def test_a_removal_that_the_brake_holds_is_told_with_its_id(site: Site) -> None:
+    nodes = [await site.node(name) for name in ("n1", "n2", "n3")]
+    site.apply()
+    async with site.controller():
+        await site.until_attached(3)
+    held = sorted(i.id for node in nodes[:2] for i in site.world.ec2.interfaces(Node=node.name))
+    for node in nodes[:2]:
+        site.world.kube.delete("", "nodes", node.name)
+    seen = await site.run("plan")
+    told = (
+        "the Nodes of 2 of 3 nodes with an ENI of it (n1, n2) are gone while their instances run: nothing is "
+        "removed until the Nodes are back or the instances end; to remove their ENIs all the same: "
+        f"kubectl annotate --overwrite nodeeni {NAME} {RELEASE_HOLD}={hold_id(held)}"
+    )
+    assert seen.lines[-3:] == [
+        f"! {NAME}: RemovalHeld {hold_id(held)}: {told}",
+        "",
+        "0 actions now, 2 later, 0 refused, 0 in progress; 1 of 3 nodes needs nothing",
+    ]
+    assert (await site.run("plan", "-o", "json")).json["holds"] == [
+        {
+            "id": hold_id(held),
+            "nodeENI": NAME,
+            "reason": "RemovalHeld",
+            "message": told,
+            "nodes": ["n1", "n2"],
+            "eniIDs": held,
+        }
+    ]
+
+
+async def test_some_of_many_that_came_back_leave_the_others_held(site: Site) -> None:
+    """Which the controller remembers, and `plan` takes from its status."""
+    for number in range(5):
+        await site.node(f"n{number}")
+    site.apply()
+    async with site.controller("--label-grace=1h", "--mass-removal-delay=1h"):
+        await site.until_attached(5)
+        for number in range(5):
+            site.world.label(f"n{number}", ng=None)
+        await until(lambda: "5 of 5" in site.condition("Degraded").get("message", ""))
+        for number in range(4):
+            site.world.label(f"n{number}", ng="multi-eni")
+        await until(lambda: "1 of 5" in site.condition("Degraded").get("message", ""))
+    (hold,) = (await site.run("plan", "-o", "json")).json["holds"]
+    assert (hold["reason"], hold["nodes"]) == ("RemovalDelayed", ["n4"])
+    assert "their ENIs stay for --mass-removal-delay, unless" in hold["message"]
+
+
+async def test_an_edit_of_the_selector_in_a_file_is_a_persons_word(site: Site, tmp_path: Path) -> None:
+    await site.node("n1")
+    site.apply()
+    async with site.controller():
+        await site.until_attached(1)
+    file = tmp_path / "new.yaml"
+    file.write_text(json.dumps(site.manifest(nodeSelector={"ng": "nobody"})))
+    (only,) = (await site.run("plan", "-f", str(file), "-o", "json")).json["nodes"]
+    assert [step["action"] for step in only["now"]] == ["Detach"]

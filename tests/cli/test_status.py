@@ -216,6 +216,32 @@ async def test_a_node_that_is_gone_and_one_that_is_no_longer_selected(site: Site
     assert states == {"n1": "gone", "n2": "not selected", "n3": ""}
 
 
+async def test_a_removal_that_is_held(site: Site) -> None:
+    """The NodeENI says why, until when and how it is released; its nodes are one line."""
+    site.apply()
+    message = "the Nodes of 2 of 3 nodes are gone: kubectl annotate nodeeni NAME KEY=ID"
+    why = "its Node is gone and its instance runs, like many others: it stays"
+    rows = [
+        {**attached(node, f"eni-{node}", node), "reason": "RemovalHeld", "message": why}
+        for node in ("n1", "n2")
+    ]
+    a_node(site, "n3", "us-west-2a")
+    degraded = condition("Degraded", "True", "RemovalHeld", message)
+    ready = condition("Ready", "True", "AllAttached", "attached on 1 node")
+    site.report(
+        observedGeneration=1,
+        desired=1,
+        attached=1,
+        conditions=[ready, degraded],
+        attachments=[*rows, attached("n3", "eni-n3", "n3")],
+    )
+    lines = (await site.run("status")).lines
+    assert lines[:2] == [
+        f"✗ {NAME}: RemovalHeld: {message}",
+        f"! n1 {NAME}: eni-n1 is still attached, and {why} (and 1 node more)",
+    ]
+
+
 async def test_a_link_that_is_up_and_not_as_asked(site: Site) -> None:
     all_well(site)
     message = "interfaceName eth0 is a name of link eth0: choose another"

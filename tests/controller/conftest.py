@@ -33,7 +33,14 @@ Object = dict[str, Any]
 LABELS = NODE_LABELS
 NAME = "multus-eni-config"
 # The sandbox's reads do not lag, so absences need not be waited for as long as with EC2.
-QUICK = ("--metrics-addr=127.0.0.1:0", "--read-lag=200ms", "--node-grace-period=500ms")
+QUICK = (
+    "--metrics-addr=127.0.0.1:0",
+    "--read-lag=200ms",
+    "--node-grace-period=500ms",
+    # What waits longer is the subject of test_labels_blink.
+    "--label-grace=200ms",
+    "--mass-removal-delay=0",
+)
 
 
 class Stage:

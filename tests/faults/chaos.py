@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.faults.processes import Controller, Zygote
-from tests.faults.right import ours_in
+from tests.faults.right import Object, ours_in
 from tests.faults.situation import Situation, situated
 
 from nodeeni.sandbox.ec2 import quick_settings
@@ -28,6 +28,7 @@ NODEENIS = 5
 STALE = 0.6  # seconds by which describes lag; the controllers are told --read-lag=800ms
 CALM = 120.0  # seconds in which all has to be right: an edit may replace 15 interfaces one by one
 PATIENCE = 40.0  # seconds for an end in order: 10 are promised, and the machine may be busy
+VANISHED = 1.5  # seconds: three times the grace of a Node
 LEASED = ("--enable-leader-election", "--lease-duration=4s")
 LAG = ("--read-lag=800ms", "--force-detach-after=3s")
 
@@ -93,6 +94,8 @@ class Chaos:
             (3, self._terminate),
             (2, self._delete_nodeeni),
             (2, self._vanish),
+            (2, self._blink),
+            (1, self._vanish_many),
             (6, self._by_hand),
             (10, self._lose_a_reply),
             (6, self._refuse_a_call),
@@ -156,12 +159,37 @@ class Chaos:
     def _vanish(self) -> None:
         """The Node object goes and comes back while its instance runs on."""
         node = self._some_node()
-        found = self.at.kube.get("", "nodes", node) if node else None
-        if found is None or node is None:
-            return
+        if node is not None:
+            self._come_back(self._go(node))
+
+    def _vanish_many(self) -> None:
+        """Half of the Nodes go, for longer than a Node's grace, and come back while their instances run."""
+        present = [node["metadata"]["name"] for node in self.at.kube.objects("", "nodes")]
+        gone = [self._go(node) for node in self.random.sample(present, len(present) // 2)]
+        for manifest in gone:
+            asyncio.get_running_loop().call_later(VANISHED, self._come_back, manifest)
+
+    def _go(self, node: str) -> Object:
+        found = self.at.kube.get("", "nodes", node)
+        assert found is not None
         self.at.kube.delete("", "nodes", node)
-        fresh = {key: found["metadata"][key] for key in ("name", "labels")}
-        self.at.kube.create({**found, "metadata": fresh})
+        return found
+
+    def _come_back(self, manifest: Object) -> None:
+        instance = self.at.ec2.instance(manifest["spec"]["providerID"].rpartition("/")[2])
+        if instance.state in ("shutting-down", "terminated"):
+            return  # its kubelet is no more
+        fresh = {key: manifest["metadata"][key] for key in ("name", "labels") if key in manifest["metadata"]}
+        self.at.kube.create({**manifest, "metadata": fresh})
+
+    def _blink(self) -> None:
+        """An operator restarts: every node is without one of the labels for a moment."""
+        key = f"n{self.random.randrange(NODEENIS)}"
+        for node in self.at.kube.objects("", "nodes"):
+            if key in node["metadata"].get("labels", {}):
+                name = node["metadata"]["name"]
+                self.at.world.label(name, **{key: None})
+                self.at.world.label(name, **{key: "on"})
 
     def _by_hand(self) -> None:
         """Somebody detaches or deletes an interface of ours, or takes tags off it."""

@@ -16,6 +16,8 @@ QUICK = (
     "--metrics-addr=127.0.0.1:0",
     "--read-lag=400ms",
     "--node-grace-period=500ms",
+    "--label-grace=200ms",
+    "--mass-removal-delay=1s",
     "--resync-period=1s",
     "--orphan-grace-period=1s",
 )

@@ -5,9 +5,8 @@ from typing import Any
 
 import msgspec
 
-from nodeeni.api.meta import ObjectMeta
 from nodeeni.api.names import FINALIZER, interface_tags
-from nodeeni.api.v1alpha1 import NodeENI, NodeENISpec
+from nodeeni.api.v1alpha1 import NodeENI, NodeENIMeta, NodeENISpec
 from nodeeni.ec2.types import (
     Attachment,
     Instance,
@@ -63,7 +62,7 @@ def nodeeni(
         "device_index": 2,
         **spec,
     }
-    metadata = ObjectMeta(
+    metadata = NodeENIMeta(
         name=name,
         uid=f"uid-{name}",
         generation=1,
@@ -129,10 +128,14 @@ def observed(
         "instance_type": TYPE,
         "instance_states": {machine.id: machine.state},
         "interfaces": interfaces,
-        "owners": {n.metadata.uid: Owner(n.metadata.name, n.metadata.deleting) for n in nodeenis},
+        "owners": {n.metadata.uid: _owner(n) for n in nodeenis},
         **changes,
     }
     return Observed(**given)
+
+
+def _owner(nodeeni: NodeENI) -> Owner:
+    return Owner(nodeeni.metadata.name, nodeeni.metadata.deleting, nodeeni.spec.mtu, nodeeni.link_name)
 
 
 def networks(nodeenis: Iterable[NodeENI], network: Network = NETWORK) -> dict[str, Network | Refusal]:

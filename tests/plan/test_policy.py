@@ -109,7 +109,9 @@ def test_replacements_go_one_node_at_a_time() -> None:
 def test_nothing_is_replaced_before_every_node_has_been_looked_at() -> None:
     unseen = ("not every node has been looked at since the start", 5.0)
     assert verdict(detach(Cause.REPLACED), surveyed=False) == unseen
-    assert verdict(detach(Cause.UNMATCHED), surveyed=False) is None
+    assert verdict(detach(Cause.UNMATCHED), surveyed=False) == unseen, "many may lack the label"
+    assert verdict(detach(Cause.NODE_GONE), surveyed=False) == unseen, "many may be gone"
+    assert verdict(detach(Cause.NODEENI_DELETED), surveyed=False) is None
 
 
 def test_a_call_that_failed_is_held_until_its_time() -> None:
@@ -134,3 +136,22 @@ def test_a_replacement_as_the_plan_asks_for_it() -> None:
     (action,) = plan(nodeeni(device_index=3), having=[interface(attached=attachment(2))]).actions
     assert isinstance(action, Detach)
     assert (action.cause, action.key) == (Cause.REPLACED, detach(Cause.REPLACED).key)
+
+
+def test_a_label_that_is_gone_is_believed_after_its_grace() -> None:
+    action, away = detach(Cause.UNMATCHED), {"eni-1": 2.0}
+    (refused,) = decide([action], Circumstances(now=0.0, unlabelled_for=away)).refused
+    assert (refused.why.reason, refused.why.retry_after) == (RowReason.LABEL_GONE, 3.0)
+    assert verdict(action, unlabelled_for={"eni-1": 5.0}) is None
+    assert verdict(action, unlabelled_for=away, label_grace=0.0) is None
+    assert verdict(action, unlabelled_for={"eni-2": 0.0}) is None, "by an edit of the selector"
+    assert verdict(delete(Cause.UNMATCHED), unlabelled_for=away) is None, "nothing works there"
+
+
+def test_what_the_brake_holds_stays_where_it_works() -> None:
+    braked = {"eni-1": Refusal(reason=RowReason.REMOVAL_HELD, message="held", retry_after=60.0)}
+    for cause in (Cause.UNMATCHED, Cause.NODE_GONE):
+        assert verdict(detach(cause), braked=braked, node_absent_for=500.0) == ("held", 60.0)
+    for cause in (Cause.NODEENI_DELETED, Cause.MOVED, Cause.REPLACED, Cause.HANGS):
+        assert verdict(detach(cause), braked=braked) is None
+    assert verdict(delete(Cause.UNMATCHED), braked=braked) is None, "nothing works there"

@@ -256,6 +256,22 @@ class RowReason(StrEnum):
         Mender.TIME,
         "its Node is gone or goes: removed after `--node-grace-period`, unless the Node comes back",
     )
+    LABEL_GONE = (
+        "LabelGone",
+        Mender.TIME,
+        "its Node lost the label: removed after `--label-grace`, unless the label comes back",
+    )
+    # The same of many nodes at once; also of Degraded.
+    REMOVAL_DELAYED = (
+        "RemovalDelayed",
+        Mender.TIME,
+        "many nodes lost the label at once: removed after `--mass-removal-delay`, unless it comes back",
+    )
+    REMOVAL_HELD = (
+        "RemovalHeld",
+        Mender.PERSON,
+        "many Nodes are gone while their instances run: nothing is removed unless a person says so",
+    )
 
     @property
     def of_failure(self) -> bool:
@@ -265,6 +281,9 @@ class RowReason(StrEnum):
             RowReason.TO_BE_REPLACED,
             RowReason.NODE_ENDING,
             RowReason.NODE_GONE,
+            RowReason.LABEL_GONE,
+            RowReason.REMOVAL_DELAYED,
+            RowReason.REMOVAL_HELD,
         )
 
 
@@ -300,6 +319,11 @@ class EventReason(StrEnum):
         "ENIOrphanSwept",
         _NORMAL,
         "an ENI is removed whose NodeENI is gone; told of the Namespace `eni-controller-system`",
+    )
+    REMOVAL_HELD = (
+        "RemovalHeld",
+        _EITHER,
+        "ENIs of many nodes [stay for now](#what-stays-for-a-while); Normal where somebody lets them go",
     )
     STATUS_OVERWRITTEN = (
         "StatusOverwritten",

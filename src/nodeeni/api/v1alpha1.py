@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from nodeeni.api.meta import ObjectMeta
-from nodeeni.api.names import OWN_TAGS
+from nodeeni.api.names import OWN_TAGS, RELEASE_HOLD
 from nodeeni.api.reasons import READY, ConditionReason, ConditionType
 
 ACRONYMS = {"id": "ID", "ids": "IDs", "cidr": "CIDR", "ip": "IP", "pci": "PCI", "dpdk": "DPDK", "eni": "ENI"}
@@ -289,15 +289,30 @@ class NodeENIStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaul
     ] = False
 
 
+class NodeENIAnnotations(msgspec.Struct, frozen=True):
+    """Those that are read."""
+
+    release_hold: str = msgspec.field(name=RELEASE_HOLD, default="")
+
+
+class NodeENIMeta(ObjectMeta, kw_only=True):
+    annotations: NodeENIAnnotations = NodeENIAnnotations()
+
+
 class NodeENI(msgspec.Struct, kw_only=True):
     """An extra network interface for each node that the selector matches."""
 
-    metadata: ObjectMeta
+    metadata: NodeENIMeta
     spec: NodeENISpec
     # Without this default that of the conditions would not reach an object that has no status at all.
     status: Annotated[NodeENIStatus, Meta(extra_json_schema={"default": {}})] = msgspec.field(
         default_factory=NodeENIStatus
     )
+
+    @property
+    def link_name(self) -> str:
+        """The alternative name of its links."""
+        return self.spec.interface_name or self.metadata.name[:127]
 
 
 class ENINodeInterface(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True, frozen=True):

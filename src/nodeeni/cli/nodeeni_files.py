@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from nodeeni.api.meta import ObjectMeta
 from nodeeni.api.names import API_VERSION
-from nodeeni.api.v1alpha1 import NodeENI, NodeENISpec
+from nodeeni.api.v1alpha1 import NodeENI, NodeENIMeta, NodeENISpec
 from nodeeni.cli.strict import faults_of_spec
 from nodeeni.flags import UsageError
 
@@ -62,6 +61,6 @@ def _nodeeni(document: dict[str, Any], filename: str) -> NodeENI:
     if faults:
         raise UsageError(f"-f {filename}: NodeENI {name or '?'}: {'; '.join(faults)}")
     return NodeENI(
-        metadata=ObjectMeta(name=str(name), uid=f"not-applied-{name}", creation_timestamp=_LAST),
+        metadata=NodeENIMeta(name=str(name), uid=f"not-applied-{name}", creation_timestamp=_LAST),
         spec=msgspec.convert(spec, NodeENISpec),
     )

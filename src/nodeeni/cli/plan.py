@@ -12,9 +12,10 @@ from rich.console import Console
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.cli import reach, reach_ec2, tables
 from nodeeni.cli.nodeeni_files import read_nodeenis
-from nodeeni.cli.planned import NodePlan, Step, told
+from nodeeni.cli.planned import NodePlan, Step, told, told_holds
 from nodeeni.controller.planning import Planning, read_cluster
 from nodeeni.ec2.client import EC2Client
+from nodeeni.plan.brake import HeldRemoval
 from nodeeni.settings import controller_settings
 
 
@@ -52,12 +53,13 @@ async def _plan(options: Namespace, supposed: Sequence[NodeENI]) -> int:
                     told(node, await planning.plan(node), eninodes.get(node), dry_run=settings.dry_run)
                     for node in nodes
                 ]
+                holds = planning.holds()
             finally:
                 await planning.close()
     if options.output == "json":
-        tables.print_json({"nodes": [plan for plan in plans if not plan.empty]})
+        tables.print_json({"nodes": [plan for plan in plans if not plan.empty], "holds": told_holds(holds)})
     else:
-        _show(tables.console(), plans)
+        _show(tables.console(), plans, holds)
     return 0
 
 
@@ -68,7 +70,7 @@ def _chosen(wanted: Sequence[str], known: Sequence[str]) -> list[str]:
     return [name for name in known if not wanted or name in wanted]
 
 
-def _show(to: Console, plans: Sequence[NodePlan]) -> None:
+def _show(to: Console, plans: Sequence[NodePlan], holds: Sequence[HeldRemoval]) -> None:
     for plan in plans:
         if plan.empty:
             continue
@@ -82,6 +84,10 @@ def _show(to: Console, plans: Sequence[NodePlan]) -> None:
             tables.print_finding(to, "…", step.node_eni or "?", f"not now: {step.text}; {step.reason}{after}")
         for refused in plan.refused:
             tables.print_finding(to, "✗", refused.node_eni, f"{refused.reason}: {refused.message}")
+        to.print()
+    for hold in holds:
+        tables.print_finding(to, "!", hold.nodeeni, f"{hold.reason} {hold.id}: {hold.told.message}")
+    if holds:
         to.print()
     to.print(_summary(plans), markup=False)
 

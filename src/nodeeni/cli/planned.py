@@ -1,12 +1,13 @@
 """One node's plan as `nodeeni plan` tells it: steps now and later, what EC2 has yet to finish, refusals."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from nodeeni.api.v1alpha1 import ENINode, ENINodeInterface
 from nodeeni.plan.actions import Action, Create
+from nodeeni.plan.brake import HeldRemoval
 from nodeeni.plan.plan import Plan
 from nodeeni.plan.report import eninode_spec
 from nodeeni.plan.rows import Row, State
@@ -42,6 +43,17 @@ class Refused(msgspec.Struct, frozen=True):
     message: str
 
 
+class Hold(msgspec.Struct, frozen=True, rename="camel"):
+    """A removal that the brake holds; `id` is what the annotation lets go."""
+
+    id: str
+    node_eni: str = msgspec.field(name="nodeENI")
+    reason: str
+    message: str
+    nodes: list[str]
+    eni_ids: list[str] = msgspec.field(name="eniIDs")
+
+
 class NodePlan(msgspec.Struct, frozen=True, rename="camel"):
     node: str
     instance_id: str = msgspec.field(name="instanceID")
@@ -53,6 +65,12 @@ class NodePlan(msgspec.Struct, frozen=True, rename="camel"):
     @property
     def empty(self) -> bool:
         return not (self.now or self.in_progress or self.later or self.refused)
+
+
+def told_holds(holds: Iterable[HeldRemoval]) -> list[Hold]:
+    return [
+        Hold(h.id, h.nodeeni, h.reason.value, h.told.message, list(h.nodes), list(h.eni_ids)) for h in holds
+    ]
 
 
 def told(node: str, plan: Plan, eninode: ENINode | None, *, dry_run: bool) -> NodePlan:

@@ -21,6 +21,7 @@ from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.types import Interface
 from nodeeni.kube.events import EventRecorder, ObjectRef
 from nodeeni.plan.actions import Action, Detach
+from nodeeni.plan.brake import HeldRemoval
 from nodeeni.plan.policy import Decision, Hold
 from nodeeni.plan.refusal import Refusal
 
@@ -43,6 +44,7 @@ class Announcer:
         self._cluster = cluster
         self._refused: dict[str, dict[str, str]] = {}  # node → NodeENI uid → what was told last
         self._would_do: dict[str, frozenset[str]] = {}  # node → lines of a dry run
+        self._held: dict[str, frozenset[str]] = {}  # NodeENI uid → interfaces of which was told
         self._throttles: Counter[str] = Counter()  # by EC2 action, since the last line about it
 
     # -- what happened to interfaces -----------------------------------------------------------------
@@ -231,6 +233,34 @@ class Announcer:
         if ref is not None:
             message = f"{trouble.reason}: {trouble.message}"
             self._recorder.event(ref, "Warning", EventReason.WAITING_FOR_EC2, message)
+
+    def removals_held(self, nodeeni: NodeENI, holds: Sequence[HeldRemoval]) -> None:
+        """Of those that grew since people were told last; one that shrinks is no news."""
+        uid = nodeeni.metadata.uid
+        ref, told = self._ref(uid), self._held.get(uid, frozenset())
+        for hold in holds:
+            if ref is not None and not told.issuperset(hold.eni_ids):
+                message = f"{hold.reason}: {hold.told.message}"
+                log.warning(message, extra={"nodeeni": nodeeni.metadata.name})
+                self._recorder.event(ref, "Warning", EventReason.REMOVAL_HELD, message)
+        now = frozenset(eni_id for hold in holds for eni_id in hold.eni_ids)
+        if now:
+            self._held[uid] = now
+        else:
+            self._held.pop(uid, None)
+
+    def removal_released(self, nodeeni: NodeENI, hold_id: str) -> None:
+        self._of_release(nodeeni, "Normal", f"the removal {hold_id} goes on, as the annotation says")
+
+    def release_unknown(self, nodeeni: NodeENI, hold_id: str) -> None:
+        message = f"no removal {hold_id} is held (any more): the annotation {names.RELEASE_HOLD} is taken off"
+        self._of_release(nodeeni, "Warning", message)
+
+    def _of_release(self, nodeeni: NodeENI, type: Literal["Normal", "Warning"], message: str) -> None:
+        log.info("%s", message, extra={"nodeeni": nodeeni.metadata.name})
+        ref = self._ref(nodeeni.metadata.uid)
+        if ref is not None:
+            self._recorder.event(ref, type, EventReason.REMOVAL_HELD, message)
 
     def orphan_swept(self, interface: Interface) -> None:
         """There is no NodeENI to tell it of, so the namespace of the controller hears it."""

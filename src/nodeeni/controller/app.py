@@ -156,11 +156,14 @@ class _Controller:
             group.create_task(works.departures.run())
             if not self._settings.dry_run:
                 group.create_task(works.finalizers.run())
+                group.create_task(works.releases.run())
                 group.create_task(parts.eninodes.run())
             await parts.queue.drained()
             works.questions.patience = PATIENCE
             parts.reporter.begin()
             parts.turns.begin()
+            works.brake.begin()
+            works.releases.surveyed.set()
             # What stands now stays: it need not be looked through for garbage again and again.
             gc.collect()
             gc.freeze()

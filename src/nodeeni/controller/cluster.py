@@ -113,7 +113,7 @@ class Cluster:
     def owners(self) -> dict[str, Owner]:
         """By uid, the NodeENIs that exist."""
         return {
-            nodeeni.metadata.uid: Owner(name, nodeeni.metadata.deleting)
+            nodeeni.metadata.uid: Owner(name, nodeeni.metadata.deleting, nodeeni.spec.mtu, nodeeni.link_name)
             for name, nodeeni in self.nodeenis.store.items()
         }
 

@@ -72,6 +72,8 @@ class ENINodeWriter:
         """This is what the node's ENINode is to say; without interfaces, or without a Node, none is to be. Of
         `unread` interfaces it says what it said before: their ENI manager has them up.
         """
+        if any(not entry.subnet_cidr for entry in spec.interfaces):
+            spec = self._with_known_cidrs(name, spec)
         if unread:
             spec = self._with_those_of_before(name, spec, unread)
         if not spec.interfaces or node is None:
@@ -83,6 +85,18 @@ class ENINodeWriter:
             self._wanted[name] = current if current == wanted and current is not None else wanted
         if self._target(name) != self._current(name):
             self._enqueue(name)
+
+    def _with_known_cidrs(self, name: str, spec: ENINodeSpec) -> ENINodeSpec:
+        """Of what may go, or cannot be had as asked, the subnet is not asked for: it is the one of before."""
+        shown = self._cluster.eninodes.store.get(name)
+        known = {entry.eni_id: entry.subnet_cidr for entry in shown.spec.interfaces} if shown else {}
+        entries = [
+            entry
+            if entry.subnet_cidr or not known.get(entry.eni_id)
+            else msgspec.structs.replace(entry, subnet_cidr=known[entry.eni_id])
+            for entry in spec.interfaces
+        ]
+        return spec_of(spec.instance_id, entries)
 
     def _with_those_of_before(self, name: str, spec: ENINodeSpec, eni_ids: AbstractSet[str]) -> ENINodeSpec:
         shown = self._cluster.eninodes.store.get(name)

@@ -12,6 +12,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from nodeeni import metrics
+from nodeeni.controller.brake import Brake
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.leadership import Leadership
 from nodeeni.controller.reporter import Reporter
@@ -137,6 +138,7 @@ class Health:
         self._unreadable = _Said()
         self._refused = _Said(CAUSE_ENDS)
         self.inventory: Inventory | None = None
+        self.brake: Brake | None = None
 
     def checks(self) -> dict[str, str | None]:
         """For `/readyz`: what is wrong, by check."""
@@ -185,6 +187,8 @@ class Health:
             metrics.CHECKS.labels(name).set(fault is None)
         _gauge_buckets(self._buckets)
         _gauge_attachments(self._reporter)
+        if self.brake is not None:
+            _gauge_holds(self.brake)
         if self.inventory is not None:
             _gauge_inventory(self.inventory)
 
@@ -200,6 +204,12 @@ def _gauge_attachments(reporter: Reporter) -> None:
     for name, states in reporter.counts().items():
         for state in State:
             metrics.ATTACHMENTS.labels(name, state.value).set(states[state])
+
+
+def _gauge_holds(brake: Brake) -> None:
+    metrics.REMOVALS_HELD.clear()
+    for hold in brake.all_holds():
+        metrics.REMOVALS_HELD.labels(hold.nodeeni, hold.sign.value).set(len(hold.nodes))
 
 
 def _gauge_inventory(inventory: Inventory) -> None:

@@ -14,6 +14,7 @@ from nodeeni.api import names
 from nodeeni.api.reasons import RowReason
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller.adoption import Adoption
+from nodeeni.controller.brake import Brake
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.memory import Memory
 from nodeeni.controller.questions import Questions
@@ -23,6 +24,7 @@ from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.types import Instance, InstanceType, Interface
 from nodeeni.plan import report
 from nodeeni.plan.actions import Action
+from nodeeni.plan.brake import losses
 from nodeeni.plan.desired import LEFT_OVER_AFTER, Desired, Network, desired_interfaces, selecting
 from nodeeni.plan.diff import diff
 from nodeeni.plan.observed import ENDS, UNREAD, NodeView, Observed
@@ -54,6 +56,7 @@ class Planner:
         adoption: Adoption,
         memory: Memory,
         turns: Turns,
+        brake: Brake,
         questions: Questions,
         under_way: Callable[[str], tuple[Action, ...]] = lambda _: (),
         confirmed_orphans: Callable[[], frozenset[str]] = frozenset,
@@ -67,6 +70,7 @@ class Planner:
         self._adoption = adoption
         self._memory = memory
         self._turns = turns
+        self._brake = brake
         self._questions = questions
         self._under_way = under_way
         self._confirmed_orphans = confirmed_orphans
@@ -188,6 +192,7 @@ class Planner:
 
     def _decide(self, desired: Desired, observed: Observed) -> Plan:
         found = diff(desired, observed)
+        self._brake.note(observed.name, losses(found.actions, observed))
         decision = decide(found.actions, self._circumstances(observed))
         return Plan(
             observed=observed,
@@ -219,6 +224,9 @@ class Planner:
             node_ends=node is not None and (node.deleting or node.out_of_service),
             node_absent_for=now - absent_since,
             node_grace=self._settings.node_grace_period,
+            unlabelled_for=self._brake.unlabelled_for(observed.name),
+            label_grace=self._settings.label_grace,
+            braked=self._brake.held(observed.name),
             confirmed_orphans=self._confirmed_orphans(),
         )
 

@@ -5,9 +5,12 @@
 
 import asyncio
 
+import msgspec
+
 from nodeeni.api import names
 from nodeeni.api.v1alpha1 import AttachmentStatus, NodeENI
 from nodeeni.controller.adoption import Adoption
+from nodeeni.controller.brake import Brake
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.memory import Memory
 from nodeeni.controller.planner import Planner
@@ -18,6 +21,7 @@ from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.types import Interface
 from nodeeni.kube.client import KubeClient
+from nodeeni.plan.brake import HeldRemoval
 from nodeeni.plan.plan import Plan
 from nodeeni.plan.rows import State
 from nodeeni.settings import Settings
@@ -41,6 +45,7 @@ class Planning:
         self._inventory = Inventory(ec2, cluster_id)
         self._adoption = Adoption(ec2, cluster, self._inventory)
         self._turns = Turns(again=lambda _: None)
+        self._brake = Brake(settings, cluster, self._inventory)
         self._taker = TurnTaker(self._turns, cluster, memory)
         self._planner = Planner(
             settings=settings,
@@ -51,6 +56,7 @@ class Planning:
             adoption=self._adoption,
             memory=memory,
             turns=self._turns,
+            brake=self._brake,
             questions=Questions(),
         )
 
@@ -68,12 +74,15 @@ class Planning:
         for node in self.nodes():
             await self.plan(node)
         self._turns.begin()
+        for nodeeni in self._cluster.nodeenis.store.values():
+            self._brake.believe(nodeeni)
 
     def suppose(self, nodeeni: NodeENI) -> None:
         """Plan as if this NodeENI were applied; one of its name that exists keeps its identity."""
         known = self._cluster.nodeenis.store.get(nodeeni.metadata.name)
         if known is not None:
             nodeeni.metadata = known.metadata
+            self._brake.nodeeni_changed(known, nodeeni)
         self._cluster.nodeenis.store[nodeeni.metadata.name] = nodeeni
 
     def suppose_named(self, nodeeni: NodeENI, node: str, interface: Interface) -> None:
@@ -96,6 +105,10 @@ class Planning:
         plan = await self._planner.plan(node)
         self._taker.take(plan)
         return plan
+
+    def holds(self) -> list[HeldRemoval]:
+        """The removals that the brake holds, without their ends: those stand on when the signs were seen."""
+        return [msgspec.structs.replace(hold, until="") for hold in self._brake.all_holds()]
 
     async def close(self) -> None:
         await self._lookups.close()

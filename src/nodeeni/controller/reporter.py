@@ -66,6 +66,7 @@ class Reporter:
         self.on_put_right: Callable[[NodeENI, str, int], None] = lambda *told: None
         self.notes: Callable[[], list[Refusal]] = list
         self.pace: Callable[[], float] = float
+        self.held: Callable[[str], Refusal | None] = lambda uid: None  # the removal of it that is held
 
     def report(self, node: str, rows: Iterable[Row]) -> None:
         """The rows of one node, all of them: those that it had before and has no more are dropped."""
@@ -221,6 +222,7 @@ class Reporter:
             trouble=self._troubles.current,
             unread=self._troubles.unread,
             pace=self.pace(),
+            held=self.held(nodeeni.metadata.uid),
         )
 
     def _before_the_first_reading(self, nodeeni: NodeENI, now: str) -> NodeENIStatus | None:

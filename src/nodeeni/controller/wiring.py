@@ -11,6 +11,7 @@ from typing import Any
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.announcer import Announcer
+from nodeeni.controller.brake import Brake
 from nodeeni.controller.cluster import Cluster, but_for_status
 from nodeeni.controller.departures import Departures
 from nodeeni.controller.eninodes import ENINodeWriter
@@ -23,6 +24,7 @@ from nodeeni.controller.planner import Planner
 from nodeeni.controller.questions import PATIENCE_AT_START, Questions
 from nodeeni.controller.rates import AccountRates
 from nodeeni.controller.reconciler import Reconciler
+from nodeeni.controller.releases import Releases
 from nodeeni.controller.reporter import Reporter
 from nodeeni.controller.sweeper import Sweeper
 from nodeeni.controller.triggers import Triggers
@@ -90,6 +92,8 @@ class Works:
     sweeper: Sweeper
     reconciler: Reconciler
     finalizers: Finalizers
+    brake: Brake
+    releases: Releases
     departures: Departures
     triggers: Triggers
 
@@ -125,6 +129,8 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         dry_run=settings.dry_run,
     )
     questions = Questions(again=parts.queue.add, patience=PATIENCE_AT_START)
+    brake = Brake(settings, cluster, inventory, parts.queue.add)
+    releases = Releases(parts.writer, cluster, brake, parts.announcer)
     planner = Planner(
         settings=settings,
         cluster_id=cluster_id,
@@ -134,6 +140,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         adoption=adoption,
         memory=memory,
         turns=parts.turns,
+        brake=brake,
         questions=questions,
         under_way=executor.under_way,
         confirmed_orphans=lambda: sweeper.confirmed,
@@ -163,7 +170,8 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
     )
     finalizers = Finalizers(parts.writer, cluster, inventory, executor, adoption, leadership.settled_at)
     triggers = Triggers(parts.queue, cluster, inventory, waiter, lookups)
-    parts.health.inventory = inventory
+    parts.health.inventory, parts.health.brake = inventory, brake
+    parts.reporter.held = brake.told
     return Works(
         inventory=inventory,
         lookups=lookups,
@@ -173,6 +181,8 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         sweeper=sweeper,
         reconciler=reconciler,
         finalizers=finalizers,
+        brake=brake,
+        releases=releases,
         departures=departures,
         triggers=triggers,
     )
@@ -209,7 +219,16 @@ def listen(parts: Parts, works: Works) -> None:
     What is there already is told as new, which has every node reconciled once.
     """
     cluster, memory, triggers, departures = parts.cluster, parts.memory, works.triggers, works.departures
-    finalizers = [] if parts.settings.dry_run else [works.finalizers.nodeeni_changed]
+
+    def holds_changed(uid: str) -> None:
+        parts.reporter.mark(uid)
+        works.releases.holds_changed(uid)
+
+    works.brake.changed = holds_changed
+    cluster.nodeenis.add_listener(works.releases.nodeeni_changed)
+    of_nodeenis = [works.brake.nodeeni_changed, memory.nodeeni_changed, triggers.nodeeni_changed]
+    if not parts.settings.dry_run:
+        of_nodeenis.insert(0, works.finalizers.nodeeni_changed)
     told: list[tuple[Any, list[Callable[[Any, Any], None]]]] = [
         (
             works.inventory,
@@ -222,10 +241,7 @@ def listen(parts: Parts, works: Works) -> None:
             ],
         ),
         (cluster.nodes, [departures.node_changed, triggers.node_changed]),
-        (
-            cluster.nodeenis,
-            [*map(but_for_status, [*finalizers, memory.nodeeni_changed, triggers.nodeeni_changed])],
-        ),
+        (cluster.nodeenis, [*map(but_for_status, of_nodeenis)]),
         (
             cluster.eninodes,
             [parts.reporter.eninode_changed, parts.eninodes.changed, triggers.eninode_changed],

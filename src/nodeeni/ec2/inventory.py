@@ -33,6 +33,9 @@ class _Index:
     def get(self, key: str) -> list[Interface]:
         return list(self._found[key].values()) if key in self._found else []
 
+    def count(self, key: str) -> int:
+        return len(self._found[key]) if key in self._found else 0
+
     def move(self, before: Interface | None, after: Interface | None) -> None:
         if before is not None:
             for key in self._keys(before):
@@ -115,6 +118,9 @@ class Inventory:
 
     def of_nodeeni(self, uid: str) -> list[Interface]:
         return self._nodeenis.get(uid)
+
+    def count_of_nodeeni(self, uid: str) -> int:
+        return self._nodeenis.count(uid)
 
     def sightings(self, eni_id: str) -> int:
         """Reads, `gap` apart, that showed it; 0 for one that is known from our own Create alone."""

@@ -19,6 +19,7 @@ class Cause(StrEnum):
     """Why an interface is taken away. People read these in logs, events and `nodeeni plan`."""
 
     UNMATCHED = "the node no longer matches the NodeENI"
+    MOVED = "another NodeENI of the node has its place"
     NODEENI_DELETED = "the NodeENI is being deleted"
     NODE_GONE = "the node is gone"
     ORPHAN = "no NodeENI owns it"

@@ -35,6 +35,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     trouble: Refusal | None
     unread: bool
     pace: float
+    held: Refusal | None  # a removal that the brake holds
 
     @property
     def waits_for_a_person(self) -> bool:
@@ -53,6 +54,7 @@ def standing(
     trouble: Refusal | None = None,
     unread: bool = False,
     pace: float = 0.0,
+    held: Refusal | None = None,
 ) -> Standing:
     """`rows` is by node name."""
     wanted = [row for row in rows.values() if row.wanted]
@@ -74,6 +76,7 @@ def standing(
         trouble=trouble,
         unread=unread,
         pace=pace,
+        held=held,
     )
 
 
@@ -164,11 +167,13 @@ def _time_left(at: Standing) -> str:
 
 
 def degraded(at: Standing) -> Condition:
-    """Whether something is wrong: what everything waits for, else rows that failed, else what is noted, else
-    fields that are not acted on.
+    """Whether something is wrong: what everything waits for, else a removal that is held, else rows that
+    failed, else what is noted, else fields that are not acted on.
     """
     if at.trouble is not None:
         return condition(DEGRADED, True, at.trouble.reason or "", at.trouble.message)
+    if at.held is not None:
+        return condition(DEGRADED, True, at.held.reason or "", at.held.message)
     if at.failed:
         first = at.failed[0]
         message = of_first(first.node, first.message, len(at.failed))

@@ -136,7 +136,7 @@ def desired_interfaces(
             found = _interface(node, instance, nodeeni, network, cluster_id)
         if isinstance(found, Refusal):
             refusals.append(found)
-            links[found.uid] = Link(nodeeni.spec.mtu, _interface_name(nodeeni))
+            links[found.uid] = Link(nodeeni.spec.mtu, nodeeni.link_name)
         else:
             interfaces.append(found)
     return Desired(
@@ -215,12 +215,8 @@ def _interface(
         network_card_index=spec.network_card_index,
         tags={**spec.tags, **_extra_keys(spec.tags), **own},
         mtu=spec.mtu,
-        interface_name=_interface_name(nodeeni),
+        interface_name=nodeeni.link_name,
     )
-
-
-def _interface_name(nodeeni: NodeENI) -> str:
-    return nodeeni.spec.interface_name or nodeeni.metadata.name[:127]
 
 
 def default_description(nodeeni: str, node: str) -> str:

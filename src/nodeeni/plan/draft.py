@@ -23,6 +23,7 @@ class Draft:
         self.rows: list[Row] = []
         self.refusals: list[Refusal] = []
         self.vanishing: list[str] = []
+        self.awaited: set[str] = set()  # interfaces in whose place another is to come
         self.left = {interface.id: interface for interface in observed.interfaces}
         self.generations = {selected.uid: selected.generation for selected in desired.selected}
         self.under_way = {action.key: action for action in observed.in_flight}
@@ -83,9 +84,11 @@ class Draft:
         )
 
     def unwanted_row(self, interface: Interface, state: State) -> Row:
-        attachment = interface.attachment
+        """It has its link as before: what goes may yet stay."""
+        attachment, uid = interface.attachment, self.uids[interface.id]
+        owner = self.observed.owners.get(uid)
         return Row(
-            uid=self.uids[interface.id],
+            uid=uid,
             nodeeni=self.owner_name(interface),
             node=self.observed.name,
             instance_id=interface.tags.get(names.TAG_INSTANCE, ""),
@@ -93,6 +96,8 @@ class Draft:
             interface=interface,
             device_index=attachment.device_index if attachment else None,
             network_card_index=attachment.network_card_index if attachment else None,
+            mtu=owner.mtu if owner else None,
+            interface_name=owner.interface_name if owner else "",
             wanted=False,
         )
 

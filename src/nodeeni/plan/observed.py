@@ -31,10 +31,14 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """A NodeENI that exists in the API server, whatever its selector says."""
+    """A NodeENI that exists in the API server, whatever its selector says. `mtu` and `interface_name` are
+    what it asks of links.
+    """
 
     name: str
     deleting: bool
+    mtu: int | None = None
+    interface_name: str = ""
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):

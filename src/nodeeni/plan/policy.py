@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from nodeeni.api.reasons import RowReason
 from nodeeni.plan.actions import Action, Cause, Create, Delete, Detach
 from nodeeni.plan.refusal import Refusal
 
@@ -48,6 +49,9 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     node_ends: bool = False  # its Node is being deleted or out of service
     node_absent_for: float = 0.0  # since no Node names the instance that its interfaces hang on
     node_grace: float = 120.0
+    unlabelled_for: dict[str, float] = msgspec.field(default_factory=dict)  # interface → by labels alone
+    label_grace: float = 5.0
+    braked: dict[str, Refusal] = msgspec.field(default_factory=dict)  # interface → why its removal is held
     confirmed_orphans: frozenset[str] = frozenset()
 
 
@@ -75,12 +79,35 @@ def decide(actions: Iterable[Action], circumstances: Circumstances) -> Decision:
     return Decision(tuple(allowed), tuple(refused))
 
 
+def _brake(action: Action, at: Circumstances) -> Refusal | None:
+    """What many nodes lose at once, by a sign alone, stays where it works."""
+    if not isinstance(action, Detach) or action.cause not in (Cause.UNMATCHED, Cause.NODE_GONE):
+        return None
+    why = at.braked.get(action.eni_id)
+    return msgspec.structs.replace(why, nodeeni=action.nodeeni, uid=action.uid) if why else None
+
+
+def _label_gone(action: Action, at: Circumstances) -> Refusal | None:
+    """A label may be back in a moment. How many others lack it is known once all nodes were looked at."""
+    if not isinstance(action, Detach) or action.cause is not Cause.UNMATCHED:
+        return None
+    if not at.surveyed:
+        return _wait(action, _UNSURVEYED, UNSURVEYED_RETRY)
+    left = at.label_grace - at.unlabelled_for.get(action.eni_id, at.label_grace)
+    if left <= 0:
+        return None
+    message = "its Node no longer has the label: removed after --label-grace, unless the label comes back"
+    return Refusal.of(action, RowReason.LABEL_GONE, message, left, event=None)
+
+
 def _node_goes(action: Action, at: Circumstances) -> Refusal | None:
     """A node on its way out is left to DeleteOnTermination; one that vanished gets a grace period."""
     if not isinstance(action, Detach) or action.cause is not Cause.NODE_GONE:
         return None
     if at.node_ends:
         return _wait(action, "the node is on its way out", at.node_grace)
+    if not at.surveyed:
+        return _wait(action, _UNSURVEYED, UNSURVEYED_RETRY)
     if at.node_absent_for < at.node_grace:
         left = at.node_grace - at.node_absent_for
         return _wait(action, "the node may come back while its instance lives", left)
@@ -114,7 +141,7 @@ def _one_at_a_time(action: Action, at: Circumstances) -> Refusal | None:
     if not isinstance(action, Detach) or action.cause is not Cause.REPLACED:
         return None
     if not at.surveyed:
-        return _wait(action, "not every node has been looked at since the start", UNSURVEYED_RETRY)
+        return _wait(action, _UNSURVEYED, UNSURVEYED_RETRY)
     if action.uid not in at.before:
         return None
     return _wait(action, f"node {at.before[action.uid]} comes first", TURN_RETRY)
@@ -132,7 +159,11 @@ def _wait(action: Action, message: str, retry_after: float) -> Refusal:
     return Refusal.of(action, None, message, retry_after, event=None)
 
 
+_UNSURVEYED = "not every node has been looked at since the start"
+
 RULES: tuple[Callable[[Action, Circumstances], Refusal | None], ...] = (
+    _brake,
+    _label_gone,
     _node_goes,
     _orphan,
     _finalizer,

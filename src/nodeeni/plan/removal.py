@@ -57,7 +57,7 @@ class Removal:
             return Cause.REFUSED
         if any(row.wanted and row.uid == self.draft.uids[interface.id] for row in self.draft.rows):
             return Cause.SURPLUS
-        return Cause.UNMATCHED
+        return Cause.MOVED if interface.id in self.draft.awaited else Cause.UNMATCHED
 
     def _is_of_another_instance(self, interface: Interface) -> bool:
         node = self.draft.observed.node

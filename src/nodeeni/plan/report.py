@@ -51,18 +51,27 @@ _WAITS = {
 
 def with_waiting(rows: Iterable[Row], refused: Iterable[Refused]) -> list[Row]:
     """The rows, where an interface whose detach has to wait is still attached, and says what comes."""
-    waiting = {r.action.eni_id: r.action.cause for r in refused if isinstance(r.action, Detach)}
+    waiting = {r.action.eni_id: r for r in refused if isinstance(r.action, Detach)}
     return [_waiting(row, waiting.get(row.interface.id)) if row.interface else row for row in rows]
 
 
-def _waiting(row: Row, cause: Cause | None) -> Row:
+def _waiting(row: Row, refused: Refused | None) -> Row:
     attachment = row.interface.attachment if row.interface else None
-    if cause is None or attachment is None or attachment.status != "attached":
+    if refused is None or attachment is None or attachment.status != "attached":
         return row
     if row.reason is RowReason.NODE_ENDING:
         return msgspec.structs.replace(row, state=State.ATTACHED)
-    reason, message = _WAITS.get(cause, (None, ""))
+    reason, message = _of_wait(refused)
     return msgspec.structs.replace(row, state=State.ATTACHED, reason=reason, message=message)
+
+
+def _of_wait(refused: Refused) -> tuple[RowReason | None, str]:
+    """Its own words, or those of what it waits to do; a call that failed has words of its own elsewhere."""
+    why = refused.why
+    if why.reason is not None and not why.reason.of_failure:
+        return why.reason, why.message
+    assert isinstance(refused.action, Detach)
+    return _WAITS.get(refused.action.cause, (None, ""))
 
 
 def with_failures(rows: Iterable[Row], holds: Iterable[Hold]) -> list[Row]:
@@ -128,14 +137,16 @@ def nodeeni_status(
     trouble: Refusal | None = None,
     unread: bool = False,
     pace: float = 0.0,
+    held: Refusal | None = None,
 ) -> NodeENIStatus:
-    """The whole status of one NodeENI. `rows` is by node name; `notes` are what else is Degraded.
+    """The whole status of one NodeENI. `rows` is by node name; `notes` are what else is Degraded, `held` the
+    removal that the brake holds.
     `has_waited` says whether one that stands so waits for a person, and has for long. `trouble` is what every
     NodeENI waits for, `unread`: for so long that the rows tell nothing of now. `pace` is how many ENIs a
     second EC2 lets come or go.
     """
     entries = _attachments(nodeeni.status, rows, now)
-    at = standing(nodeeni, rows, links_up, notes, trouble=trouble, unread=unread, pace=pace)
+    at = standing(nodeeni, rows, links_up, notes, trouble=trouble, unread=unread, pace=pace, held=held)
     generation = nodeeni.metadata.generation
     return NodeENIStatus(
         observed_generation=nodeeni.status.observed_generation if at.unseen else generation,
@@ -180,7 +191,7 @@ def _attachment(row: Row, before: AttachmentStatus | None, now: str) -> Attachme
         eni_id=interface.id if interface else "",
         attachment_id=attachment.id if attachment else "",
         subnet_id=interface.subnet_id if interface else "",
-        subnet_cidr=row.subnet_cidr,
+        subnet_cidr=row.subnet_cidr or _known_cidr(row, before),
         device_index=row.device_index,
         network_card_index=row.network_card_index,
         mac_address=interface.mac if interface else "",
@@ -191,6 +202,12 @@ def _attachment(row: Row, before: AttachmentStatus | None, now: str) -> Attachme
         message=row.message,
     )
     return dated(entry, before, now)
+
+
+def _known_cidr(row: Row, before: AttachmentStatus | None) -> str:
+    """Of what may go, or cannot be had as asked, the subnet is not asked for: an ENI never changes it."""
+    known = before is not None and row.interface is not None and before.eni_id == row.interface.id
+    return before.subnet_cidr if before is not None and known else ""
 
 
 def dated(entry: AttachmentStatus, before: AttachmentStatus | None, now: str) -> AttachmentStatus:

@@ -130,10 +130,19 @@ class Wanted:
             return under_way.device_index
         found = self._place(wanted, self.slots)
         if isinstance(found, Refusal):
+            self._await_place(wanted, self.slots)
             self.draft.refuse(wanted, found)
             return None
         self.slots.reserve(wanted.network_card_index, found, eni_id or f"NodeENI {wanted.nodeeni}")
         return found
+
+    def _await_place(self, wanted: DesiredInterface, slots: Slots) -> None:
+        """One of ours that leaves may be all that is in its way: that one goes at once."""
+        for eni_id in sorted(self.leaving):
+            place = free_index(wanted, self._instance, False, slots.without({eni_id}))
+            if not isinstance(place, Refusal):
+                self.draft.awaited.add(eni_id)
+                return
 
     @property
     def _instance(self) -> Instance:

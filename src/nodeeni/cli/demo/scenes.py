@@ -58,7 +58,8 @@ class Scenes:
             self._nodes.append(await stage.world.add_node(labels=LABEL))
         # The simulated EC2's reads do not lag; a real one's do, which is what the default of 35 s is for.
         await stage.start_controller(
-            "--enable-leader-election", "--metrics-addr", "127.0.0.1:0", "--read-lag", "3s"
+            *("--enable-leader-election", "--metrics-addr", "127.0.0.1:0", "--read-lag", "3s"),
+            *("--label-grace", "0"),  # 5 s in which nothing is to be seen
         )
         if stage.hosts is not None:
             for node in self._nodes:

@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import AsyncIterator, Sequence
 
 from nodeeni.cli import reach, reach_ec2, tables
-from nodeeni.cli.doctor import deletions, ec2, kubernetes, leftovers, links
+from nodeeni.cli.doctor import deletions, ec2, holds, kubernetes, leftovers, links
 from nodeeni.cli.findings import Finding, Mark, right, wrong
 from nodeeni.cli.leader import leader
 from nodeeni.controller.cluster import Cluster
@@ -76,6 +76,8 @@ async def _checks_of_cluster(options: Namespace, client: KubeClient) -> AsyncIte
     yield await leader(client)
     cluster = await _read(client)
     for finding in deletions.findings(cluster.nodeenis.store.values(), datetime.datetime.now(datetime.UTC)):
+        yield finding
+    for finding in holds.findings(cluster.nodeenis.store.values()):
         yield finding
     for finding in links.findings(cluster.eninodes.store.values()):
         yield finding

@@ -33,6 +33,8 @@ class Cause(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(first, message=first.message + more)
 
 
+# Reasons of rows whose ENI stays for a while, or for longer, and whose message says why.
+_STAYS = frozenset({RowReason.LABEL_GONE, RowReason.REMOVAL_DELAYED, RowReason.REMOVAL_HELD})
 _Key = tuple[str, ...]  # what findings of one cause have in common
 _OWN = re.compile(r"\b(?:i|eni)-[0-9a-f]{8,17}\b")  # ids, which differ from node to node
 
@@ -98,7 +100,9 @@ def _of_line(line: Line) -> Iterator[tuple[_Key, Finding]]:
     elif line.left_behind:
         gone = line.node_state is NodeState.GONE
         why = "its Node is gone" if gone else "its Node no longer matches the selector"
-        yield ("left", line.node_state), note(subject, f"{line.eni_id} is still attached, and {why}")
+        if line.reason in _STAYS:
+            why = line.message
+        yield ("left", why), note(subject, f"{line.eni_id} is still attached, and {why}")
     elif line.link_is_not_up:
         message = f"{link} is {line.link_state.lower()}{told}"
         yield ("link", line.link_state, _OWN.sub("", line.link_message)), wrong(subject, message)

@@ -1,0 +1,129 @@
+"""The brake on mass removals: many nodes at once that only look as if nobody wanted their ENIs. Pure.
+
+One node that lost its label, or its Node, is believed after a grace. Where it is two nodes or more, and over
+a quarter of those that have an ENI of a NodeENI, a mistake is as likely: an operator that restarts, a
+restored backup, Nodes deleted in a copy of the cluster. Their removal is held.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+
+import msgspec
+
+from nodeeni.api.names import RELEASE_HOLD
+from nodeeni.api.reasons import RowReason
+from nodeeni.plan.actions import Action, Cause, Detach
+from nodeeni.plan.observed import Observed
+from nodeeni.plan.refusal import Refusal
+
+FEWEST = 2  # nodes that are a mass
+SHARE = 4  # of so many that have an ENI of the NodeENI, more than one
+LOOK_AGAIN = 60.0  # seconds: of an instance that ends no event tells
+
+
+class Sign(StrEnum):
+    """By what nodes look as if they were not wanted any more."""
+
+    UNLABELLED = "unlabelled"
+    VANISHED = "vanished"
+
+
+class Loss(msgspec.Struct, frozen=True):
+    """One interface that works, of a node that shows the sign."""
+
+    sign: Sign
+    uid: str  # of the NodeENI
+    eni_id: str
+
+
+def losses(actions: Iterable[Action], observed: Observed) -> Iterator[Loss]:
+    """What this plan would take away by a sign alone: nobody deleted or edited anything of ours."""
+    goes = observed.node is not None and observed.node.ends
+    for action in actions:
+        if not isinstance(action, Detach):
+            continue
+        if action.cause is Cause.UNMATCHED:
+            yield Loss(Sign.UNLABELLED, action.uid, action.eni_id)
+        elif action.cause is Cause.NODE_GONE and not goes:
+            yield Loss(Sign.VANISHED, action.uid, action.eni_id)
+
+
+def is_mass(lost: int, having: int) -> bool:
+    """Whether `lost` nodes of the `having` that have an ENI of a NodeENI are too many to be believed."""
+    return lost >= FEWEST and lost * SHARE > having
+
+
+class HeldRemoval(msgspec.Struct, frozen=True, kw_only=True):
+    """A removal that the brake holds. `nodes` are those that show the sign, `having` how many have an ENI of
+    the NodeENI; `until`: when it goes on by itself, for people; empty: not at all.
+    """
+
+    sign: Sign
+    nodeeni: str
+    nodes: tuple[str, ...]
+    eni_ids: tuple[str, ...]
+    having: int
+    until: str = ""
+
+    @property
+    def id(self) -> str:
+        """Of exactly these interfaces: with one more, or one less, it is another hold."""
+        return hold_id(self.eni_ids)
+
+    @property
+    def reason(self) -> RowReason:
+        return _REASONS[self.sign]
+
+    @property
+    def release(self) -> str:
+        """The command that lets it go on."""
+        return f"kubectl annotate --overwrite nodeeni {self.nodeeni} {RELEASE_HOLD}={self.id}"
+
+    @property
+    def told(self) -> Refusal:
+        """As the condition Degraded and the event have it."""
+        count = len(self.nodes)
+        nodes = f"{count} of {self.having} nodes with an ENI of it ({some(self.nodes)})"
+        match self.sign:
+            case Sign.UNLABELLED:
+                stay = f"until {self.until}" if self.until else "for --mass-removal-delay"
+                message = (
+                    f"{nodes} no longer have its label: their ENIs stay {stay}, unless the label comes back; "
+                    f"to remove them at once: {self.release}"
+                )
+            case Sign.VANISHED:
+                message = (
+                    f"the Nodes of {nodes} are gone while their instances run: nothing is removed until the "
+                    f"Nodes are back or the instances end; to remove their ENIs all the same: {self.release}"
+                )
+        return Refusal(reason=self.reason, message=message)
+
+
+def why_held(sign: Sign, left: float) -> Refusal:
+    """As a row has it, for `left` seconds more. No times and no counts: each would be a write."""
+    message = _ROWS[sign]
+    return Refusal(reason=_REASONS[sign], message=message, retry_after=min(left, LOOK_AGAIN))
+
+
+def hold_id(eni_ids: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(eni_ids)).encode()).hexdigest()[:12]
+
+
+def some(names: tuple[str, ...]) -> str:
+    """The first few of them."""
+    shown = ", ".join(names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+
+
+_REASONS = {Sign.UNLABELLED: RowReason.REMOVAL_DELAYED, Sign.VANISHED: RowReason.REMOVAL_HELD}
+_ROWS = {
+    Sign.UNLABELLED: (
+        "its Node no longer has the label, like many others: it stays for --mass-removal-delay; condition "
+        "Degraded says how to have it removed at once"
+    ),
+    Sign.VANISHED: (
+        "its Node is gone and its instance runs, like many others: it stays until the Node is back or the "
+        "instance ends; condition Degraded says how to have it removed"
+    ),
+}
