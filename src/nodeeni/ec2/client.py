@@ -24,6 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from nodeeni.ec2.attributes import Attribute, InterfaceRequest, V
+from nodeeni.ec2.credentials import be_patient
 from nodeeni.ec2.errors import EC2Error, ErrorClass, UnusableSettings
 from nodeeni.ec2.models import cut_loader
 from nodeeni.ec2.quotas import RateQuota, rate_quota
@@ -136,6 +137,7 @@ class EC2Client:
         session = get_session()
         session.register_component("data_loader", _models())
         try:
+            be_patient(session)
             opening = session.create_client(
                 "ec2", region_name=region, endpoint_url=endpoint_url, config=config
             )
@@ -418,12 +420,14 @@ async def _opened(service: str, action: str, region: str) -> AsyncIterator[Any]:
 
 
 def _translated(action: str, error: Exception) -> EC2Error:
-    """EC2's own code where it answered, else the name of what went wrong on the way."""
+    """EC2's own code where it answered the call of that name, else the name of what went wrong on the way."""
     if not isinstance(error, ClientError):
         return EC2Error(action, type(error).__name__, str(error))
     told = error.response.get("Error", {})
     code, message = str(told.get("Code", "Unknown")), str(told.get("Message", ""))
     about = error.response.get("ResponseMetadata", {})
+    if error.operation_name != action:  # one that botocore made to have credentials
+        code, message = "CredentialRetrievalError", f"{error.operation_name}: {code}: {message}"
     return EC2Error(
         action,
         code,

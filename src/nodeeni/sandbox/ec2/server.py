@@ -26,11 +26,12 @@ from .faults import Fault, Faults
 from .iam import Policy, questions
 from .lifecycle import Lifecycle, NodeKernels
 from .paging import unfiltered
+from .roles import AGENT_PATH, ASSUME, PodRoles
 from .scene import Scene
 from .settings import EC2Settings
 
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
-_STS_ACTIONS = {"GetCallerIdentity"}
+_STS_ACTIONS = {"GetCallerIdentity", ASSUME}
 
 
 class _Dropped(Exception):
@@ -58,6 +59,7 @@ class EC2Server(Scene):
         self.buckets = Buckets(self.settings)
         self.policies: dict[str, Policy] = {}
         """By access key. Who signs with another one may do everything."""
+        self.roles = PodRoles(account)
         self._host, self._port = host, port
         self._runner: web.AppRunner | None = None
         self._url = ""
@@ -69,7 +71,11 @@ class EC2Server(Scene):
     async def start(self) -> None:
         app = web.Application(client_max_size=4 * 1024 * 1024)
         app.add_routes(
-            [web.post("/", self._serve), *control_routes(self, self.faults, self.calls, self.clock)]
+            [
+                web.post("/", self._serve),
+                web.get(AGENT_PATH, self.roles.answer_of_agent),
+                *control_routes(self, self.faults, self.calls, self.clock),
+            ]
         )
         app.on_response_prepare.append(self._dated)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
@@ -125,6 +131,8 @@ class EC2Server(Scene):
         """The HTTP answer and the code for the log."""
         reply = self.settings.reply_to(action).draw(self.account.random)
         try:
+            if action == ASSUME:
+                return _xml(self._render(action, request_id, self.roles.assumed(parameters))), OK
             access_key = self._admit(http, action, parameters)
             fault = self.faults.take(action, parameters.flat)
             raw = await _disturb(fault, "before")
@@ -160,6 +168,7 @@ class EC2Server(Scene):
                 f"Credential should be scoped to a valid region, not '{credential[2]}': "
                 f"this endpoint is {self.account.region}.",
             )
+        self.roles.admit(http, credential[1], sts=action in _STS_ACTIONS)
         self.clock.admit(http.headers.get("X-Amz-Date", ""), sts=action in _STS_ACTIONS)
         if not self.buckets.spend(action, unfiltered=unfiltered(action, parameters)):
             raise EC2Error("RequestLimitExceeded")
