@@ -30,6 +30,7 @@ class HandsOff:
         self._devices = f"{sysfs}/bus/pci/devices"
         self._pauses: dict[int, float] = {}
         self._meant: dict[int, str] = {}  # which driver a link's device is meant for
+        self._udev = False  # whether there was one when it was last looked for
 
     def changed(self, before: Link | None, link: Link, now: float) -> None:
         """What the kernel shows of a link now, and what it showed before."""
@@ -48,6 +49,11 @@ class HandsOff:
         self._pauses.pop(ifindex, None)
         self._meant.pop(ifindex, None)
 
+    def waits_for_udev(self, ifindex: int) -> bool:
+        """Whether nothing is to be decided about it before udev's word. Where there was no udev, whether there
+        is one now is looked at with each event."""
+        return self._udev and ifindex in self.naming.since
+
     def reasons(self, now: float) -> dict[int, str]:
         """Links not to be touched, and why; "" where that is not worth a word."""
         self._pauses = {ifindex: until for ifindex, until in self._pauses.items() if now < until}
@@ -61,7 +67,9 @@ class HandsOff:
     def look(self, plan: Plan, links: Mapping[int, Link]) -> bool:
         """Look where a plan is about to act or to wait; whether it has to be made anew."""
         unnamed = not plan.left.isdisjoint(self.naming.since)
-        alone = unnamed and not udev.is_there()
+        if unnamed:
+            self._udev = udev.is_there()
+        alone = unnamed and not self._udev
         if alone:
             self.naming.end(list(self.naming.since))
         before = dict(self._meant)

@@ -36,6 +36,9 @@ _ROUNDS = 2
 # nothing for so long, since in the meantime the next link of a burst may come; but not for ever.
 _QUIET = 0.002
 _LONGEST_STORM = 0.05
+# Where all that is heard is of links that wait for udev there is nothing to do until its word, which comes
+# milliseconds after the link has its new name: it must not find us at work.
+_UDEV_SPEAKS = 0.25
 
 
 class Rules(NamedTuple):
@@ -145,14 +148,17 @@ class LinkLoop:
         if concerned:
             self._primary.look(sockets.requests, self._links)
         seen = changed.keys() | self._listen(words, sockets.requests)
-        links = map(self._links.by_index.get, seen)
+        due = {ifindex for ifindex in seen if not self._hands_off.waits_for_udev(ifindex)}
+        links = map(self._links.by_index.get, due)
         macs = {link.identity for link in links if link is not None}
         if macs:
             self._act(self._fresh_plan(sockets.requests, macs), sockets.requests)
-        if concerned or seen:
-            now = time.monotonic()
+        now = time.monotonic()
+        if concerned or due:
             self._settle_by = min(self._settle_by, now + _LONGEST_STORM)
             self._settle_at = min(now + _QUIET, self._settle_by)
+        elif seen:
+            self._settle_at = min(self._settle_at, now + _UDEV_SPEAKS)
 
     def _listen(self, words: Sequence[Word], requests: RequestSocket) -> set[int]:
         """Take in udev's words; returns the links that waited for them. What udev did to such a link (the
