@@ -50,8 +50,7 @@ class HandsOff:
         self._meant.pop(ifindex, None)
 
     def waits_for_udev(self, ifindex: int) -> bool:
-        """Whether nothing is to be decided about it before udev's word. Where there was no udev, whether there
-        is one now is looked at with each event."""
+        """Whether nothing is to be decided about it yet: there is a udev, and it has not spoken of it."""
         return self._udev and ifindex in self.naming.since
 
     def reasons(self, now: float) -> dict[int, str]:
