@@ -237,6 +237,18 @@ async def test_a_link_that_comes_back_is_waited_for_anew(node: Node, udevd: Udev
     await until(lambda: node.kernel.state("ens6")[0])
 
 
+async def test_a_link_that_comes_after_udev_has_gone_is_not_waited_for(node: Node, udevd: Udevd) -> None:
+    node.list_links(WISH, {"macAddress": OTHER})
+    agent = await node.start_agent()
+    node.kernel.ip(node.kernel.adding("other", OTHER))
+    udevd.say("other")
+    await until(lambda: node.kernel.state("other")[0])
+    udevd.stop()
+    node.kernel.ip(node.kernel.adding("ens6", MAC))
+    await until(lambda: node.kernel.state("ens6") == (True, 9001, ["data0"]))
+    assert not agent.said(SILENT)
+
+
 async def test_words_on_other_devices_wake_nobody(node: Node, udevd: Udevd) -> None:
     node.list_links(WISH)
     await node.start_agent()
