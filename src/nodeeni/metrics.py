@@ -31,7 +31,7 @@ ATTACHMENTS = Gauge(
 )
 REMOVALS_HELD = Gauge(
     "nodeeni_removals_held",
-    "Nodes of a NodeENI whose ENI stays since many show the same sign at once: unlabelled, vanished.",
+    "Nodes whose ENI of a NodeENI stays since many show the same sign: unlabelled, vanished, ownerless.",
     ["nodeeni", "sign"],
 )
 INVENTORY_AGE = Gauge("nodeeni_inventory_age_seconds", "Age of the last full reading of EC2.")

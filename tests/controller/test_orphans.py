@@ -4,10 +4,14 @@ import itertools
 
 import pytest
 
+from nodeeni.api.names import GROUP
 from nodeeni.controller import sweeper
+from nodeeni.plan.brake import hold_id
 from nodeeni.sandbox.ec2 import Interface
+from nodeeni.sandbox.world import WorldNode
 
 from .conftest import NAME, Stage
+from .holding import identities
 
 FLAGS = ("--resync-period=500ms", "--orphan-grace-period=200ms")
 
@@ -55,6 +59,52 @@ async def test_a_dry_run_says_what_it_would_do_and_sweeps_nothing(
     assert stage.ec2.secondary_interfaces() == orphans
     assert stage.events() == []
     assert stage.calls() == {}
+
+
+async def _forgotten(stage: Stage, count: int) -> list[WorldNode]:
+    """Somebody takes the finalizer off and deletes the NodeENI while no controller runs."""
+    nodes = [await stage.node() for _ in range(count)]
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(*nodes)
+    stage.guard.torn_away |= {n["metadata"]["uid"] for n in stage.kube.objects(GROUP, "nodeenis")}
+    stage.kube.patch(GROUP, "nodeenis", NAME, {"metadata": {"finalizers": None}})
+    stage.delete()
+    await stage.until_deleted()
+    return nodes
+
+
+async def test_what_works_on_many_nodes_is_held(stage: Stage) -> None:
+    """A NodeENI that is applied again takes it over."""
+    nodes = await _forgotten(stage, 3)
+    before = identities(stage)
+    async with stage.controller(*FLAGS):
+        await stage.until(lambda: "RemovalHeld" in stage.reasons())
+        ((kind, message),) = stage.told("RemovalHeld")
+        ids = {eni_id for eni_id, _, _ in before}
+        assert kind == "Warning"
+        assert message.endswith(f"to remove them: nodeeni cleanup --release-hold {hold_id(ids)}")
+        await stage.stays(lambda: identities(stage) == before, 1.5)  # three passes
+        stage.apply()
+        await stage.until_attached(*nodes)
+    assert identities(stage) == before
+    assert "ENIOrphanSwept" not in stage.reasons()
+
+
+async def test_what_works_on_many_nodes_is_held_to_the_last_of_them(stage: Stage) -> None:
+    nodes = await _forgotten(stage, 2)
+    async with stage.controller(*FLAGS):
+        await stage.until(lambda: "RemovalHeld" in stage.reasons())
+        stage.ec2.terminate(nodes[0].instance_id)
+        await stage.until(lambda: len(stage.ours()) == 1)
+        (left,) = stage.ours()
+        await stage.stays(lambda: stage.ours() == [left], 1.5)
+
+
+async def test_what_works_on_one_node_is_swept(stage: Stage) -> None:
+    await _forgotten(stage, 1)
+    async with stage.controller(*FLAGS):
+        await stage.until(lambda: stage.ec2.secondary_interfaces() == [])
 
 
 async def test_the_api_server_is_asked_last_and_its_silence_spares_the_interface(stage: Stage) -> None:

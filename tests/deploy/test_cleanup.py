@@ -11,6 +11,7 @@ import pytest
 from nodeeni.api.names import TAG_UID, interface_tags
 from nodeeni.cli import cleanup
 from nodeeni.flags import UsageError
+from nodeeni.plan.brake import hold_id
 from nodeeni.sandbox.ec2 import Interface, quick_settings
 from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET, World
 
@@ -70,10 +71,40 @@ async def test_all_of_that_cluster_goes_and_nothing_of_others(ruin: Ruin) -> Non
     ours = [await ruin.plant(GONE, attached=attached) for attached in (True, True, False)]
     other = await ruin.plant("another", attached=True)
     stranger = ruin.world.ec2.plant_interface(ruin.world.subnets["a"], tags={"NodeENI": "multus"})
-    seen = await ruin.run("--cluster-id", GONE, "--yes")
+    hold = hold_id(interface.id for interface in ours[:2])
+    seen = await ruin.run("--cluster-id", GONE, "--yes", "--release-hold", hold)
     assert (seen.status, seen.err) == (0, "")
     assert all(f"{interface.id} is gone" in seen.out for interface in ours)
     assert ruin.left() == {other.id, stranger.id}
+
+
+@pytest.mark.parametrize("arguments", [(), ("--yes",), ("--yes", "--release-hold", "0123456789ab")])
+async def test_what_is_attached_on_many_nodes_goes_by_its_own_id_alone(
+    ruin: Ruin, arguments: tuple[str, ...]
+) -> None:
+    ours = [await ruin.plant(GONE, attached=True) for _ in range(3)]
+    seen = await ruin.run("--cluster-id", GONE, *arguments)
+    assert seen.status == 1
+    assert "3 of them are attached, on 3 nodes (" in seen.err
+    assert f"add --release-hold {hold_id(i.id for i in ours)} to remove them" in seen.err
+    assert ruin.left() == {i.id for i in ours}
+    assert ruin.world.ec2.calls.by_action["DetachNetworkInterface"] == 0
+
+
+async def test_those_without_a_nodeeni_go_by_their_id_while_nodeenis_own_others(ruin: Ruin) -> None:
+    here = ruin.world.kube.get("", "namespaces", "kube-system")
+    assert here is not None
+    cluster_id = here["metadata"]["uid"]
+    made = ruin.world.kube.apply({**NODEENI, "metadata": {"name": "another"}})
+    forgotten = [await ruin.plant(cluster_id, attached=True) for _ in range(2)]
+    owned = await ruin.plant(cluster_id, attached=True)
+    tags = {**owned.tags, TAG_UID: made["metadata"]["uid"]}
+    ruin.world.ec2.account.put(msgspec.structs.replace(owned, tags=tags))
+    with pytest.raises(UsageError, match="these are: "):
+        await ruin.run("--yes", "--release-hold", "0123456789ab")
+    seen = await ruin.run("--release-hold", hold_id(i.id for i in forgotten))
+    assert (seen.status, seen.err) == (0, "")
+    assert ruin.left() == {owned.id}
 
 
 async def test_without_yes_and_without_a_terminal_they_are_only_shown(ruin: Ruin) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from nodeeni.api.reasons import RowReason
-from nodeeni.plan.brake import HeldRemoval, Loss, Sign, hold_id, is_mass, losses, why_held
+from nodeeni.ec2.types import Interface
+from nodeeni.plan.brake import HeldRemoval, Loss, Sign, held_orphans, hold_id, is_mass, losses, why_held
 from nodeeni.plan.observed import NodeView
 
 from .build import NODE, attachment, interface, nodeeni, observed, plan
@@ -119,6 +120,20 @@ def test_people_are_told_what_is_held_and_how_it_is_released() -> None:
         "2 of 2 nodes with an ENI of it (n1, n2) no longer have its label: their ENIs stay until "
         "2026-01-01T00:10:00Z, unless the label comes back; to remove them at once: kubectl annotate "
         f"--overwrite nodeeni multus nodeeni.networking.k8s.aws/release-hold={late.id}"
+    )
+
+
+def test_orphans_on_two_nodes_are_held_and_on_one_are_not() -> None:
+    def orphan(number: int, owner: str = "gone", attached: bool = True) -> Interface:
+        place = attachment(instance_id=f"i-{number}") if attached else None
+        return interface(f"eni-{owner}-{number}", owner=owner, node=f"n{number}", attached=place)
+
+    (found,) = held_orphans([orphan(1), orphan(2), orphan(3, attached=False), orphan(4, "other")])
+    assert (found.nodes, found.eni_ids) == (("n1", "n2"), ("eni-gone-1", "eni-gone-2"))
+    assert found.told.message == (
+        "2 nodes (n1, n2) have ENIs of NodeENI gone, which is gone: they stay while they are attached, and a "
+        "NodeENI of that name takes over what fits; to remove them: nodeeni cleanup --release-hold "
+        f"{hold_id(found.eni_ids)}"
     )
 
 

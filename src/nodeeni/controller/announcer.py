@@ -273,6 +273,13 @@ class Announcer:
             f"{interface.id} is taken away: its NodeENI {name} is gone",
         )
 
+    def orphans_held(self, hold: HeldRemoval) -> None:
+        """As above."""
+        ref = ObjectRef(kind="Namespace", api_version="v1", name=names.NAMESPACE, uid="")
+        log.warning("%s: %s", hold.reason, hold.told.message)
+        message = f"{hold.reason}: {hold.told.message}"
+        self._recorder.event(ref, "Warning", EventReason.REMOVAL_HELD, message)
+
     def _ref(self, uid: str) -> ObjectRef | None:
         nodeeni = self._cluster.by_uid(uid)
         if nodeeni is None:

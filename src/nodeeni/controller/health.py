@@ -12,7 +12,6 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from nodeeni import metrics
-from nodeeni.controller.brake import Brake
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.leadership import Leadership
 from nodeeni.controller.reporter import Reporter
@@ -23,6 +22,7 @@ from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.types import Action, Unreadable
 from nodeeni.kube.errors import Unauthorized, Untrusted
 from nodeeni.kube.informer import Informer
+from nodeeni.plan.brake import HeldRemoval
 from nodeeni.plan.rows import Row, State
 
 log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ class Health:
         self._unreadable = _Said()
         self._refused = _Said(CAUSE_ENDS)
         self.inventory: Inventory | None = None
-        self.brake: Brake | None = None
+        self.holds: Callable[[], Iterable[HeldRemoval]] = tuple
 
     def checks(self) -> dict[str, str | None]:
         """For `/readyz`: what is wrong, by check."""
@@ -187,8 +187,7 @@ class Health:
             metrics.CHECKS.labels(name).set(fault is None)
         _gauge_buckets(self._buckets)
         _gauge_attachments(self._reporter)
-        if self.brake is not None:
-            _gauge_holds(self.brake)
+        _gauge_holds(self.holds())
         if self.inventory is not None:
             _gauge_inventory(self.inventory)
 
@@ -206,9 +205,9 @@ def _gauge_attachments(reporter: Reporter) -> None:
             metrics.ATTACHMENTS.labels(name, state.value).set(states[state])
 
 
-def _gauge_holds(brake: Brake) -> None:
+def _gauge_holds(holds: Iterable[HeldRemoval]) -> None:
     metrics.REMOVALS_HELD.clear()
-    for hold in brake.all_holds():
+    for hold in holds:
         metrics.REMOVALS_HELD.labels(hold.nodeeni, hold.sign.value).set(len(hold.nodes))
 
 

@@ -21,7 +21,8 @@ from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.types import Interface
 from nodeeni.kube.client import KubeClient
-from nodeeni.plan.brake import HeldRemoval
+from nodeeni.plan.brake import HeldRemoval, held_orphans
+from nodeeni.plan.ownership import is_orphan
 from nodeeni.plan.plan import Plan
 from nodeeni.plan.rows import State
 from nodeeni.settings import Settings
@@ -108,7 +109,10 @@ class Planning:
 
     def holds(self) -> list[HeldRemoval]:
         """The removals that the brake holds, without their ends: those stand on when the signs were seen."""
-        return [msgspec.structs.replace(hold, until="") for hold in self._brake.all_holds()]
+        holds = [msgspec.structs.replace(hold, until="") for hold in self._brake.all_holds()]
+        owners = self._cluster.owners()
+        orphans = (i for i in self._inventory.all() if is_orphan(i, owners, self._cluster.told(i.id)))
+        return [*holds, *held_orphans(orphans)]
 
     async def close(self) -> None:
         await self._lookups.close()

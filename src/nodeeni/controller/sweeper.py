@@ -2,7 +2,8 @@
 
 An orphan is an interface with our cluster tag whose NodeENI does not exist. It is taken only when it was
 seen without an owner twice, is older than the grace time, and the API server itself, asked last, knows no
-such NodeENI. Interfaces on dying instances are looked at here until they are gone with them.
+such NodeENI; what works on many nodes is held. Interfaces on dying instances are looked at here until they
+are gone with them.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from nodeeni.ec2.types import Interface
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import KubeError, NotFound
 from nodeeni.kube.resources import NODEENIS
+from nodeeni.plan.brake import HeldRemoval, held_orphans
 from nodeeni.plan.observed import Owner
 from nodeeni.plan.ownership import is_doubtful, is_orphan
 
@@ -66,7 +68,9 @@ class Sweeper:
         self._doubted = asyncio.Event()
         self._unowned: dict[str, tuple[int, float]] = {}  # interface → sightings, the first at
         self._dying: set[str] = set()
+        self._held: set[str] = set()  # orphans that the brake holds
         self.confirmed: frozenset[str] = frozenset()
+        self.holds: list[HeldRemoval] = []
 
     def expect_gone(self, eni_ids: Iterable[str]) -> None:
         """These interfaces hang on instances that end: look until they are gone with them."""
@@ -134,7 +138,9 @@ class Sweeper:
             for i in unowned
             if self._unowned[i.id][0] >= SIGHTINGS and now - self._unowned[i.id][1] >= self._grace
         ]
-        confirmed = [i for i in ripe[:MOST_A_PASS] if await self._is_orphan(i)]
+        self._hold(ripe)
+        free = [i for i in ripe if i.id not in self._held]
+        confirmed = [i for i in free[:MOST_A_PASS] if await self._is_orphan(i)]
         for interface in confirmed:
             if interface.id not in self.confirmed and not self._dry_run:
                 metrics.ORPHANS.inc()
@@ -142,6 +148,18 @@ class Sweeper:
         self.confirmed = frozenset(interface.id for interface in confirmed)
         for interface in confirmed:
             self._again(self._cluster.node_of(interface))
+
+    def _hold(self, ripe: Iterable[Interface]) -> None:
+        """What works on many nodes is left alone, to the last of it, until a person removes it, a NodeENI
+        takes it over or the instances end.
+        """
+        attached = {i.id: i for i in ripe if i.attachment is not None}
+        told, self.holds = self._held, held_orphans(attached.values())
+        self._held = {eni_id for hold in self.holds for eni_id in hold.eni_ids}
+        self._held |= told & attached.keys()
+        for hold in self.holds:
+            if not told.issuperset(hold.eni_ids) and not self._dry_run:
+                self._announcer.orphans_held(hold)
 
     def _is_unowned(self, interface: Interface, owners: Mapping[str, Owner]) -> bool:
         if not is_doubtful(interface, owners):

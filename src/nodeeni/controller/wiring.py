@@ -170,7 +170,8 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
     )
     finalizers = Finalizers(parts.writer, cluster, inventory, executor, adoption, leadership.settled_at)
     triggers = Triggers(parts.queue, cluster, inventory, waiter, lookups)
-    parts.health.inventory, parts.health.brake = inventory, brake
+    parts.health.inventory = inventory
+    parts.health.holds = lambda: [*brake.all_holds(), *sweeper.holds]
     parts.reporter.held = brake.told
     return Works(
         inventory=inventory,

@@ -6,13 +6,14 @@ restored backup, Nodes deleted in a copy of the cluster. Their removal is held.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
 import msgspec
 
-from nodeeni.api.names import RELEASE_HOLD
+from nodeeni.api.names import RELEASE_HOLD, TAG_NODE, TAG_NODEENI, TAG_UID
 from nodeeni.api.reasons import RowReason
+from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import Action, Cause, Detach
 from nodeeni.plan.observed import Observed
 from nodeeni.plan.refusal import Refusal
@@ -23,10 +24,11 @@ LOOK_AGAIN = 60.0  # seconds: of an instance that ends no event tells
 
 
 class Sign(StrEnum):
-    """By what nodes look as if they were not wanted any more."""
+    """By what the ENIs of nodes look as if nobody wanted them: the label is gone, the Node, the NodeENI."""
 
     UNLABELLED = "unlabelled"
     VANISHED = "vanished"
+    OWNERLESS = "ownerless"
 
 
 class Loss(msgspec.Struct, frozen=True):
@@ -77,7 +79,9 @@ class HeldRemoval(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def release(self) -> str:
-        """The command that lets it go on."""
+        """The command that lets it go on. Where there is no NodeENI, nothing can be annotated."""
+        if self.sign is Sign.OWNERLESS:
+            return f"nodeeni cleanup --release-hold {self.id}"
         return f"kubectl annotate --overwrite nodeeni {self.nodeeni} {RELEASE_HOLD}={self.id}"
 
     @property
@@ -97,7 +101,38 @@ class HeldRemoval(msgspec.Struct, frozen=True, kw_only=True):
                     f"the Nodes of {nodes} are gone while their instances run: nothing is removed until the "
                     f"Nodes are back or the instances end; to remove their ENIs all the same: {self.release}"
                 )
+            case Sign.OWNERLESS:
+                message = (
+                    f"{count} nodes ({some(self.nodes)}) have ENIs of NodeENI {self.nodeeni}, which is gone: "
+                    "they stay while they are attached, and a NodeENI of that name takes over what fits; to "
+                    f"remove them: {self.release}"
+                )
         return Refusal(reason=self.reason, message=message)
+
+
+def held_orphans(orphans: Iterable[Interface]) -> list[HeldRemoval]:
+    """Of interfaces whose NodeENI is gone: those that are attached on many nodes, by NodeENI. All nodes that
+    have one lost it, so that two are a mass.
+    """
+    by_uid: dict[str, list[Interface]] = {}
+    for interface in orphans:
+        if interface.attachment is not None:
+            by_uid.setdefault(interface.tags.get(TAG_UID, ""), []).append(interface)
+    found = [of_interfaces(by_uid[uid]) for uid in sorted(by_uid)]
+    return [hold for hold in found if is_mass(len(hold.nodes), hold.having)]
+
+
+def of_interfaces(interfaces: Sequence[Interface]) -> HeldRemoval:
+    """The removal of all of them at once, where nobody owns any; those that are attached count."""
+    attached = [interface for interface in interfaces if interface.attachment is not None]
+    nodes = {i.tags.get(TAG_NODE) or (i.attachment.instance_id if i.attachment else "") for i in attached}
+    return HeldRemoval(
+        sign=Sign.OWNERLESS,
+        nodeeni=", ".join(sorted({i.tags.get(TAG_NODEENI, "?") for i in attached})),
+        nodes=tuple(sorted(nodes)),
+        eni_ids=tuple(sorted(interface.id for interface in attached)),
+        having=len(nodes),
+    )
 
 
 def why_held(sign: Sign, left: float) -> Refusal:
@@ -116,7 +151,11 @@ def some(names: tuple[str, ...]) -> str:
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
-_REASONS = {Sign.UNLABELLED: RowReason.REMOVAL_DELAYED, Sign.VANISHED: RowReason.REMOVAL_HELD}
+_REASONS = {
+    Sign.UNLABELLED: RowReason.REMOVAL_DELAYED,
+    Sign.VANISHED: RowReason.REMOVAL_HELD,
+    Sign.OWNERLESS: RowReason.REMOVAL_HELD,
+}
 _ROWS = {
     Sign.UNLABELLED: (
         "its Node no longer has the label, like many others: it stays for --mass-removal-delay; condition "

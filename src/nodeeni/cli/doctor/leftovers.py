@@ -13,6 +13,7 @@ from nodeeni.cli.findings import Finding, counted, note, right, some, wrong
 from nodeeni.controller.cluster import Cluster
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.types import Interface
+from nodeeni.plan.brake import held_orphans
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -41,6 +42,10 @@ def findings(found: Found, cluster: Cluster, cluster_id: str) -> Iterator[Findin
     orphans = [i for i in found.ours if i.tags.get(names.TAG_UID) not in owners]
     free = [i for i in found.ours if i.status == "available" and i not in orphans]
     yield right("ENIs of this cluster", f"{counted(len(found.ours), 'ENI')} by cluster tag")
+    for hold in held_orphans(orphans):
+        yield wrong("ENIs without a NodeENI", f"{hold.reason}: {hold.told.message}")
+    held = {eni_id for hold in held_orphans(orphans) for eni_id in hold.eni_ids}
+    orphans = [interface for interface in orphans if interface.id not in held]
     if orphans:
         yield wrong(
             "ENIs without a NodeENI",
