@@ -51,6 +51,7 @@ TYPES: Mapping[str, Object] = {
     "log_format": {"enum": ["json", "text"]},
     "pattern": {"type": "string", "format": "regex"},
     "names": {"type": "string"},
+    "cluster_ids": {"type": "string"},
     "ec2_rates": {"type": "string", "pattern": f"^ *{RATE} *(, *{RATE} *)*$"},
 }
 LABELS = {"app.kubernetes.io/managed-by", "app.kubernetes.io/instance", "helm.sh/chart"}

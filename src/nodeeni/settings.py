@@ -32,6 +32,7 @@ _EC2_ACTIONS = (
     "CreateTags",
     "DeleteTags",
 )
+_MOST_IDS = 199  # beside the present one: EC2 takes 200 values of a filter
 _RATE = re.compile(r"(\w+)=(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)")
 
 
@@ -49,6 +50,18 @@ def _ec2_rates(text: str) -> dict[str, tuple[float, float]]:
             raise ValueError(f"{part!r}: a capacity is at least 1, and a refill above 0 a second")
         rates[action] = (capacity, refill)
     return rates
+
+
+def _cluster_ids(text: str) -> tuple[str, ...]:
+    """`old-1,old-2` → both."""
+    ids = tuple(part.strip() for part in text.split(","))
+    if not all(ids):
+        raise ValueError(f"{text!r} has an empty id: write one, or several with a comma between them")
+    if len(ids) > _MOST_IDS:
+        raise ValueError(
+            f"{len(ids)} ids are more than the {_MOST_IDS} that EC2 takes beside the present one"
+        )
+    return ids
 
 
 def _verbosity(text: str) -> int:
@@ -78,6 +91,10 @@ CONTROLLER_SETTINGS = (
             "warning.", ("AWS_REGION", "AWS_DEFAULT_REGION")),
     Setting("--cluster-id", str, None, "Value of the cluster tag of our ENIs. Default: the uid of namespace "
             "kube-system.", ("CLUSTER_ID",)),
+    Setting("--former-cluster-ids", _cluster_ids, None,
+            "Ids that this cluster had before, comma between several: ENIs that carry one of them are this "
+            "cluster's, and get its present id. Those of any other id are left alone.",
+            ("FORMER_CLUSTER_IDS",)),
     Setting("--v", _verbosity, "0", "Log verbosity: 0 is info, 5 is debug.", ("LOG_LEVEL",)),
     LOG_FORMAT,
     Setting("--resync-period", positive_duration, "5m",
@@ -134,6 +151,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kubeconfig: str | None
     aws_region: str | None
     cluster_id: str | None
+    former_cluster_ids: tuple[str, ...] | None
     verbosity: int
     log_format: str | None
     resync_period: float

@@ -175,20 +175,22 @@ async def test_leftovers_are_told_of_and_left_alone(site: Site) -> None:
     older = site.plant(node, owner=NAME, uid=owner, cluster="")
     unknown = site.plant(node, owner="elsewhere", uid="x", cluster="")
     others = site.plant(node, owner=NAME, uid=owner, cluster="another-cluster")
+    site.plant(node, owner=NAME, uid="x", cluster="a-third")
     bereft = site.plant(node, owner=NAME, uid=owner)
     del bereft.tags["nodeeni.networking.k8s.aws/cluster"]
     site.report(attachments=[{"nodeID": "n1", "eniID": older.id, "status": "attached"}])
     seen = await site.run("doctor", "-o", "json")
-    told = [(e["check"], e["result"], e["message"].partition(":")[0]) for e in seen.json][-7:]
+    told = [(e["check"], e["result"], e["message"].partition(":")[0]) for e in seen.json][-8:]
     assert seen.status == 1
     assert told == [
         ("ENIs of this cluster", "right", "2 ENIs by cluster tag"),
         ("ENIs without a NodeENI", "wrong", f"{orphan.id} (gone, available)"),
         ("ENIs not attached", "note", f"{waiting.id} ({NAME}, available)"),
+        ("ENIs with another cluster's id", "wrong", f"{others.id} ({NAME}, available)"),
         ("ENIs without their cluster tag", "note", f"{bereft.id} ({NAME}, available)"),
         ("ENIs of v1.x", "note", f"{older.id} ({NAME}, available)"),
         ("ENIs of v1.x", "note", f"{unknown.id} (elsewhere, available)"),
-        ("ENIs of other clusters", "note", "1 ENI of another-cluster"),
+        ("ENIs of other clusters", "note", "1 ENI of a-third"),
     ]
     left = {interface.id for interface in site.world.ec2.interfaces()}
     assert {orphan.id, waiting.id, older.id, unknown.id, others.id, bereft.id} <= left

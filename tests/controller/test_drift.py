@@ -93,7 +93,7 @@ async def test_without_the_cluster_tag_it_is_claimed_before_it_is_removed(stage:
     assert stage.calls()["CreateTags"] == 1
 
 
-async def test_one_that_was_given_to_another_cluster_by_hand_is_let_go(stage: Stage) -> None:
+async def test_one_that_was_given_to_another_cluster_by_hand_is_left_alone(stage: Stage) -> None:
     node = await stage.node()
     stage.apply()
     async with stage.controller(*FLAGS):
@@ -101,7 +101,7 @@ async def test_one_that_was_given_to_another_cluster_by_hand_is_let_go(stage: St
         (before,) = stage.ours()
         await stage.stays(lambda: True, seconds=0.3)
         _changed(stage, before, tags={**before.tags, CLUSTER: "another"})
-        await stage.until(lambda: stage.row(node).get("reason") == "DeviceIndexTaken")
+        await stage.until(lambda: stage.row(node).get("reason") == "OtherClusterID")
         await stage.until(lambda: [i.id for i in stage.ours()] == [before.id])
     assert "DetachNetworkInterface" not in stage.calls()
 

@@ -11,7 +11,6 @@ async def test_look_alikes_of_another_cluster_and_of_others_are_left_alone(stage
     instance = stage.ec2.instance(node.instance_id)
     subnet = stage.world.subnets["a"]
     stage.apply()
-    uid = stage.world.nodeeni(NAME)["metadata"]["uid"]  # type: ignore[index]
     tags = {"NodeENI": NAME, "Node": node.name, "kubernetes.io/cluster/managed-by": "nodeeni-controller"}
     foreign = [
         stage.ec2.vpc_cni_interface(instance, 1),
@@ -21,7 +20,7 @@ async def test_look_alikes_of_another_cluster_and_of_others_are_left_alone(stage
             tags={
                 **tags,
                 "nodeeni.networking.k8s.aws/cluster": "another",
-                "nodeeni.networking.k8s.aws/uid": uid,
+                "nodeeni.networking.k8s.aws/uid": "uid-in-the-other",
             },
         ),
         stage.ec2.plant_interface(subnet, tags={"Name": f"nodeeni-{NAME}-{node.name}"}),

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from nodeeni.api.names import TAG_CLUSTER, interface_tags
+from nodeeni.api.names import TAG_CLUSTER, TAG_UID, interface_tags
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.types import Attachment
@@ -64,7 +64,7 @@ async def test_nodeenis_that_came_and_went_leave_nothing_behind(site: Site) -> N
         await inventory.refresh(uid=uid)
         await inventory.refresh(uid=uid)
         assert inventory.confirmed_empty(uid, 0) > 0
-    assert (len(inventory.all()), inventory.confirmed_empty("uid-0", 0)) == (0, 32)
+    assert (len(inventory.all()), inventory.confirmed_empty("uid-0", 0)) == (0, 1)
     assert max(len(inventory._uid_reads), len(inventory._uid_shown)) <= 33
 
 
@@ -82,6 +82,35 @@ async def test_the_reads_of_one_nodeeni_prove_it_empty(site: Site) -> None:
     assert [found.id for found in inventory.all()] == [kept.id]
     assert inventory.confirmed_empty("uid-2", since) == 2
     assert inventory.confirmed_empty("uid-1", since) == 0
+
+
+async def test_by_uid_it_finds_what_lost_our_tag_and_what_has_another(site: Site) -> None:
+    """All that is asked: a describe for every 200 NodeENIs."""
+    tagged = ours("uid-1", "node-1", "i-1")
+    found = {
+        site.ec2.plant_interface(site.subnet, tags={**tagged, TAG_CLUSTER: value}).id
+        for value in ("", "another")
+    }
+    site.ec2.plant_interface(site.subnet, tags={**ours("uid-x", "node-1", "i-1"), TAG_CLUSTER: "another"})
+    inventory = Inventory(site.client, CLUSTER, concerns=lambda each, known: each.tags[TAG_UID] == "uid-1")
+    await inventory.refresh()
+    assert inventory.all() == []
+    before = site.count("DescribeNetworkInterfaces")
+    await inventory.look_for([f"uid-{number}" for number in range(401)])
+    assert site.count("DescribeNetworkInterfaces") - before == 3
+    assert {each.id for each in inventory.all()} == found
+    assert inventory.confirmed_empty("uid-2", 0) == 1, "it proves nothing of those that it does not show"
+    await inventory.refresh()
+    await inventory.refresh()
+    assert {each.id for each in inventory.all()} == found, "though no read by cluster tag shows them"
+
+
+async def test_former_ids_are_read_with_the_present_one(site: Site) -> None:
+    tagged = ours("uid-1", "node-1", "i-1")
+    ids = [site.ec2.plant_interface(site.subnet, tags={**tagged, TAG_CLUSTER: value}).id for value in "abc"]
+    inventory = Inventory(site.client, CLUSTER, ("a", "c"))
+    await inventory.refresh()
+    assert {each.id for each in inventory.all()} == {ids[0], ids[2]}
 
 
 async def test_an_attach_and_a_detach_hold_while_ec2_shows_the_past(open_site: OpenSite) -> None:
@@ -108,7 +137,7 @@ async def test_an_attach_and_a_detach_hold_while_ec2_shows_the_past(open_site: O
     await site.client.delete(made.id)
     inventory.note_deleted(made.id)
     while inventory.confirmed_empty("uid-1", since) < 2:
-        await inventory.refresh()
+        await inventory.refresh(uid="uid-1")
         assert inventory.all() == []
     assert time.monotonic() - since >= 0.35  # not before EC2 has stopped showing it
 

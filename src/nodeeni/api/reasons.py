@@ -226,6 +226,11 @@ class RowReason(StrEnum):
         'creating pauses in the whole cluster: raise "Network interfaces per Region"',
     )
     NOT_ADOPTED = "NotAdopted", Mender.PERSON, "an ENI of v1.x in another place: [upgrade.md](upgrade.md)"
+    OTHER_CLUSTER_ID = (
+        "OtherClusterID",
+        Mender.PERSON,
+        "its tag has another cluster's id: left alone; if that was this one's: `--former-cluster-ids`",
+    )
     ATTACHED_ELSEWHERE = "AttachedElsewhere", Mender.PERSON, "somebody moved it by hand: detach it there"
     ATTACH_HANGS = (
         "AttachHangs",

@@ -4,7 +4,6 @@ The controller adopts by itself what a status names. Here the person says what t
 else is the controller's own decision (`controller/planning.py`), and what is done is its own tagging.
 """
 
-import os
 import re
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import SetTags
 from nodeeni.plan.plan import Plan
-from nodeeni.settings import controller_settings
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,6 +25,7 @@ def main(arguments: Sequence[str]) -> int:
         "adopt", "Take over an ENI that v1.x made for a NodeENI and wrote into no status, by tagging it."
     )
     reach_ec2.add_flags(flags)
+    reach_ec2.add_former_ids(flags)
     flags.add_argument("--dry-run", action="store_true", help="show which tags it would get, and set none")
     flags.add_argument("eni", metavar="ENI", type=_eni_id, help="id of the ENI, eni-...")
     flags.add_argument("nodeeni", metavar="NODEENI", help="name of the NodeENI that it was made for")
@@ -53,7 +52,7 @@ async def _adopt(options: Namespace) -> int:
                 _tell(options, f"{interface.id} is of NodeENI {options.nodeeni} already: nothing to do", {})
                 return 0
             node = _node_of(interface, nodeeni, cluster)
-            planning = Planning(ec2, cluster, controller_settings([], os.environ), cluster_id)
+            planning = Planning(ec2, cluster, reach_ec2.settings(options), cluster_id)
             planning.suppose_named(nodeeni, node, interface)
             try:
                 await planning.read()

@@ -3,7 +3,6 @@
 The decision is the controller's own (`controller/planning.py`); EC2 and the API server are only read.
 """
 
-import os
 from argparse import Namespace
 from collections.abc import Sequence
 
@@ -16,13 +15,13 @@ from nodeeni.cli.planned import NodePlan, Step, told, told_holds
 from nodeeni.controller.planning import Planning, read_cluster
 from nodeeni.ec2.client import EC2Client
 from nodeeni.plan.brake import HeldRemoval
-from nodeeni.settings import controller_settings
 
 
 def main(arguments: Sequence[str]) -> int:
     """0: shown; 1: cannot be read, or there is no such node; 2: FILE cannot be used (UsageError)."""
     flags = reach.looking_flags("plan", "Show what the controller would do now, without doing it.")
     reach_ec2.add_flags(flags)
+    reach_ec2.add_former_ids(flags)
     flags.add_argument("nodes", nargs="*", metavar="NODE", help="only these nodes")
     flags.add_argument(
         "-f",
@@ -36,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 async def _plan(options: Namespace, supposed: Sequence[NodeENI]) -> int:
-    settings = controller_settings([], os.environ)
+    settings = reach_ec2.settings(options)
     async with reach.cluster_client(options) as client:
         cluster = await read_cluster(client)
         region = await reach_ec2.region(options, cluster)

@@ -9,11 +9,25 @@ from nodeeni.ec2.region import DEFAULT_REGION
 from nodeeni.flags import Flags
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.resources import NAMESPACES
+from nodeeni.settings import Settings, controller_settings
 
 
 def add_flags(flags: Flags) -> None:
     flags.add_argument("--aws-region", help="AWS region (default: as the controller finds it)")
     flags.add_argument("--cluster-id", help="value of the cluster tag (default: the uid of kube-system)")
+
+
+def add_former_ids(flags: Flags) -> None:
+    flags.add_argument(
+        "--former-cluster-ids",
+        help="ids that this cluster had before (default: as FORMER_CLUSTER_IDS has them)",
+    )
+
+
+def settings(options: Namespace) -> Settings:
+    """As the controller's environment has them, if this command runs in it. Raises UsageError."""
+    given = options.former_cluster_ids
+    return controller_settings([] if given is None else [f"--former-cluster-ids={given}"], os.environ)
 
 
 async def cluster_id(options: Namespace, client: KubeClient) -> str:

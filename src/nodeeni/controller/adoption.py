@@ -6,6 +6,7 @@ planner; all others are left alone.
 """
 
 import logging
+import time
 
 from nodeeni.api import names
 from nodeeni.controller.cluster import Cluster
@@ -28,9 +29,12 @@ class Adoption:
         """Read the interfaces that statuses name and the inventory does not know. Raises EC2Error."""
         named = self._named()
         found: dict[str, Interface] = {}
+        began = time.monotonic()
         async for page in self._ec2.describe_interfaces({"network-interface-id": sorted(named)}, []):
+            # One with another cluster's id may be ours for all that; it shows nothing of those that it lacks.
+            self._inventory.observe(page, began, asked_ids=())
             for interface in page:
-                if names.TAG_CLUSTER not in interface.tags and _is_of(interface, named[interface.id]):
+                if not interface.tags.get(names.TAG_CLUSTER) and _is_of(interface, named[interface.id]):
                     found[interface.id] = interface
         for eni_id in sorted(found.keys() - self._found.keys()):
             log.info("%s stands in a NodeENI's status and has no cluster tag: to be adopted", eni_id)

@@ -16,6 +16,7 @@ from nodeeni.api.names import FINALIZER
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.evidence import Evidence
 from nodeeni.controller.executor import Executor
 from nodeeni.ec2.errors import EC2Error
 from nodeeni.ec2.inventory import Inventory
@@ -40,6 +41,7 @@ class Finalizers:
         inventory: Inventory,
         executor: Executor,
         adoption: Adoption,
+        evidence: Evidence,
         settled_at: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -48,6 +50,7 @@ class Finalizers:
         self._inventory = inventory
         self._executor = executor
         self._adoption = adoption
+        self._evidence = evidence
         self._settled_at = settled_at
         self._clock = clock
         self._woken = asyncio.Event()
@@ -123,6 +126,7 @@ class Finalizers:
             bool(self._inventory.of_nodeeni(uid))
             or self._executor.works_for(uid)
             or self._adoption.waits_for(name)
+            or self._evidence.owns(uid, self._inventory.all())
         )
 
     async def _write(self, nodeeni: NodeENI, finalizers: list[str]) -> None:

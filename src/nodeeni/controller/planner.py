@@ -16,6 +16,7 @@ from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.brake import Brake
 from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.evidence import Evidence
 from nodeeni.controller.memory import Memory
 from nodeeni.controller.questions import Questions
 from nodeeni.controller.turns import Turns
@@ -28,7 +29,7 @@ from nodeeni.plan.brake import losses
 from nodeeni.plan.desired import LEFT_OVER_AFTER, Desired, Network, desired_interfaces, selecting
 from nodeeni.plan.diff import diff
 from nodeeni.plan.observed import ENDS, UNREAD, NodeView, Observed
-from nodeeni.plan.ownership import is_doubtful
+from nodeeni.plan.ownership import Verdict, is_doubtful
 from nodeeni.plan.plan import Plan
 from nodeeni.plan.policy import Circumstances, decide
 from nodeeni.plan.refusal import Refusal
@@ -54,6 +55,7 @@ class Planner:
         inventory: Inventory,
         lookups: Lookups,
         adoption: Adoption,
+        evidence: Evidence,
         memory: Memory,
         turns: Turns,
         brake: Brake,
@@ -68,6 +70,7 @@ class Planner:
         self._inventory = inventory
         self._lookups = lookups
         self._adoption = adoption
+        self._evidence = evidence
         self._memory = memory
         self._turns = turns
         self._brake = brake
@@ -136,6 +139,9 @@ class Planner:
             },
             interfaces=interfaces,
             cluster_id=self._cluster_id,
+            of_other_ids=frozenset(
+                i.id for i in interfaces if self._evidence.verdict(i) is Verdict.OF_OTHER_ID
+            ),
             adoptable=self._adoption.of(name, node.instance_id) if node and home else (),
             owners=owners,
             told={i.id: self._cluster.told(i.id).uid for i in interfaces if is_doubtful(i, owners)},

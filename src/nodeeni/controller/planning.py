@@ -12,6 +12,7 @@ from nodeeni.api.v1alpha1 import AttachmentStatus, NodeENI
 from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.brake import Brake
 from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.evidence import Evidence
 from nodeeni.controller.memory import Memory
 from nodeeni.controller.planner import Planner
 from nodeeni.controller.questions import Questions
@@ -41,9 +42,11 @@ class Planning:
 
     def __init__(self, ec2: EC2Client, cluster: Cluster, settings: Settings, cluster_id: str) -> None:
         memory = Memory(settings.read_lag)
+        former_ids = settings.former_cluster_ids or ()
+        evidence = Evidence(cluster, cluster_id, former_ids)
         self._cluster = cluster
         self._lookups = Lookups(ec2)
-        self._inventory = Inventory(ec2, cluster_id)
+        self._inventory = Inventory(ec2, cluster_id, former_ids, evidence.concerns)
         self._adoption = Adoption(ec2, cluster, self._inventory)
         self._turns = Turns(again=lambda _: None)
         self._brake = Brake(settings, cluster, self._inventory)
@@ -55,6 +58,7 @@ class Planning:
             inventory=self._inventory,
             lookups=self._lookups,
             adoption=self._adoption,
+            evidence=evidence,
             memory=memory,
             turns=self._turns,
             brake=self._brake,
@@ -64,6 +68,7 @@ class Planning:
     async def read(self) -> None:
         """EC2's interfaces and instances, once, and how each node stands. Raises EC2Error."""
         await self._inventory.refresh()
+        await self._inventory.look_for(self._cluster.owners().keys())
         await self._adoption.look()
         # Asked for together they share describes; node by node each would cost one.
         instances = {node.instance_id for node in self._cluster.nodes.store.values()} - {""}

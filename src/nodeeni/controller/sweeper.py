@@ -118,7 +118,10 @@ class Sweeper:
     async def resync(self) -> None:
         """One reading of all our interfaces, and one look for orphans. Raises EC2Error."""
         try:
+            first = self._inventory.last_refresh is None
             await self._inventory.refresh()
+            if first:
+                await self._inventory.look_for(self._cluster.owners().keys())
             await self._adoption.look()
         except EC2Error as error:
             self._on_reading(error)

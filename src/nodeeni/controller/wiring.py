@@ -15,6 +15,7 @@ from nodeeni.controller.brake import Brake
 from nodeeni.controller.cluster import Cluster, but_for_status
 from nodeeni.controller.departures import Departures
 from nodeeni.controller.eninodes import ENINodeWriter
+from nodeeni.controller.evidence import Evidence
 from nodeeni.controller.executor import Executor
 from nodeeni.controller.finalizers import Finalizers
 from nodeeni.controller.health import Health
@@ -100,7 +101,16 @@ class Works:
 
 def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
     settings, cluster, memory, leadership = parts.settings, parts.cluster, parts.memory, parts.leadership
-    inventory = Inventory(ec2, cluster_id, lag=settings.read_lag, gap=min(INVENTORY_GAP, settings.read_lag))
+    former_ids = settings.former_cluster_ids or ()
+    evidence = Evidence(cluster, cluster_id, former_ids)
+    inventory = Inventory(
+        ec2,
+        cluster_id,
+        former_ids,
+        evidence.concerns,
+        lag=settings.read_lag,
+        gap=min(INVENTORY_GAP, settings.read_lag),
+    )
     lookups = Lookups(ec2)
     waiter = Waiter(inventory)
     adoption = Adoption(ec2, cluster, inventory)
@@ -138,6 +148,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         inventory=inventory,
         lookups=lookups,
         adoption=adoption,
+        evidence=evidence,
         memory=memory,
         turns=parts.turns,
         brake=brake,
@@ -168,7 +179,9 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         settled_at=math.inf if settings.dry_run else leadership.settled_at,
         grace=settings.node_grace_period,
     )
-    finalizers = Finalizers(parts.writer, cluster, inventory, executor, adoption, leadership.settled_at)
+    finalizers = Finalizers(
+        parts.writer, cluster, inventory, executor, adoption, evidence, leadership.settled_at
+    )
     triggers = Triggers(parts.queue, cluster, inventory, waiter, lookups)
     parts.health.inventory = inventory
     parts.health.holds = lambda: [*brake.all_holds(), *sweeper.holds]

@@ -1,5 +1,8 @@
 """The truth about the cluster's interfaces: EC2's answer by cluster tag, with our own writes laid over it.
 
+One that lost our cluster tag, or carries another, is found by the uid of its NodeENI (`look_for`) or by its
+id, and kept where `concerns` says so.
+
 The reconcilers read it without a call (indexes are kept as it changes); the executor notes its writes
 here; the waiter and the resync feed it reads. Listeners are told of each change and wake the nodes.
 All times are seconds of the monotonic clock.
@@ -8,7 +11,7 @@ All times are seconds of the monotonic clock.
 import time
 from bisect import insort
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 
 from nodeeni.api.names import TAG_CLUSTER, TAG_INSTANCE, TAG_NODE, TAG_UID
 from nodeeni.ec2.attributes import Attribute, V
@@ -57,8 +60,13 @@ def _instances(interface: Interface) -> set[str]:
     return found | {interface.attachment.instance_id} if interface.attachment else found
 
 
+def _was_ours(interface: Interface, known: bool) -> bool:
+    return known and not interface.tags.get(TAG_CLUSTER)
+
+
 class Inventory:
-    """All interfaces that carry the cluster tag with this cluster's id.
+    """All interfaces that carry the cluster tag with this cluster's id, or one of `former_ids`; and those
+    others of which `concerns(interface, known)` is true, `known` where they were here before.
 
     `lag`: how long a read may not show a write of ours. `gap`: least time between two reads that both
     count, for an absence and for a sighting.
@@ -68,6 +76,8 @@ class Inventory:
         self,
         client: EC2Client,
         cluster_id: str,
+        former_ids: Iterable[str] = (),
+        concerns: Callable[[Interface, bool], bool] = _was_ours,
         *,
         lag: float = LAG,
         gap: float = GAP,
@@ -77,7 +87,8 @@ class Inventory:
         self._unread: list[Unreadable] = []
         self.last_refresh: float | None = None  # end of the last read of all interfaces
         self._client = client
-        self._cluster_id = cluster_id
+        self._cluster_ids = (cluster_id, *former_ids)
+        self._concerns = concerns
         self._lag = lag
         self._clock = clock
         self._records: dict[str, Record] = {}
@@ -152,17 +163,19 @@ class Inventory:
     def confirmed_empty(self, uid: str, since: float) -> int:
         """How many reads begun after `since`, `gap` apart, showed that no interface of that NodeENI is left.
 
-        0 while one is known. A read that showed one, or that began within the lag of a Create whose
-        outcome is not known, makes all reads up to it count nothing.
+        0 while one is known, and at most 1 without a read by uid: what carries another cluster's tag is in no
+        other. A read that showed one, or that began within the lag of a Create whose outcome is not known,
+        makes all reads up to it count nothing.
         """
         if self.of_nodeeni(uid):
             return 0
         since = max(since, self._uid_shown.get(uid, float("-inf")))
+        by_uid = self._uid_reads.get(uid, ())
         counted, again = 0, float("-inf")
-        for began in sorted([*self._full_reads, *self._uid_reads.get(uid, ())]):
+        for began in sorted([*self._full_reads, *by_uid]):
             if began > since and began >= again:
                 counted, again = counted + 1, began + self.gap
-        return counted
+        return counted if any(began > since for began in by_uid) else min(counted, 1)
 
     def add_listener(self, listener: Listener) -> None:
         """`listener(before, after)` is called at each change, in the midst of it: it must only take note.
@@ -178,15 +191,28 @@ class Inventory:
 
         One that cannot be read is there all the same: what is known of it stays as it is.
         """
-        filters: dict[str, Sequence[str]] = {f"tag:{TAG_CLUSTER}": [self._cluster_id]}
+        filters: dict[str, Sequence[str]] = {f"tag:{TAG_CLUSTER}": self._cluster_ids}
         if uid is not None:
-            filters[f"tag:{TAG_UID}"] = [uid]
+            filters = {f"tag:{TAG_UID}": [uid]}
         began = self._clock()
         unread: list[Unreadable] = []
         found = [interface async for page in self._pages(filters, unread) for interface in page]
         self.observe(found, began, unread, uid=uid)
         if uid is None:
+            otherwise_tagged = [i for i, each in self._records.items() if not self._is_tagged(each.seen)]
+            if otherwise_tagged:
+                await self.refresh_ids(sorted(otherwise_tagged))
             self.last_refresh = self._clock()
+
+    async def look_for(self, uids: Collection[str]) -> None:
+        """Find what carries the uid of one of these NodeENIs, whatever cluster tag it has: a paginated
+        describe for every 200 of them. It proves nothing of what it does not show."""
+        if not uids:
+            return
+        began, unread = self._clock(), list[Unreadable]()
+        filters = {f"tag:{TAG_UID}": sorted(uids)}
+        found = [interface async for page in self._pages(filters, unread) for interface in page]
+        self.observe(found, began, unread, asked_ids=())
 
     async def refresh_ids(self, eni_ids: Sequence[str]) -> None:
         """Read certain interfaces; absences among them count."""
@@ -215,7 +241,7 @@ class Inventory:
         elif uid is not None:
             covered = [interface.id for interface in self.of_nodeeni(uid)]
         else:
-            covered = list(self._records)
+            covered = [eni_id for eni_id, record in self._records.items() if self._is_tagged(record.seen)]
         for eni_id in covered:
             if eni_id not in there:
                 self._missed(eni_id, began)
@@ -297,15 +323,15 @@ class Inventory:
         elif self._unread:
             self._unread = [each for each in self._unread if each.id not in self._records]
 
+    def _is_tagged(self, interface: Interface) -> bool:
+        """Whether a read by cluster tag shows it."""
+        return interface.tags.get(TAG_CLUSTER) in self._cluster_ids
+
     def _is_ours(self, interface: Interface) -> bool:
-        cluster = interface.tags.get(TAG_CLUSTER)
-        if cluster == self._cluster_id:
-            return True
         record = self._records.get(interface.id)
-        if record is None:
-            return False
-        # What we have known as ours stays ours when somebody took the tag off; the planner puts it back.
-        return record.has_tags_pending() or cluster is None
+        if self._is_tagged(interface) or (record is not None and record.has_tags_pending()):
+            return True
+        return self._concerns(interface, record is not None)
 
     def _sighted(self, interface: Interface, began: float) -> None:
         uid = interface.tags.get(TAG_UID)

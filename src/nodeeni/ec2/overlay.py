@@ -133,15 +133,15 @@ class TagsWrite:
 
 
 class Record:
-    """One interface: what EC2 last showed, our writes on top, and the two together as `view`."""
+    """One interface: what EC2 last showed as `seen`, our writes on top, and the two together as `view`."""
 
     __slots__ = (
         "_known_since",
         "_read_at",
-        "_seen",
         "_writes",
         "absent_at",
         "created_at",
+        "seen",
         "sighted_at",
         "sightings",
         "view",
@@ -153,7 +153,7 @@ class Record:
         self.absent_at: float | None = None  # begin of the first covering read that lacked it
         self.sightings = 0
         self.sighted_at = float("-inf")
-        self._seen = seen
+        self.seen = seen
         self._read_at = float("-inf")
         self._known_since = created_at
         self._writes: dict[str, Write] = {}
@@ -168,8 +168,8 @@ class Record:
         if began >= self.sighted_at + gap:
             self.sightings += 1
             self.sighted_at = began
-        if shown != self._seen:
-            self._seen = shown
+        if shown != self.seen:
+            self.seen = shown
         for field, write in list(self._writes.items()):
             if began >= write.at and (write.shown(shown, began, lag) or began > write.at + lag):
                 del self._writes[field]
@@ -190,7 +190,7 @@ class Record:
 
     def attachment_write(self, at: float, stage: Stage, attachment: Attachment) -> None:
         earlier = self._writes.get("attachment")
-        self._write("attachment", AttachmentWrite(at, stage, attachment, self._seen, earlier))
+        self._write("attachment", AttachmentWrite(at, stage, attachment, self.seen, earlier))
 
     def tags_write(self, at: float, tags: dict[str, str | None]) -> None:
         self._write("tags", TagsWrite(at, tags, self._writes.get("tags")))
@@ -209,7 +209,7 @@ class Record:
         self._look()
 
     def _look(self) -> None:
-        view = self._seen
+        view = self.seen
         for write in self._writes.values():
             view = write.apply(view)
         if view != self.view:

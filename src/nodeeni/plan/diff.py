@@ -26,6 +26,7 @@ from nodeeni.plan.adopting import take_over
 from nodeeni.plan.desired import Desired, DesiredInterface, Link
 from nodeeni.plan.draft import Draft, beside, is_of
 from nodeeni.plan.observed import Observed
+from nodeeni.plan.other_ids import left_alone
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.removal import Removal
 from nodeeni.plan.rows import Row, State
@@ -58,6 +59,8 @@ def diff(desired: Desired, observed: Observed) -> Diff:
         _refused(draft, refusal)
     for interface in list(draft.left.values()):
         removal.unwanted(interface)
+    for interface in draft.untouched.values():
+        _untouched(draft, interface)
     for interface in observed.adoptable:
         _unclaimed(draft, interface)
     if desired.ending:
@@ -102,7 +105,7 @@ def _refused(draft: Draft, refusal: Refusal) -> None:
     home = draft.observed.node.instance_id if draft.observed.node else ""
     # What hangs on an instance that had the node's name before is none of this one's.
     own = [i for i in standing if draft.uids[i.id] == refusal.uid and (not home or is_of(i, home))]
-    interface = next((i for i in own if i.attachment is not None), None)
+    interface = next((i for i in own if i.attachment is not None), None) or draft.take_untouched(refusal.uid)
     kept = [interface] if interface is not None else []
     if refusal.uid in draft.desired.unread:
         kept += own
@@ -143,7 +146,7 @@ def _tell_twins(draft: Draft) -> None:
     )
     for selected in draft.desired.selected:
         own = [i for i in draft.left.values() if draft.uids[i.id] == selected.uid]
-        interface = next((draft.left.pop(i.id) for i in own), None)
+        interface = next((draft.left.pop(i.id) for i in own), None) or draft.take_untouched(selected.uid)
         attachment = interface.attachment if interface else None
         link = links.get(selected.uid) or draft.desired.links[selected.uid]
         draft.rows.append(
@@ -173,7 +176,8 @@ def _tell_twins(draft: Draft) -> None:
                 uid=selected.uid,
             )
         )
-    draft.rows += [draft.unwanted_row(each, State.ATTACHED) for each in draft.left.values()]
+    others = [*draft.left.values(), *draft.untouched.values()]
+    draft.rows += [draft.unwanted_row(each, State.ATTACHED) for each in others]
 
 
 def _tell_ending(draft: Draft) -> None:
@@ -201,6 +205,16 @@ def _tell_ending(draft: Draft) -> None:
         for selected in draft.desired.selected
         if selected.uid not in has
     ]
+
+
+def _untouched(draft: Draft, interface: Interface) -> None:
+    """One that carries another cluster's id, and that its NodeENI does not want here: not removed either."""
+    uid = draft.uids[interface.id]
+    why = left_alone(interface, draft.observed.cluster_id, nodeeni=draft.owner_name(interface), uid=uid)
+    state = State.ATTACHED if draft.desired.ending else State.FAILED
+    row = draft.unwanted_row(interface, state)
+    draft.rows.append(msgspec.structs.replace(row, reason=why.reason, message=why.message))
+    draft.refusals.append(why)
 
 
 def _unclaimed(draft: Draft, interface: Interface) -> None:

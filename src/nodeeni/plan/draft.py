@@ -14,7 +14,8 @@ from nodeeni.plan.rows import Row, State
 
 
 class Draft:
-    """`left`: our interfaces, by id, that nothing wanted has taken yet. `uids`: of their owners, by id."""
+    """`left`: our interfaces, by id, that nothing wanted has taken yet. `untouched`: those that carry another
+    cluster's id. `uids`: of their owners, by id."""
 
     def __init__(self, desired: Desired, observed: Observed) -> None:
         self.desired = desired
@@ -24,11 +25,18 @@ class Draft:
         self.refusals: list[Refusal] = []
         self.vanishing: list[str] = []
         self.awaited: set[str] = set()  # interfaces in whose place another is to come
-        self.left = {interface.id: interface for interface in observed.interfaces}
+        by_id = {interface.id: interface for interface in observed.interfaces}
+        self.left = {i: each for i, each in by_id.items() if i not in observed.of_other_ids}
+        self.untouched = {i: each for i, each in by_id.items() if i in observed.of_other_ids}
         self.generations = {selected.uid: selected.generation for selected in desired.selected}
         self.under_way = {action.key: action for action in observed.in_flight}
         known = observed.interfaces + observed.adoptable
         self.uids = {i.id: owner_of(i, observed.owners, Told(observed.told.get(i.id, ""))) for i in known}
+
+    def take_untouched(self, uid: str) -> Interface | None:
+        """One of that NodeENI which carries another cluster's id."""
+        found = next((i for i in self.untouched.values() if self.uids[i.id] == uid), None)
+        return self.untouched.pop(found.id) if found is not None else None
 
     def owner_name(self, interface: Interface) -> str:
         """Of the NodeENI that owns it; of one that is gone, as it is tagged."""

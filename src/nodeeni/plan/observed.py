@@ -54,6 +54,9 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     node: NodeView | None
     cluster_id: str = ""
+    of_other_ids: frozenset[str] = (
+        frozenset()
+    )  # of `interfaces`, those with another cluster's id: not to be touched
     instance: Instance | None = None
     instance_type: InstanceType | None = None
     type_unread: Refusal | None = None  # why it is not known what the type allows

@@ -21,10 +21,26 @@ The node is that of the instance; names come and go:
                                                      moved it), else that of the instance it hangs on
     not attached                                     the Node of the instance that its tag names
     no Node has that instance                        the one that the Node tag names, there or not
+
+Whether it is this cluster's to touch at all is `verdict`, by the cluster tag first:
+
+    cluster tag           further evidence                                   verdict
+    our id, or one that
+      a person named      -                                                  OURS
+    absent, or empty      the uid tag names a NodeENI that is there, or it
+                          was known as ours before                           BEREFT: put right, then ours
+                          none                                               NOT_OURS; of v1.x: `adopting.py`
+    another cluster's     the uid tag names a NodeENI that is there, or the
+                          status of one lists it and a Node has its instance OF_OTHER_ID: left alone, and told
+                          none: names alone prove nothing                    NOT_OURS
+
+Nothing is ever deleted but what is OURS; and of that, without a person's word on its NodeENI or its node,
+only what `is_orphan` twice.
 """
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from enum import Enum, auto
 from typing import NamedTuple
 
 from nodeeni.api import names
@@ -42,6 +58,36 @@ class Told(NamedTuple):
 
 
 UNTOLD = Told()
+
+
+class Verdict(Enum):
+    """Whether an interface is this cluster's. See the table above."""
+
+    OURS = auto()
+    BEREFT = auto()
+    OF_OTHER_ID = auto()
+    NOT_OURS = auto()
+
+
+def verdict(
+    interface: Interface,
+    cluster_ids: Collection[str],
+    owners: Mapping[str, Owner],
+    told: Told = UNTOLD,
+    *,
+    known: bool = False,
+    here: bool = False,
+) -> Verdict:
+    """`cluster_ids`: ours, and those that a person named. `known`: it was this cluster's when it was read
+    before. `here`: a Node of this cluster has the instance that it is attached to, or was made for.
+    """
+    cluster_id = interface.tags.get(names.TAG_CLUSTER, "")
+    by_uid = interface.tags.get(names.TAG_UID, "") in owners
+    if cluster_id in cluster_ids:
+        return Verdict.OURS
+    if not cluster_id:
+        return Verdict.BEREFT if by_uid or known else Verdict.NOT_OURS
+    return Verdict.OF_OTHER_ID if by_uid or (told.uid in owners and here) else Verdict.NOT_OURS
 
 
 def is_doubtful(interface: Interface, owners: Mapping[str, Owner]) -> bool:

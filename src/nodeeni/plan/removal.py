@@ -20,7 +20,8 @@ class Removal:
     ) -> None:
         attachment = interface.attachment
         state = State.DETACHING if attachment else State.DELETING
-        if self.draft.observed.cluster_id and names.TAG_CLUSTER not in interface.tags:
+        ours = self.draft.observed.cluster_id
+        if ours and interface.tags.get(names.TAG_CLUSTER) != ours:
             self._claim(interface)
         elif attachment is None:
             self._delete(interface, cause)
@@ -67,7 +68,8 @@ class Removal:
         return self.draft.observed.ends(attachment.instance_id)
 
     def _claim(self, interface: Interface) -> None:
-        """Its cluster tag was taken off by hand: put it back first, since nothing without it is removed."""
+        """Its cluster tag was taken off, or has an id that a person named: ours comes first, since nothing
+        without it is removed."""
         self.draft.actions.append(
             SetTags(
                 node=self.draft.observed.name,

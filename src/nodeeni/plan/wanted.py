@@ -7,11 +7,13 @@ from nodeeni.api.reasons import EventReason, RowReason
 from nodeeni.ec2.attributes import InterfaceRequest, creatable
 from nodeeni.ec2.types import Instance, Interface
 from nodeeni.plan.actions import Attach, Cause, Create
-from nodeeni.plan.adopting import candidates, fitting, left_alone, surplus, take_over
+from nodeeni.plan.adopting import candidates, fitting, surplus, take_over
+from nodeeni.plan.adopting import left_alone as not_adopted
 from nodeeni.plan.corrections import corrections, still_to_apply
 from nodeeni.plan.desired import DesiredInterface
 from nodeeni.plan.draft import Draft
 from nodeeni.plan.observed import Observed
+from nodeeni.plan.other_ids import left_alone
 from nodeeni.plan.places import free_index, usable_subnet
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.removal import Removal
@@ -33,7 +35,13 @@ class Wanted:
         self.slots = _slots(draft.observed)
 
     def serve(self, wanted: DesiredInterface, interface: Interface | None) -> None:
-        if self._instance.state != "running" and (interface is None or interface.attachment is None):
+        untouched = self.draft.take_untouched(wanted.uid) if interface is None else None
+        if untouched is not None:
+            why = left_alone(
+                untouched, self.draft.observed.cluster_id, nodeeni=wanted.nodeeni, uid=wanted.uid
+            )
+            self.draft.refuse(wanted, why, untouched)
+        elif self._instance.state != "running" and (interface is None or interface.attachment is None):
             self._not_running(wanted, interface)
         elif interface is None:
             if not self._adopt(wanted):
@@ -160,7 +168,7 @@ class Wanted:
             self.draft.row(wanted, interface, State.ATTACHED)
             self.draft.refusals += [surplus(wanted, other) for other in found if other is not interface]
         elif found:
-            self.draft.refuse(wanted, left_alone(wanted, found[0]), found[0])
+            self.draft.refuse(wanted, not_adopted(wanted, found[0]), found[0])
         return bool(found)
 
     def _elsewhere(self, wanted: DesiredInterface, interface: Interface) -> None:

@@ -9,6 +9,7 @@ from nodeeni.cli.doctor import deletions, ec2, holds, kubernetes, leftovers, lin
 from nodeeni.cli.findings import Finding, Mark, right, wrong
 from nodeeni.cli.leader import leader
 from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.evidence import Evidence
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.denials import Denial
 from nodeeni.ec2.errors import EC2Error
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str]) -> int:
         "eni-controller-system exec deploy/eni-controller -- nodeeni doctor",
     )
     reach_ec2.add_flags(flags)
+    reach_ec2.add_former_ids(flags)
     flags.add_argument(
         "--denials",
         action="store_true",
@@ -111,7 +113,8 @@ async def _checks_of_ec2(options: Namespace, client: KubeClient, cluster: Cluste
         async for finding in ec2.reads(connection, cluster, arn, denials):
             yield finding
         if not denials:
-            found = await leftovers.find(connection, cluster_id)
+            former_ids = reach_ec2.settings(options).former_cluster_ids or ()
+            found = await leftovers.find(connection, cluster, Evidence(cluster, cluster_id, former_ids))
             async for finding in ec2.writes(connection, cluster, found.ours, cluster_id, arn, denials):
                 yield finding
             for finding in leftovers.findings(found, cluster, cluster_id):
