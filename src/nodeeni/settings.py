@@ -114,7 +114,7 @@ CONTROLLER_SETTINGS = (
             "Default: what Service Quotas tells, where IAM permits, else EC2's documented ones.",
             ("EC2_RATE",)),
     Setting("--node-grace-period", positive_duration, "2m",
-            "How long the ENIs of a vanished Node stay while its instance lives."),
+            "How long the ENIs of a vanished Node stay while its instance runs."),
     # Operators that set labels take them off and put them on again within a second or two of a restart.
     Setting("--label-grace", duration_or_none, "5s",
             "How long an ENI stays on a node that lost the label by which it was selected; 0: not at all. An "

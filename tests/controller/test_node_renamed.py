@@ -19,6 +19,7 @@ def registered(stage: Stage, node: WorldNode, name: str) -> WorldNode:
         "kind": "Node",
         "metadata": {"name": name, "labels": labels},
         "spec": {"providerID": f"aws:///{zone}/{instance.id}"},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
     }
     stage.kube.create(made)
     renamed = stage.world.nodes[name] = WorldNode(name, instance.id)
@@ -60,12 +61,15 @@ async def test_the_new_name_before_the_old_one_goes_is_two_nodes_of_one_instance
         await stage.until_attached(node)
         (before,) = stage.ours()
         calls = stage.calls()
+        lost = {"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}
+        stage.kube.patch("", "nodes", node.name, lost, subresource="status")
         renamed = registered(stage, node, NEW)
         both = (node, renamed)
         await stage.until(lambda: {stage.row(each).get("reason") for each in both} == {"InstanceHasTwoNodes"})
         message = stage.row(renamed)["message"]
         assert f"instance {node.instance_id} has 2 Nodes, " in message
-        assert all(each.name in message for each in both)
+        assert f"{node.name} (NotReady)" in message
+        assert f"{NEW} (Ready)" in message
         assert stage.condition("Ready")["status"] == "False"
         await stage.stays(lambda: stage.ours() == [before], seconds=0.7)
         assert stage.calls() == calls

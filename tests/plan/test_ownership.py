@@ -8,10 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.plan.build import attachment, interface
 
-from nodeeni.api.names import TAG_INSTANCE, TAG_NAME, TAG_NODE, TAG_NODEENI, TAG_UID, interface_tags
+from nodeeni.api.names import (
+    TAG_CLUSTER,
+    TAG_INSTANCE,
+    TAG_NAME,
+    TAG_NODE,
+    TAG_NODEENI,
+    TAG_UID,
+    interface_tags,
+)
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.observed import Owner
-from nodeeni.plan.ownership import UNTOLD, Told, is_doubtful, is_orphan, node_of, owner_of
+from nodeeni.plan.ownership import UNTOLD, Told, Verdict, is_doubtful, is_orphan, node_of, owner_of, verdict
 
 A, B = Owner("a", deleting=False), Owner("a-b", deleting=False)
 OWNERS = {"uid-a": A, "uid-b": B}
@@ -24,7 +32,14 @@ def tagged(**changed: str | None) -> Interface:
     return msgspec.structs.replace(interface("eni-1"), tags=kept)
 
 
-_KEYS = {"uid": TAG_UID, "nodeeni": TAG_NODEENI, "name": TAG_NAME, "node": TAG_NODE, "instance": TAG_INSTANCE}
+_KEYS = {
+    "cluster": TAG_CLUSTER,
+    "uid": TAG_UID,
+    "nodeeni": TAG_NODEENI,
+    "name": TAG_NAME,
+    "node": TAG_NODE,
+    "instance": TAG_INSTANCE,
+}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +76,7 @@ def test_the_longest_name_that_fits_is_meant_where_the_node_is_not_known() -> No
 ANY = st.sampled_from(
     [None, "", "x", "uid-a", "uid-b", "uid-gone", "a", "a-b", "nodeeni-a-n1", "nodeeni-a-b-n1"]
 )
-ANY_TAGS = st.fixed_dictionaries(dict.fromkeys(_KEYS, ANY))
+ANY_TAGS = st.fixed_dictionaries(dict.fromkeys([key for key in _KEYS if key != "cluster"], ANY))
 
 
 @given(changed=ANY_TAGS, told=st.sampled_from(["", "uid-a", "uid-b", "uid-gone"]))
@@ -92,6 +107,58 @@ def test_no_two_tags_change_it_while_the_status_stands(
 def test_one_whose_tags_agree_is_not_doubtful() -> None:
     assert not is_doubtful(tagged(), OWNERS)
     assert all(is_doubtful(tagged(**{key: "x"}), OWNERS) for key in ("uid", "nodeeni", "name"))
+
+
+IDS = ("c", "c-former")
+NODEENI_HERE, NOBODY = "uid-a", "uid-in-another-cluster"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "uid", "listed", "known", "here", "found"),
+    [
+        ("c", NODEENI_HERE, False, True, True, Verdict.OURS),
+        ("c", NOBODY, False, False, False, Verdict.OURS),
+        ("c-former", NODEENI_HERE, False, False, True, Verdict.OURS),
+        (None, NODEENI_HERE, False, False, False, Verdict.BEREFT),
+        ("", NODEENI_HERE, False, False, False, Verdict.BEREFT),
+        ("", NOBODY, False, True, False, Verdict.BEREFT),
+        (None, NOBODY, False, False, True, Verdict.NOT_OURS),
+        (None, None, True, False, True, Verdict.NOT_OURS),  # looks like one of v1.x
+        ("another", NODEENI_HERE, False, False, False, Verdict.OF_OTHER_ID),
+        ("another", NOBODY, True, False, True, Verdict.OF_OTHER_ID),
+        ("another", None, True, True, True, Verdict.OF_OTHER_ID),
+        ("another", NOBODY, True, True, False, Verdict.NOT_OURS),  # it left with its node
+        ("another", NOBODY, False, True, True, Verdict.NOT_OURS),
+        ("another", None, False, False, True, Verdict.NOT_OURS),
+    ],
+)
+def test_the_cluster_id_and_what_speaks_for_it(
+    cluster: str | None, uid: str | None, listed: bool, known: bool, here: bool, found: Verdict
+) -> None:
+    told = Told(NODEENI_HERE, "n1") if listed else UNTOLD
+    tags = {"cluster": cluster, "uid": uid}
+    assert verdict(tagged(**tags), IDS, OWNERS, told, known=known, here=here) is found
+
+
+ANY_ID = st.sampled_from([None, "", "c", "c-former", "another"])
+
+
+@given(
+    changed=ANY_TAGS,
+    cluster=ANY_ID,
+    told=st.sampled_from(["", "uid-a", "uid-b", "uid-gone"]),
+    known=st.booleans(),
+    here=st.booleans(),
+)
+def test_what_may_be_swept_is_ours_by_its_id_and_of_a_uid_that_is_gone(
+    changed: dict[str, str | None], cluster: str | None, told: str, known: bool, here: bool
+) -> None:
+    """All that is deleted without a person's word: and the API server is asked a second time."""
+    found, evidence = tagged(**changed, cluster=cluster), Told(told)
+    ours = verdict(found, IDS, OWNERS, evidence, known=known, here=here) is Verdict.OURS
+    assert ours == (cluster in IDS), "nothing else makes it ours"
+    if ours and is_orphan(found, OWNERS, evidence):
+        assert found.tags[TAG_UID] not in {"", *OWNERS}
 
 
 def attached(instance_id: str, **tags: str | None) -> Interface:

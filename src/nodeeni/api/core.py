@@ -1,4 +1,4 @@
-"""Kubernetes' own Node, as far as this program reads it: labels, taints, providerID, deletion."""
+"""Kubernetes' own Node, as far as this program reads it: labels, taints, providerID, deletion, readiness."""
 
 import re
 from typing import Annotated
@@ -24,9 +24,26 @@ class NodeSpec(msgspec.Struct, frozen=True):
     taints: tuple[Taint, ...] = ()
 
 
+class NodeCondition(msgspec.Struct, frozen=True):
+    type: str = ""
+    status: str = ""
+
+
+class NodeStatus(msgspec.Struct, frozen=True):
+    conditions: tuple[NodeCondition, ...] = ()
+
+
 class Node(msgspec.Struct, kw_only=True):
     metadata: ObjectMeta
     spec: NodeSpec = NodeSpec()
+    status: NodeStatus = NodeStatus()
+
+    @property
+    def ready(self) -> bool | None:
+        """None where nobody has said; what the control plane does not know is not ready."""
+        said = (condition.status for condition in self.status.conditions if condition.type == "Ready")
+        status = next(said, None)
+        return None if status is None else status == "True"
 
     @property
     def instance_id(self) -> str:

@@ -259,7 +259,7 @@ class RowReason(StrEnum):
     NODE_GONE = (
         "NodeGone",
         Mender.TIME,
-        "its Node is gone or goes: removed after `--node-grace-period`, unless the Node comes back",
+        "its Node is gone or goes: removed after `--node-grace-period`, unless it is back, or does not run",
     )
     LABEL_GONE = (
         "LabelGone",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from sys import intern
 from typing import TypeAlias
 
-from nodeeni.api.core import REGION_LABEL, Node
+from nodeeni.api.core import REGION_LABEL, Node, NodeCondition, NodeStatus
 from nodeeni.api.meta import ObjectMeta
 from nodeeni.api.names import TAG_INSTANCE
 from nodeeni.api.v1alpha1 import ENINode, LinkStatus, NodeENI
@@ -20,6 +20,13 @@ NODES_PAGE = 100  # Nodes of 10 KB: what a page takes while it is read stays wit
 # Seconds. 5,000 kubelets that report every 10 s are 500 events a second: read together they cost far less.
 NODES_GATHER = 0.2
 
+
+# One for all Nodes that are the same in it.
+_STATUSES = {
+    None: NodeStatus(),
+    True: NodeStatus((NodeCondition("Ready", "True"),)),
+    False: NodeStatus((NodeCondition("Ready", "False"),)),
+}
 
 NodeENIListener: TypeAlias = Callable[[NodeENI | None, NodeENI | None], None]
 
@@ -62,6 +69,12 @@ class Cluster:
     def nodes_of(self, instance_id: str) -> Collection[str]:
         """Names of the Nodes that name the instance: one, but for a while, or by mistake, more."""
         return self._names.get(instance_id, ())
+
+    def readiness(self, name: str) -> str:
+        """`Ready` or `NotReady`, as kubectl shows a Node; empty where nobody has said."""
+        node = self.nodes.store.get(name)
+        ready = node.ready if node is not None else None
+        return "" if ready is None else "Ready" if ready else "NotReady"
 
     def told(self, eni_id: str) -> Told:
         """What the statuses say of an interface."""
@@ -134,9 +147,15 @@ def kept_node(old: Node | None, new: Node) -> Node:
     """
     if old is not None and not node_changed(old, new):
         old.metadata.resource_version = new.metadata.resource_version
+        old.status = _kept_status(new)
         return old
+    new.status = _kept_status(new)
     new.metadata.labels = {key: intern(value) for key, value in new.metadata.labels.items()}
     return new
+
+
+def _kept_status(node: Node) -> NodeStatus:
+    return _STATUSES[node.ready]
 
 
 def node_changed(old: Node, new: Node) -> bool:

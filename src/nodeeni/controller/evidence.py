@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from nodeeni.api.names import TAG_INSTANCE
+from nodeeni.api.names import TAG_CLUSTER, TAG_INSTANCE
 from nodeeni.controller.cluster import Cluster
 from nodeeni.ec2.types import Interface
-from nodeeni.plan.ownership import Verdict, verdict
+from nodeeni.plan.ownership import Verdict, is_doubtful, verdict
 
 
 class Evidence:
@@ -17,6 +17,8 @@ class Evidence:
 
     def verdict(self, interface: Interface, *, known: bool = True) -> Verdict:
         """`known`: the inventory has it, so that it was ours when it was read before."""
+        if interface.tags.get(TAG_CLUSTER) in self._cluster_ids:
+            return verdict(interface, self._cluster_ids, {})  # nearly all: nothing else need be looked up
         return verdict(
             interface,
             self._cluster_ids,
@@ -31,10 +33,12 @@ class Evidence:
         return self.verdict(interface, known=known) is not Verdict.NOT_OURS
 
     def owns(self, uid: str, interfaces: Iterable[Interface]) -> bool:
-        """Whether any of these is of that NodeENI."""
+        """Whether any of these is of that NodeENI, though its tags do not all say so."""
+        owners = self._cluster.owners()
         return any(
             self._cluster.owner_of(each) == uid and self.verdict(each) is not Verdict.NOT_OURS
             for each in interfaces
+            if is_doubtful(each, owners)
         )
 
     def _is_here(self, interface: Interface) -> bool:

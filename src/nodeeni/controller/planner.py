@@ -28,7 +28,7 @@ from nodeeni.plan.actions import Action
 from nodeeni.plan.brake import losses
 from nodeeni.plan.desired import LEFT_OVER_AFTER, Desired, Network, desired_interfaces, selecting
 from nodeeni.plan.diff import diff
-from nodeeni.plan.observed import ENDS, UNREAD, NodeView, Observed
+from nodeeni.plan.observed import ENDS, RESTS, UNREAD, NodeView, Observed
 from nodeeni.plan.ownership import Verdict, is_doubtful
 from nodeeni.plan.plan import Plan
 from nodeeni.plan.policy import Circumstances, decide
@@ -115,6 +115,12 @@ class Planner:
             found[eni_id] for eni_id in sorted(found) if self._cluster.node_of(found[eni_id]) == name
         )
 
+    def _twins(self, node: NodeView) -> dict[str, str]:
+        names_of_it = self._cluster.nodes_of(node.instance_id)
+        if len(names_of_it) < 2:
+            return {}
+        return {name: self._cluster.readiness(name) for name in sorted(names_of_it)}
+
     async def _observe(self, name: str, node: NodeView | None) -> tuple[Desired, Observed]:
         asked = _Asked(self._questions, self._lookups, name)
         hosts = await asked.instances(self._hosts(name, node))
@@ -145,7 +151,7 @@ class Planner:
             adoptable=self._adoption.of(name, node.instance_id) if node and home else (),
             owners=owners,
             told={i.id: self._cluster.told(i.id).uid for i in interfaces if is_doubtful(i, owners)},
-            twins=tuple(sorted({*self._cluster.nodes_of(node.instance_id)} - {name})) if node else (),
+            twins=self._twins(node) if node else {},
             in_flight=self._under_way(name),
             generations=self._memory.generations(instance.id) if instance else {},
             avoided_subnets=self._memory.avoided_subnets,
@@ -288,6 +294,9 @@ class _Asked:
 
 
 def _stranded(observed: Observed) -> bool:
-    """Whether interfaces hang on an instance that no Node of that name names."""
+    """Whether interfaces hang on an instance that no Node of that name names, and that is at work: one of a
+    warm pool is stopped, and registers again when it is called for.
+    """
     home = observed.node.instance_id if observed.node else ""
-    return any(i.attachment and i.attachment.instance_id != home for i in observed.interfaces)
+    places = {i.attachment.instance_id for i in observed.interfaces if i.attachment} - {home}
+    return any(observed.instance_states.get(place) not in RESTS for place in places)

@@ -137,11 +137,12 @@ def _refused(draft: Draft, refusal: Refusal) -> None:
 
 def _tell_twins(draft: Draft) -> None:
     """Which of the Nodes is the instance's nobody knows: what is there stays, and nothing is made."""
-    both = sorted((draft.observed.name, *draft.observed.twins))
+    both = draft.observed.twins
+    told = " and ".join(f"{name} ({ready})" if ready else name for name, ready in both.items())
     links = {each.uid: Link(each.mtu, each.interface_name) for each in draft.desired.interfaces}
     instance_id = draft.observed.node.instance_id if draft.observed.node else ""
     message = (
-        f"instance {instance_id} has {len(both)} Nodes, {' and '.join(both)}: nothing is done for them; see "
+        f"instance {instance_id} has {len(both)} Nodes, {told}: nothing is done for them; see "
         f"kubectl get nodes {' '.join(both)}, and delete the one that is left over"
     )
     for selected in draft.desired.selected:

@@ -9,6 +9,7 @@ from nodeeni.plan.actions import Action
 from nodeeni.plan.refusal import Refusal
 
 ENDS = frozenset({"shutting-down", "terminated"})  # of an instance; it takes its interfaces along
+RESTS = frozenset({"pending", "stopping", "stopped"})  # of an instance; it keeps them, at work or not
 UNREAD = ""  # the state of an instance that EC2 could not be asked for: nothing says that it ends
 
 
@@ -67,7 +68,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     told: dict[str, str] = msgspec.field(
         default_factory=dict
     )  # of doubtful ones, owner's uid by their status
-    twins: tuple[str, ...] = ()  # other Nodes of the same instance
+    # Where the instance has several Nodes, all of them: name → `Ready`, `NotReady`, empty: not known.
+    twins: dict[str, str] = msgspec.field(default_factory=dict)
     in_flight: tuple[Action, ...] = ()
     generations: dict[str, int] = msgspec.field(default_factory=dict)  # of client tokens, by NodeENI uid
     avoided_subnets: frozenset[str] = frozenset()  # lately found full
