@@ -114,6 +114,20 @@ def test_a_first_nodeeni_by_hand(terminal: Shell) -> None:
     assert left["NetworkInterfaces"] == []
 
 
+def test_a_removal_is_held_and_released(terminal: Shell) -> None:
+    release = shell("docs/concepts.md", "What stays for a while")
+    with controller(terminal):
+        attached(terminal)
+        terminal.types("kubectl label nodes --all ng-")
+        terminal.types(f"kubectl wait --for=condition=Degraded nodeeni/{NODEENI} --timeout=1m")
+        printed = terminal.runs(shell("docs/disaster-recovery.md", "What the brake does"))
+        (hold_id,) = set(re.findall(r"release-hold=(\w+)", printed))
+        assert f"RemovalDelayed {hold_id}: " in printed
+        terminal.runs(release, NAME=NODEENI, ID=hold_id)
+        left = f"aws ec2 describe-network-interfaces --filters Name=tag:NodeENI,Values={NODEENI}"
+        until(lambda: terminal.asks(left)["NetworkInterfaces"] == [])
+
+
 def test_ec2_fails_on_request(terminal: Shell) -> None:
     program("curl")
     with controller(terminal):
