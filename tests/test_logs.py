@@ -113,3 +113,60 @@ def test_what_would_steer_a_terminal_is_shown_and_not_done() -> None:
     logging.getLogger("nodeeni").info("two\nlines, \x1b[1m bold", extra={"node": "a\x07b", "pair": "k=v"})
     (line,) = stream.getvalue().splitlines()
     assert line.endswith('two\\nlines, \\u001b[1m bold  node=a\\u0007b  pair="k=v"')
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def lasting(clock: Clock) -> logs.Lasting:
+    return logs.Lasting(logging.getLogger("nodeeni.lasting"), clock)
+
+
+def test_what_lasts_is_told_as_it_begins_ever_more_seldom_and_as_it_ends(
+    lasting: logs.Lasting, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "nodeeni")
+    for second in range(1000):
+        clock.now = second
+        lasting.met("cause", "it is refused", still="7 nodes wait", node="n1")
+    lasting.over("cause", "it is granted again")
+    lasting.over("cause", "it is granted again")
+    assert caplog.messages == [
+        "it is refused",
+        "still, for 60 s, met 61 times: 7 nodes wait",
+        "still, for 3 min, met 181 times: 7 nodes wait",
+        "still, for 7 min, met 421 times: 7 nodes wait",
+        "still, for 15 min, met 901 times: 7 nodes wait",
+        "it is granted again, after 17 min",
+    ]
+    assert {record.__dict__["node"] for record in caplog.records[:-1]} == {"n1"}
+
+
+def test_what_comes_and_goes_is_told_as_one(
+    lasting: logs.Lasting, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "nodeeni")
+    for second in range(180):
+        clock.now = second
+        lasting.met("cause", "it is refused")
+        lasting.over("cause", "it is granted")
+    assert caplog.messages == [
+        "it is refused",
+        "it is granted, after 0 s",
+        "still, for 60 s, met 61 times: it is refused",
+        "it is granted, after 60 s",
+    ]
+    clock.now = 300
+    lasting.met("cause", "it is refused")
+    assert caplog.messages[4:] == ["it is refused"]

@@ -1,11 +1,13 @@
 """Logs: one JSON object a line on stderr, at a terminal a line of text; edges only (what changed), never a
-line per look."""
+line per look. What goes wrong and lasts is told by `Lasting`."""
 
 import datetime
 import json
 import logging
 import os
 import sys
+import time
+from collections.abc import Callable, Hashable
 from typing import Any, TextIO
 
 _RED, _YELLOW = 31, 33  # of the terminal
@@ -83,3 +85,86 @@ def configure(verbosity: int, log_format: str | None = None, stream: TextIO | No
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("nodeeni").setLevel(logging.DEBUG if verbosity >= 5 else logging.INFO)
+
+
+class Lasting:
+    """What goes wrong and lasts, in the log: a line when it begins, one as it lasts, ever more seldom, and
+    one when it ends, however often it is met and by however many. What begins again soon after its end is the
+    same again, and told as such.
+
+    A cause is any value. `clock` is in seconds. Of causes that are over, the newest `KEPT` are remembered.
+    """
+
+    FIRST, MOST = 60.0, 960.0  # seconds to the first line while it lasts; between two of them in the end
+    SOON = 60.0  # seconds
+    KEPT = 500
+
+    def __init__(self, log: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = log
+        self._clock = clock
+        self._open: dict[Hashable, _Trouble] = {}
+        self._over: dict[Hashable, _Trouble] = {}
+
+    def met(
+        self,
+        cause: Hashable,
+        text: str,
+        *,
+        still: str = "",
+        level: int = logging.WARNING,
+        ends: bool = True,
+        **extra: Any,
+    ) -> None:
+        """It goes wrong. `text` says what, `still` what there is to say as it lasts; without `ends` its end
+        is told only if it lasted.
+        """
+        now, trouble = self._clock(), self._open.get(cause)
+        if trouble is None:
+            trouble = self._over.pop(cause, None)
+            if trouble is not None and now - trouble.ended > self.SOON:
+                trouble = None
+            if trouble is None:
+                trouble = _Trouble(now, self.FIRST, ends)
+                self._log.log(level, "%s", text, extra=extra)
+            self._open[cause] = trouble
+        trouble.times += 1
+        if now >= trouble.line_at:
+            trouble.pause = min(2 * trouble.pause, self.MOST)
+            trouble.line_at, trouble.untold_end = now + trouble.pause, True
+            lasts = f"for {_span(now - trouble.since)}, met {trouble.times} times"
+            self._log.log(level, "still, %s: %s", lasts, still or text, extra=extra)
+
+    def over(self, cause: Hashable, text: str, level: int = logging.INFO, **extra: Any) -> None:
+        """It goes right again: `text` says what. Nothing, where it never went wrong."""
+        trouble = self._open.pop(cause, None)
+        if trouble is None:
+            return
+        trouble.ended = self._clock()
+        if trouble.untold_end:
+            trouble.untold_end = False
+            span = _span(trouble.ended - trouble.since)
+            self._log.log(level, "%s, after %s", text, span, extra=extra)
+        self._over[cause] = trouble
+        if len(self._over) > self.KEPT:
+            del self._over[next(iter(self._over))]
+
+    def forget(self, cause: Hashable) -> None:
+        """Nobody asks any more whether it goes wrong."""
+        self._open.pop(cause, None)
+
+    def lasts(self, cause: Hashable) -> bool:
+        return cause in self._open
+
+
+class _Trouble:
+    def __init__(self, since: float, pause: float, ends: bool) -> None:
+        self.since = since
+        self.line_at = since + pause  # of the next line while it lasts
+        self.pause = pause
+        self.ended = 0.0
+        self.times = 0
+        self.untold_end = ends  # its end is to be told
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from nodeeni.ec2.errors import EC2Error, ErrorClass
+from nodeeni.ec2.errors import EC2Error, ErrorClass, RetryRule
 from nodeeni.ec2.lookups import Ages, Lookups
 from nodeeni.sandbox.ec2 import Fault
 
@@ -138,14 +138,25 @@ async def test_an_answer_under_way_when_it_is_invalidated_is_not_kept(site: Site
     assert site.count("DescribeInstances") == 2
 
 
-async def test_an_error_reaches_all_who_asked_and_is_not_kept(site: Site, lookups: Lookups) -> None:
-    instance = site.ec2.add_instance(site.subnet)
+async def test_an_error_reaches_all_who_ask_and_one_question_ends_it_for_all(
+    site: Site, lookups: Lookups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as it lasts nobody who asks costs a call."""
+    monkeypatch.setattr(ErrorClass.DENIED, "retry", RetryRule(first=0.2, factor=1, most=0.2))
+    instance, answered = site.ec2.add_instance(site.subnet), asyncio.Event()
+    lookups.answered = answered.set
     site.ec2.faults.error("DescribeInstances", "UnauthorizedOperation")
     answers = await asyncio.gather(*(lookups.instance(instance.id) for _ in range(3)), return_exceptions=True)
     assert [answer.error_class for answer in answers if isinstance(answer, EC2Error)] == [
         ErrorClass.DENIED
     ] * 3
+    for _ in range(10):
+        with pytest.raises(EC2Error, match="UnauthorizedOperation"):
+            await lookups.instance(instance.id)
+    assert site.count("DescribeInstances") == 1
+    await asyncio.wait_for(answered.wait(), 30)
     assert await lookups.instance(instance.id) is not None
+    assert site.count("DescribeInstances") == 2
 
 
 async def test_who_gives_up_does_not_take_the_answer_from_the_others(site: Site, lookups: Lookups) -> None:

@@ -128,12 +128,17 @@ def test_of_two_that_want_one_index_the_older_has_it() -> None:
         ({"full": True}, "InstanceFull"),
         ({"of": instance(slots=(PRIMARY, other(5), other(6), other(7)))}, "InstanceFull"),
         ({"taken_indexes": frozenset({(0, 2)})}, "DeviceIndexTaken"),
-        ({"avoided_subnets": frozenset({SUBNET.id})}, "SubnetFull"),
     ],
 )
 def test_no_place_is_told_and_nothing_is_created(changes: dict[str, Any], reason: str) -> None:
     found = plan(nodeeni(), **changes)
     assert (found.actions, [refusal.reason for refusal in found.refusals]) == ((), [reason])
+
+
+def test_where_every_candidate_was_found_full_the_call_is_planned_and_waits_for_its_turn() -> None:
+    both = nodeeni(subnet_ids=[SECOND_SUBNET.id])
+    found = plan(both, avoided_subnets=frozenset({SUBNET.id, SECOND_SUBNET.id}))
+    assert ([action.word for action in found.actions], found.refusals) == (["Create"], ())
 
 
 def test_a_network_card_that_the_type_has_not() -> None:

@@ -11,11 +11,15 @@ from nodeeni.agent.counters import Counters
 from nodeeni.agent.spec import JSON
 from nodeeni.agent.status import Found, status_patch
 from nodeeni.agent.watch import Pause
+from nodeeni.logs import Lasting
 
 log = logging.getLogger(__name__)
 
 # Links of one burst come within milliseconds of each other: one patch for all of them.
 COALESCE = 0.1
+
+
+_REFUSED = "refused"
 
 
 class Reporter:
@@ -37,7 +41,7 @@ class Reporter:
         )
         self._fought_until = 0.0  # the last one that was said
         self._pause = Pause()
-        self._refused = False  # and that was said
+        self._log = Lasting(log)
 
     def offer(self, found: Found) -> None:
         """From the main thread, after every look: cheap when nothing changed."""
@@ -70,7 +74,7 @@ class Reporter:
             try:
                 self._patch()
                 self._pause.reset()
-                self._refused = False
+                self._log.over(_REFUSED, "status patched again")
             except NotFound:
                 pass  # deleted meanwhile: the watch will say so, or show its successor
             except ApiError as error:
@@ -82,10 +86,8 @@ class Reporter:
 
     def _tell(self, error: ApiError) -> None:
         """Of an API server that is away the watch tells; that we may not report, nobody else would."""
-        refused = isinstance(error, Forbidden)
-        level = logging.WARNING if refused and not self._refused else logging.DEBUG
-        log.log(level, "status not patched", extra={"error": str(error)})
-        self._refused = self._refused or refused
+        if isinstance(error, Forbidden):
+            self._log.met(_REFUSED, "status not patched", error=str(error))
 
     def _patch(self) -> None:
         with self._changed:

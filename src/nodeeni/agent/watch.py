@@ -10,6 +10,7 @@ from collections.abc import Callable
 from nodeeni.agent.api import ApiError, ENINodeApi, Forbidden, Gone, NotFound, Unauthorized
 from nodeeni.agent.counters import Counters
 from nodeeni.agent.spec import JSON
+from nodeeni.logs import Lasting
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ class Watch:
         self._stop = stop
         self._version: str | None = None  # to resume from; None: list first
         self._pause = Pause()
-        self._told: type[ApiError] | None = None
+        self._log = Lasting(log)
+        self._failing: set[str] = set()
 
     def run(self) -> None:
         while not self._stop.is_set():
@@ -82,9 +84,9 @@ class Watch:
         opened = time.monotonic()
         try:
             for kind, found in self._api.watch(connection, version):
-                if self._told is not None:
-                    log.info("the API server is back")
-                    self._told = None
+                for trouble in self._failing:
+                    self._log.over(trouble, "the API server is back")
+                self._failing.clear()
                 self._pause.reset()
                 self._version = str(found["metadata"]["resourceVersion"])
                 if kind != "BOOKMARK":
@@ -93,12 +95,10 @@ class Watch:
             self._pause.stood(time.monotonic() - opened)
 
     def _tell(self, error: ApiError) -> None:
-        """Once for each kind of trouble, not at each try."""
-        if type(error) is self._told:
-            return
-        self._told = type(error)
+        """As each kind of trouble begins and lasts, not at each try."""
         message = _TROUBLES.get(type(error), "the API server cannot be used, links are served meanwhile")
-        log.warning(message, extra={"error": str(error)})
+        self._failing.add(message)
+        self._log.met(message, message, error=str(error))
 
 
 _TROUBLES: dict[type[ApiError], str] = {

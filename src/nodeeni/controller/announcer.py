@@ -114,12 +114,12 @@ class Announcer:
         if error.error_class is ErrorClass.THROTTLED and not hold.reported:
             self._throttled(action.CALL)
             return
-        level = logging.WARNING if hold.reported else logging.INFO
-        log.log(
-            level, "cannot %s: %s", action.text, hold.why.message, extra=_where(action.node, action.nodeeni)
-        )
+        log.debug(
+            "cannot %s: %s", action.text, hold.why.message, extra=_where(action.node, action.nodeeni)
+        )  # `causes` tells of it, once for all nodes
         ref = self._ref(action.uid)
-        if ref is not None and hold.why.event is not None:
+        # As it lasts ever more seldom: rows and conditions say it all the time.
+        if ref is not None and hold.why.event is not None and hold.attempts.bit_count() == 1:
             self._recorder.event(ref, "Warning", hold.why.event, f"{action.node}: {hold.why.message}")
 
     def _throttled(self, call: str) -> None:

@@ -30,7 +30,9 @@ from nodeeni.ec2.region import DEFAULT_REGION
 from nodeeni.flags import UsageError
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import KubeError, LeaseLost
+from nodeeni.kube.reach import Reach
 from nodeeni.kube.resources import NAMESPACES
+from nodeeni.logs import Lasting
 from nodeeni.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -54,7 +56,7 @@ async def run(settings: Settings, environment: Mapping[str, str] = os.environ) -
     Raises ConfigError when there is no usable kubeconfig, OSError when the metrics address is taken, and
     UsageError when the AWS SDK cannot use its settings.
     """
-    client = KubeClient.connect(settings.kubeconfig)
+    client = KubeClient.connect(settings.kubeconfig, reach=Reach())
     parts = Parts(settings, client)
     try:
         health = parts.health
@@ -114,17 +116,20 @@ class _Controller:
             on_call=parts.health.observe_call,
             on_unreadable=parts.health.observe_unreadable,
             may_change=parts.leadership.may_act,
+            in_vain=parts.troubles.in_vain,
         ) as ec2:
             await self._work(ec2, cluster_id, region)
 
     async def _cluster_id(self) -> str:
         if self._settings.cluster_id:
             return self._settings.cluster_id
+        told = Lasting(log)
         while True:
             try:
                 return (await self._parts.client.get(NAMESPACES, "kube-system", Namespace)).metadata.uid
             except KubeError as error:
-                log.warning("cannot read the cluster's id: %s", error)
+                if not self._parts.client.tells(error):
+                    told.met(type(error).__name__, f"cannot read the cluster's id: {error}")
                 await asyncio.sleep(max(RETRY, error.delay))
 
     async def _region(self) -> str:

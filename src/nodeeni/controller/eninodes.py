@@ -6,7 +6,6 @@ What somebody else changes in its spec, or of whom it belongs to, is put right.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -20,11 +19,10 @@ from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.fights import Fights, last_manager
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import AlreadyExists, KubeError, NotFound
+from nodeeni.kube.reach import Refusals
 from nodeeni.kube.resources import ENINODES
 from nodeeni.plan.observed import NodeView
 from nodeeni.plan.report import spec_of
-
-log = logging.getLogger(__name__)
 
 WRITERS = 8  # requests under way at once; each takes a few milliseconds
 # Seconds. Creates that are answered together are attached first, which takes EC2 a second at the least: the
@@ -61,6 +59,7 @@ class ENINodeWriter:
         self._writing: dict[str, bool] = {}  # whether the informer told something since the write was sent
         self._undone: set[str] = set()  # by somebody else, once it was as wanted
         self._fights = Fights()
+        self._refusals = Refusals("writing ENINodes", client.tells)
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._queued: set[str] = set()
         # Told of each that somebody changed: its name, who (empty: not known), and how many times.
@@ -135,10 +134,12 @@ class ENINodeWriter:
     async def _writer(self) -> None:
         while True:
             name = await self._queue.get()
+            delay = self._refusals.wait()
             try:
-                delay = await self._write(name)
+                if not delay:
+                    delay = await self._write(name)
             except KubeError as error:
-                log.warning("the ENINode %s is not written: %s", name, error)
+                self._refusals.failed(error, name)
                 delay = max(RETRY, error.delay)
             self._queued.discard(name)
             if self._target(name) != self._current(name):
@@ -177,6 +178,7 @@ class ENINodeWriter:
         finally:
             overtaken = self._writing.pop(name)
         metrics.KUBE_WRITES.labels("eninodes").inc()
+        self._refusals.succeeded()
         if undone:
             self._undone.discard(name)
             self.on_put_right(name, who, self._fights.put_right(name))

@@ -123,10 +123,16 @@ class Executor:
             if not self._fence():
                 await asyncio.sleep(FENCED_RETRY)
                 return
+            if self._memory.stops(work.action):
+                return
             await self._buckets.spend(work.action.CALL, _priority(work.action, missing))
             async with self._calls:
                 if not self._fence():
                     await asyncio.sleep(FENCED_RETRY)
+                    return
+                # What others heard meanwhile holds for those that are still here.
+                if self._memory.stops(work.action) or not self._memory.takes_turn(work.action):
+                    self._buckets.give_back(work.action.CALL)
                     return
                 work.begun = True
                 await self._call(work.action)
@@ -178,7 +184,6 @@ class Executor:
                 self._inventory.note_tags(action.eni_id, dict.fromkeys(action.keys))
 
     async def _create(self, action: Create) -> None:
-        self._memory.probe_quota()
         interface = await self._ec2.create_interface(action.request)
         self._memory.quota_is_free()
         if not self._inventory.note_created(interface):

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from nodeeni import metrics
 from nodeeni.api.names import FINALIZER
@@ -23,6 +23,7 @@ from nodeeni.ec2.inventory import Inventory
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import Conflict, KubeError, NotFound
 from nodeeni.kube.resources import NODEENIS
+from nodeeni.logs import Lasting
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ class Finalizers:
         self._clock = clock
         self._woken = asyncio.Event()
         self._empty_since: dict[str, float] = {}  # by uid of the NodeENI
+        self._log = Lasting(log)
+        self._failing: set[Hashable] = set()
         self._paused_until: dict[str, float] = {}  # as above
 
     def nodeeni_changed(self, old: NodeENI | None, new: NodeENI | None) -> None:
@@ -91,12 +94,18 @@ class Finalizers:
         uid = nodeeni.metadata.uid
         try:
             await (self._take_off(nodeeni) if has else self._set(nodeeni))
+            for failing in self._failing:
+                self._log.over(failing, "finalizers are looked after again")
+            self._failing.clear()
         except Conflict:
             pass  # the informer brings the newer object
         except NotFound:
             self._empty_since.pop(uid, None)
         except (KubeError, EC2Error) as error:
-            log.warning("the finalizer of %s has to wait: %s", nodeeni.metadata.name, error)
+            if isinstance(error, EC2Error) or not self._client.tells(error):
+                what: Hashable = error.cause if isinstance(error, EC2Error) else type(error).__name__
+                self._log.met(what, f"the finalizer of {nodeeni.metadata.name} has to wait: {error}")
+                self._failing.add(what)
             delay = error.delay if isinstance(error, KubeError) else error.delay(0, random.random())
             self._paused_until[uid] = self._clock() + min(delay, LONGEST_PAUSE)
 

@@ -1,7 +1,6 @@
 """`/metrics`, `/healthz` and `/readyz`: how a cluster and its people see that this process works."""
 
 import logging
-import math
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Sequence
@@ -22,6 +21,7 @@ from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.types import Action, Unreadable
 from nodeeni.kube.errors import Unauthorized, Untrusted
 from nodeeni.kube.informer import Informer
+from nodeeni.logs import Lasting
 from nodeeni.plan.brake import HeldRemoval
 from nodeeni.plan.rows import Row, State
 
@@ -32,8 +32,6 @@ Checks = Callable[[], dict[str, str | None]]
 
 SHUTDOWN = 0.5  # seconds: nobody who reads slowly, or sends half a request, holds up the end
 SAID_KEPT = 1000  # lines of the log that are not said again
-# Seconds after which a cause that was not met is a new one: no wait for a person is longer.
-CAUSE_ENDS = 600.0
 QUIET = 90.0  # seconds without a word from the API server; its watches end and begin anew every 60
 
 
@@ -77,19 +75,53 @@ def fault_of_inventory(inventory: Inventory | None, oldest: float) -> str | None
 
 
 class _Said:
-    """What the log has said, so that it is said once: again where it was not met for `ends` seconds."""
+    """What the log has said, so that it is said once."""
 
-    def __init__(self, ends: float = math.inf) -> None:
-        self._ends = ends
-        self._met: dict[Hashable, float] = {}
+    def __init__(self) -> None:
+        self._met: dict[Hashable, None] = {}
 
     def is_new(self, what: Hashable) -> bool:
-        now = time.monotonic()
-        met = self._met.pop(what, -math.inf)
-        self._met[what] = now
+        new = what not in self._met
+        self._met.pop(what, None)
+        self._met[what] = None
         if len(self._met) > SAID_KEPT:
             del self._met[next(iter(self._met))]  # the one met longest ago
-        return now - met >= self._ends
+        return new
+
+
+_OF_ALL_CALLS = (ErrorClass.CREDENTIALS, ErrorClass.UNKNOWN_OUTCOME)
+_CHANGES = frozenset(action.value for action in Action)
+
+
+class _Words:
+    """EC2's own words in the log, whole and once a cause: what any call can meet, and what refuses a reading.
+    What a change is refused for `causes` tells, and throttles the announcer.
+    """
+
+    def __init__(self) -> None:
+        self._log = Lasting(log)
+        self._failing: dict[Hashable, set[str]] = {}  # cause → actions
+
+    def heard(self, action: str, error: EC2Error | None) -> None:
+        if error is None or error.error_class not in _OF_ALL_CALLS:
+            self._answered(action)
+        if error is None or error.error_class is ErrorClass.THROTTLED:
+            return
+        of_all = error.error_class in _OF_ALL_CALLS
+        if not of_all and action in _CHANGES:
+            return
+        cause = (error.error_class, error.code) if of_all else error.cause
+        self._failing.setdefault(cause, set()).add(action)
+        level = logging.INFO if error.known else logging.WARNING
+        about = {"request_id": error.request_id} if error.request_id else {}
+        self._log.met(cause, error.told, level=level, ends=not of_all, code=error.code, **about)
+
+    def _answered(self, action: str) -> None:
+        for cause in [cause for cause, actions in self._failing.items() if action in actions]:
+            self._failing[cause].discard(action)
+            if not self._failing[cause]:
+                del self._failing[cause]
+                self._log.over(cause, f"{action} is answered again")
 
 
 class AttachTimes:
@@ -136,7 +168,7 @@ class Health:
         self._patience = deaf_timeout * random.uniform(1.0, 1.5)  # replicas do not all restart at one moment
         self._troubles = troubles
         self._unreadable = _Said()
-        self._refused = _Said(CAUSE_ENDS)
+        self._words = _Words()
         self.inventory: Inventory | None = None
         self.holds: Callable[[], Iterable[HeldRemoval]] = tuple
 
@@ -155,25 +187,11 @@ class Health:
     def observe_call(self, action: str, seconds: float, error: EC2Error | None) -> None:
         """One EC2 call; handed to the client."""
         metrics.EC2_CALLS.labels(action, error.error_class.value if error else "ok").inc()
-        if error is not None:
-            if not error.known:
-                metrics.EC2_UNKNOWN_CODES.labels(action, error.code).inc()
-            self._keep_words(error)
+        if error is not None and not error.known:
+            metrics.EC2_UNKNOWN_CODES.labels(action, error.code).inc()
+        self._words.heard(action, error)
         metrics.EC2_SECONDS.labels(action).observe(seconds)
         self._troubles.observe_call(action, error)
-
-    def _keep_words(self, error: EC2Error) -> None:
-        """EC2's own words, whole, and once a cause: rows and events have what people need of them."""
-        if error.error_class is ErrorClass.THROTTLED:
-            return  # our own rate at work, which the announcer counts
-        if not self._refused.is_new(error.cause):
-            return
-        level = logging.INFO if error.known else logging.WARNING
-        unknown = "" if error.known else ", a code that is not known here"
-        about = {"request_id": error.request_id} if error.request_id else {}
-        lost = error.error_class is ErrorClass.UNKNOWN_OUTCOME
-        what = "not known whether EC2 did" if lost else "EC2 refused"
-        log.log(level, "%s %s%s", what, error, unknown, extra={"code": error.code, **about})
 
     def observe_unreadable(self, item: Unreadable) -> None:
         """An item of an answer that lacks something; handed to the client. Said once of each."""

@@ -4,15 +4,19 @@ None of it is a record: a restart forgets it all and learns it again from EC2, a
 call. Times are seconds on the monotonic clock.
 """
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+import msgspec
+
 from nodeeni.api.names import TAG_GENERATION, TAG_INSTANCE, TAG_UID
 from nodeeni.api.reasons import RowReason
 from nodeeni.api.v1alpha1 import NodeENI
-from nodeeni.ec2.errors import EC2Error, ErrorClass
+from nodeeni.controller.causes import Causes, Waiter
+from nodeeni.ec2.errors import EC2Error
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import Action, Create
 from nodeeni.plan.policy import Hold
@@ -25,21 +29,6 @@ GENERATIONS_KEPT = 5_000  # instances: 2 MB
 QUOTA_PROBE = 60.0  # seconds between the single creates that probe a used-up quota
 
 _Key = TypeVar("_Key")
-_CREDENTIALS = ("credentials",)
-
-
-def _waits_for(action: Action, error: EC2Error) -> tuple[str, ...]:
-    """What the answer depends on, where that is the same on other nodes. A denial can be of one NodeENI's
-    tags or of one subnet: an answer to another says nothing of it.
-    """
-    match error.error_class:
-        case ErrorClass.CREDENTIALS:
-            return _CREDENTIALS
-        case ErrorClass.DENIED | ErrorClass.REJECTED | ErrorClass.BAD_REFERENCE:
-            subnet = action.request.subnet_id if isinstance(action, Create) else ""
-            return (action.CALL, error.code, action.uid, subnet)
-        case _:
-            return ()
 
 
 def attachment_stage(interface: Interface | None) -> str:
@@ -61,6 +50,7 @@ class Memory:
         self._avoided_subnets: dict[str, float] = {}
         self._taken: dict[tuple[str, int, int], float] = {}
         self._full: dict[str, float] = {}
+        self.causes = Causes(self._let_try, self._let_go, self._explain, clock)
         self.creates_paused_until = 0.0
         self.quota_changed: Callable[[], None] = lambda: None
         self.again: Callable[[str], None] = lambda node: None  # has a node reconciled whose wait ended
@@ -70,62 +60,85 @@ class Memory:
     def holds(self, node: str) -> dict[tuple[str, str], Hold]:
         return self._holds.get(node, {})
 
+    def stops(self, action: Action) -> bool:
+        """Whether the call waits for what others wait for: the hold says why."""
+        why = self.causes.stops(action)
+        if why is None:
+            return False
+        held = self._holds.setdefault(action.node, {})
+        before = held.get(action.key)
+        if before is None or before.action != action:
+            held[action.key] = Hold(action=action, why=why, until=math.inf, attempts=0)
+        else:
+            held[action.key] = msgspec.structs.replace(before, until=math.inf)
+        return True
+
     def failed(self, action: Action, error: EC2Error) -> Hold:
         """Remember a failed call by the retry rule of its class; the hold says when and what to report."""
         before = self.holds(action.node).get(action.key)
         attempts = before.attempts + 1 if before is not None and before.action == action else 1
-        delay = error.delay(attempts - 1, random.random())
+        attempts = max(attempts, self.causes.failures(action, error) + 1)
         told = action.FAILED if attempts >= error.error_class.reported_after else None
-        why = Refusal.of(action, error.reason, error.explanation, delay, told)
-        hold = Hold(
-            action=action,
-            why=why,
-            until=self._clock() + delay,
-            attempts=attempts,
-            waits_for=_waits_for(action, error),
-        )
+        why = Refusal.of(action, error.reason, error.explanation, math.inf, told)
+        until = math.inf
+        if not self.causes.failed(action, error, why):
+            delay = error.delay(attempts - 1, random.random())
+            why, until = msgspec.structs.replace(why, retry_after=delay), self._clock() + delay
+        hold = Hold(action=action, why=why, until=until, attempts=attempts)
         self._holds.setdefault(action.node, {})[action.key] = hold
         return hold
 
     def succeeded(self, action: Action) -> None:
         """What was refused before is granted now: so it is for all that waited for the same."""
-        hold = self._holds.get(action.node, {}).get(action.key)
-        if hold is None:
-            return
-        self._end_waits(lambda each: each is hold)
-        if hold.action == action and hold.waits_for:
-            self._end_waits(lambda each: each.waits_for == hold.waits_for)
-
-    def credentials_are_taken(self) -> None:
-        self._end_waits(lambda hold: hold.waits_for == _CREDENTIALS)
+        self.causes.succeeded(action)
+        self._drop(action.node, lambda hold: hold.action.key == action.key)
 
     def nodeeni_changed(self, old: NodeENI | None, new: NodeENI | None) -> None:
         """An edit is somebody's word to try again, also where the call stays the same."""
-        if old is not None and new is not None and old.metadata.generation != new.metadata.generation:
-            self._end_waits(lambda hold: hold.action.uid == new.metadata.uid)
-
-    def _end_waits(self, ended: Callable[[Hold], bool]) -> None:
+        if old is None or (new is not None and old.metadata.generation == new.metadata.generation):
+            return
+        uid = old.metadata.uid
+        self.causes.spec_changed(uid)
         for node, held in list(self._holds.items()):
-            kept = {key: hold for key, hold in held.items() if not ended(hold)}
-            if len(kept) == len(held):
-                continue
-            if kept:
-                self._holds[node] = kept
-            else:
-                del self._holds[node]
+            if any(hold.action.uid == uid for hold in held.values()):
+                self._drop(node, lambda hold: hold.action.uid == uid)
+                self.again(node)
+
+    def _let_try(self, waiter: Waiter) -> None:
+        """Its hold goes on telling why, and holds no longer."""
+        node, key = waiter
+        hold = self.holds(node).get(key)
+        if hold is not None:
+            self._holds[node][key] = msgspec.structs.replace(hold, until=self._clock())
+        self.again(node)
+
+    def _let_go(self, waiter: Waiter) -> None:
+        node, key = waiter
+        self._drop(node, lambda hold: hold.action.key == key)
+        self.again(node)
+
+    def _explain(self, waiter: Waiter, why: Refusal) -> None:
+        node, key = waiter
+        hold = self.holds(node).get(key)
+        if hold is not None and hold.why.event is None:
+            why = Refusal.of(hold.action, why.reason, why.message, math.inf, hold.action.FAILED)
+            self._holds[node][key] = msgspec.structs.replace(hold, why=why)
             self.again(node)
+
+    def _drop(self, node: str, dropped: Callable[[Hold], bool]) -> None:
+        held = self._holds.get(node, {})
+        gone = [key for key, hold in held.items() if dropped(hold)]
+        for key in gone:
+            del held[key]
+        if gone and not held:
+            del self._holds[node]
+        for key in gone:
+            self.causes.left((node, key))
 
     def keep_holds(self, node: str, asked: Iterable[Action]) -> None:
         """Forget the failures of calls that are no longer asked for as they were."""
-        held = self._holds.get(node)
-        if held is None:
-            return
         wanted = {action.key: action for action in asked}
-        kept = {key: hold for key, hold in held.items() if wanted.get(key) == hold.action}
-        if kept:
-            self._holds[node] = kept
-        else:
-            del self._holds[node]
+        self._drop(node, lambda hold: wanted.get(hold.action.key) != hold.action)
 
     # -- interfaces ----------------------------------------------------------------------------------
 
@@ -213,10 +226,17 @@ class Memory:
         if not known:
             self.quota_changed()
 
-    def probe_quota(self) -> None:
-        """One Create is let through after a pause; the others wait for its outcome."""
+    def takes_turn(self, action: Action) -> bool:
+        """Whether the call may be made now: after a pause one Create is let through, and the others wait for
+        its outcome.
+        """
+        if not isinstance(action, Create):
+            return True
+        if self.creates_paused_until > self._clock():
+            return False
         if self.creates_paused_until:
             self.creates_paused_until = self._clock() + QUOTA_PROBE
+        return True
 
     def quota_is_free(self) -> None:
         known, self.creates_paused_until = self.troubles(), 0.0

@@ -6,7 +6,6 @@ the API server is never read as a record, only compared with: what somebody else
 
 import asyncio
 import datetime
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -26,13 +25,12 @@ from nodeeni.controller.told import Told
 from nodeeni.controller.troubles import Troubles
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import KubeError, NotFound
+from nodeeni.kube.reach import Refusals
 from nodeeni.kube.resources import NODEENIS
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.report import links_note, nodeeni_status
 from nodeeni.plan.rows import Row, State
 from nodeeni.plan.unread import unread_status
-
-log = logging.getLogger(__name__)
 
 WINDOW = 1.0  # seconds in which all changes of one NodeENI go into one patch
 FIRST_WINDOW = 0.15  # seconds; a change after a quiet time is shown soon, after the calls that it asks for
@@ -56,6 +54,7 @@ class Reporter:
         self._uids: dict[str, set[str]] = {}  # node → NodeENI uids with a row of it
         self._told: Told[NodeENIStatus] = Told(self._shown_version, self.mark)
         self._fights = Fights()
+        self._refusals = Refusals("writing the status of NodeENIs", client.tells)
         self._dirty: set[str] = set()
         self._changed = asyncio.Event()
         self._troubles = troubles
@@ -168,12 +167,15 @@ class Reporter:
             nodeeni = self._cluster.by_uid(uid)
             if nodeeni is None:
                 continue
+            if wait := self._refusals.wait():
+                asyncio.get_running_loop().call_later(wait, self.mark, uid)
+                continue
             try:
                 entries += await self._write(nodeeni)
             except NotFound:
                 pass  # deleted; its informer tells soon
             except KubeError as error:
-                log.warning("the status of %s is not written: %s", nodeeni.metadata.name, error)
+                self._refusals.failed(error, nodeeni.metadata.name)
                 asyncio.get_running_loop().call_later(max(RETRY, error.delay), self.mark, uid)
         return entries
 
@@ -190,6 +192,7 @@ class Reporter:
         patch = {"status": _patch(status)}
         answer = await self._client.patch(NODEENIS, name, patch, NodeENI, subresource="status")
         metrics.KUBE_WRITES.labels("nodeenis/status").inc()
+        self._refusals.succeeded()
         version = nodeeni.metadata.resource_version
         self._told.wrote(uid, status, answer.status, answer.metadata.resource_version, sent_at=version)
         if undone and answer.metadata.resource_version != version:

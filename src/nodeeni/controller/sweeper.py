@@ -177,7 +177,8 @@ class Sweeper:
         except NotFound:
             return True
         except KubeError as error:
-            log.warning("cannot ask for the owner of %s: %s", interface.id, error)
+            if not self._client.tells(error):
+                log.warning("cannot ask for the owner of %s: %s", interface.id, error)
             return False
         return owner is None  # one of that name keeps it: made anew, it takes over what the one before had
 

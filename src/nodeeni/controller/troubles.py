@@ -6,16 +6,19 @@ event), /readyz and the log say it in the same words; the log when it begins and
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 
 from nodeeni.api.reasons import RowReason
 from nodeeni.ec2.errors import EC2Error, ErrorClass
+from nodeeni.logs import Lasting
 from nodeeni.plan.refusal import Refusal
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 5.0  # seconds of failure that are nothing yet: one lost connection, one overloaded answer
+PROBE = 10.0  # seconds between two calls while nothing is answered, whoever makes them
 _INVENTORY = "DescribeNetworkInterfaces"  # what everything stands on
 UNREAD = 20.0  # seconds without a reading since the start, after which a status of before is no knowledge
 
@@ -50,13 +53,15 @@ class Troubles:
     def __init__(self, oldest: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._oldest = oldest
         self._clock = clock
+        self._log = Lasting(log, clock)
         self._calls = _Failing()
         self._readings = _Failing()
         self._started: float | None = None
         self._last_read: float | None = None
-        self._began = 0.0
         self._was_unread = False
         self.current: Refusal | None = None
+        self._last: EC2Error | None = None  # of those that every call would meet
+        self._probed = -math.inf
         self._unanswered: set[str] = set()  # actions, since one was answered last
         self._doubted: set[str] = set()  # those of which a reading showed that they alone are not answered
         self.doubt: Callable[[], None] = lambda: None
@@ -75,6 +80,7 @@ class Troubles:
             self._doubted.discard(action)
         else:
             self._unanswered.add(action)
+            self._last = error
             self._observe(self._calls, error)
         self._look()
 
@@ -97,6 +103,23 @@ class Troubles:
         return self._clock() - self._last_read > self._oldest
 
     @property
+    def of_all_calls(self) -> Refusal | None:
+        """The present trouble, where it is one that every call would meet: none was answered since."""
+        found = self.current
+        of_all = found is not None and found.reason in _OF_ALL_CALLS and self._calls.since is not None
+        return found if of_all else None
+
+    def in_vain(self, action: str) -> EC2Error | None:
+        """The error that a describe would meet, so that it need not be sent; None: it may be. While nothing
+        is answered one is let through at a time, as a probe on behalf of all, whoever comes.
+        """
+        now = self._clock()
+        if self.of_all_calls is None or self._last is None or now - self._probed >= PROBE:
+            self._probed = now
+            return None
+        return self._last.again(action)
+
+    @property
     def fault(self) -> str | None:
         """As /readyz says it."""
         return f"{self.current.reason}: {self.current.message}" if self.current else None
@@ -111,22 +134,21 @@ class Troubles:
 
     def _look(self) -> None:
         before, self.current = self.current, self._trouble()
-        if before != self.current:
-            self._tell(before)
+        self._tell(before)
         was_unread, self._was_unread = self._was_unread, self.unread
         if before != self.current or was_unread != self._was_unread:
             self.changed(self.current, before)
 
     def _tell(self, before: Refusal | None) -> None:
         now = self._clock()
-        if before is None:
-            self._began = now
-            if self._last_read is not None:
-                self._look_in(self._last_read + self._oldest - now)
+        if before is None and self.current is not None and self._last_read is not None:
+            self._look_in(self._last_read + self._oldest - now)
+        if before is not None and self.current is None:
+            self._log.over(before.reason, "EC2 is read again")
+        elif before is not None and self.current is not None and before.reason != self.current.reason:
+            self._log.forget(before.reason)
         if self.current is not None:
-            log.warning("every NodeENI waits for EC2: %s", self.fault)
-        else:
-            log.info("EC2 is read again, after %.0f s", now - self._began)
+            self._log.met(self.current.reason, f"every NodeENI waits for EC2: {self.fault}")
 
     def _trouble(self) -> Refusal | None:
         now = self._clock()
@@ -155,6 +177,9 @@ _SILENT = Refusal(
     reason=RowReason.EC2_UNREACHABLE,
     message=f"EC2 has not answered for {UNREAD:g} s which ENIs there are: its answer is waited for",
 )
+
+
+_OF_ALL_CALLS = (RowReason.EC2_UNREACHABLE, RowReason.CREDENTIALS_REFUSED, RowReason.CLOCK_WRONG)
 
 
 def _is_of_all_calls(error: EC2Error) -> bool:

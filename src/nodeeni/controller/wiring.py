@@ -67,6 +67,7 @@ class Parts:
         self.reporter.pace = self.buckets.pace
         self.memory.quota_changed = self.reporter.look_at_all
         self.memory.again = self.queue.add
+        self.memory.causes.lasting_trouble = lambda: self.troubles.of_all_calls
         self.eninodes = ENINodeWriter(self.writer, self.cluster)
         self.eninodes.on_put_right = self.announcer.eninode_put_right
         self.rates = AccountRates(self.buckets, settings.ec2_rate or {})
@@ -139,6 +140,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         dry_run=settings.dry_run,
     )
     questions = Questions(again=parts.queue.add, patience=PATIENCE_AT_START)
+    lookups.answered = questions.ask_again
     brake = Brake(settings, cluster, inventory, parts.queue.add)
     releases = Releases(parts.writer, cluster, brake, parts.announcer)
     planner = Planner(
@@ -210,7 +212,7 @@ def listen_for_trouble(parts: Parts, works: Works) -> None:
         if before is None:
             works.sweeper.doubt()
         if now is None:
-            parts.memory.credentials_are_taken()
+            parts.memory.causes.ec2_is_back()
             works.questions.ask_again()
         reporter.look_at_all()
         if now not in (None, before) and not parts.settings.dry_run:

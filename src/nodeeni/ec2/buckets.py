@@ -229,6 +229,12 @@ class Buckets:
         """
         await self._lines[action].spend(priority)
 
+    def give_back(self, action: Action) -> None:
+        """The call that was paid for is not sent after all."""
+        line = self._lines[action]
+        line.bucket.give_back(self._clock.time())
+        line.serve()
+
     def throttled(self, action: Action) -> None:
         """EC2 answered RequestLimitExceeded to a call that had been paid for."""
         line = self._lines[action]

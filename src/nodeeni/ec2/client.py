@@ -103,8 +103,16 @@ _GROUPS = _Kind("DescribeSecurityGroups", "SecurityGroups", "SecurityGroup", "Gr
 class EC2Client:
     """Made by `connect`. Every method raises `EC2Error` and nothing else."""
 
-    def __init__(self, client: Any, on_call: OnCall, on_unreadable: OnUnreadable) -> None:
+    def __init__(
+        self,
+        client: Any,
+        on_call: OnCall,
+        on_unreadable: OnUnreadable,
+        in_vain: Callable[[str], EC2Error | None] = lambda action: None,
+    ) -> None:
         self._client = client
+        self._in_vain = in_vain
+        self._failing: set[str] = set()  # describes whose last call was to be tried again
         self._on_call = on_call
         self._on_unreadable = on_unreadable
 
@@ -120,11 +128,13 @@ class EC2Client:
         on_call: OnCall = _ignore_call,
         on_unreadable: OnUnreadable = lambda _: None,
         may_change: Callable[[], bool] = lambda: True,
+        in_vain: Callable[[str], EC2Error | None] = lambda action: None,
     ) -> AsyncIterator[Self]:
         """A client for `region` with at most `pool` connections; `endpoint_url` overrides the SDK's.
 
         An answer that takes longer than `read_timeout` seconds is an unknown outcome. `may_change` is asked
-        as each mutating call is sent, when it has been signed and may have waited for credentials.
+        as each mutating call is sent, when it has been signed and may have waited for credentials. `in_vain`
+        is asked before a describe: the error that it would meet, and is not sent for.
         """
         config = AioConfig(
             connect_timeout=CONNECT_TIMEOUT,
@@ -147,7 +157,7 @@ class EC2Client:
         client.meta.events.register("before-call.ec2", _encode_once)
         client.meta.events.register("before-send.ec2", partial(_fence, may_change))
         try:
-            yield cls(client, on_call, on_unreadable)
+            yield cls(client, on_call, on_unreadable, in_vain)
         finally:
             await opening.__aexit__(None, None, None)
 
@@ -282,16 +292,22 @@ class EC2Client:
                 return
 
     async def _send_again(self, action: str, **parameters: Any) -> Mapping[str, Any]:
-        """Send a call that changes nothing, again where that may help."""
-        for attempt in range(_DESCRIBE_TRIES - 1):
+        """Send a call that changes nothing, again where that may help: not where it did not the last time."""
+        error = self._in_vain(action)
+        if error is not None:
+            raise error
+        for attempt in range(0 if action in self._failing else _DESCRIBE_TRIES - 1):
             try:
                 return await self._send(action, **parameters)
-            except EC2Error as error:
-                if error.error_class not in _RETRIED:
+            except EC2Error as refused:
+                if refused.error_class not in _RETRIED:
                     raise
-                wait = error.delay(attempt, random.random())
+                wait = refused.delay(attempt, random.random())
             await asyncio.sleep(wait)
-        return await self._send(action, **parameters)
+        self._failing.add(action)
+        answer = await self._send(action, **parameters)
+        self._failing.discard(action)
+        return answer
 
     async def _send(self, action: str, **parameters: Any) -> Mapping[str, Any]:
         started = time.monotonic()

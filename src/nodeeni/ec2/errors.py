@@ -142,6 +142,7 @@ class ErrorClass(StrEnum):
         codes="InsufficientFreeAddressesInSubnet InsufficientCidrBlocks",
         retry=RetryRule(first=5, factor=2, most=300),
         reason=RowReason.SUBNET_FULL,
+        way_out="no free address is left: add a subnet of this zone to spec.subnetIDs, or free addresses",
         reported_after=AT_ONCE,
     )
     # A limit of the region or the account.
@@ -318,6 +319,13 @@ class EC2Error(Exception):
         return denials.read(self.message, self.action) if self.error_class is ErrorClass.DENIED else None
 
     @property
+    def told(self) -> str:
+        """As the log has it: EC2's own words, whole."""
+        lost = self.error_class is ErrorClass.UNKNOWN_OUTCOME
+        what = "not known whether EC2 did" if lost else "EC2 refused"
+        return f"{what} {self}{'' if self.known else ', a code that is not known here'}"
+
+    @property
     def cause(self) -> tuple[str, str, str]:
         """Action, code, and EC2's words without the ids and numbers of one case: the same for all that fail
         for the same.
@@ -344,6 +352,17 @@ class EC2Error(Exception):
             )
         way_out = self.error_class.way_out
         return f"{what.removesuffix('.')}; {way_out}" if way_out else what
+
+    def again(self, action: str) -> "EC2Error":
+        """The same, for a call of `action` that is not made, since it would meet the same."""
+        return EC2Error(
+            action,
+            self.code,
+            self.message,
+            self.clock_ahead,
+            status=self.status,
+            request_id=self.request_id,
+        )
 
     def delay(self, attempt: int, rand: float) -> float:
         """Seconds before the next try, by the rule of this error's class."""

@@ -5,14 +5,15 @@ kept for a stated time. The errors that prove an answer stale call the `invalida
 """
 
 import asyncio
+import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from nodeeni.ec2.client import MOST_FILTER_VALUES, EC2Client
-from nodeeni.ec2.errors import EC2Error
+from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.types import Instance, InstanceType, SecurityGroup, Subnet, Unreadable
 
 _V = TypeVar("_V")
@@ -31,8 +32,22 @@ class Ages(msgspec.Struct, frozen=True):
     tidied: float = 60  # this often are old answers thrown away: instances come and go for months
 
 
+# What refuses the question, and not what it asks for: whoever asks hears the same.
+_OF_THE_ACTION = (
+    ErrorClass.UNKNOWN_OUTCOME,
+    ErrorClass.CREDENTIALS,
+    ErrorClass.DENIED,
+    ErrorClass.THROTTLED,
+    ErrorClass.REJECTED,
+)
+
+
 class _Batch(Generic[_V]):
-    """Answers by key: those who ask together share a describe, and nobody's cancellation hurts others."""
+    """Answers by key: those who ask together share a describe, and nobody's cancellation hurts others.
+
+    While EC2 refuses, all who ask hear that at once, and it is asked ever more seldom, on behalf of them all;
+    `answered` is called when it answers again.
+    """
 
     def __init__(
         self,
@@ -50,6 +65,11 @@ class _Batch(Generic[_V]):
         self._asked: dict[str, asyncio.Future[_V | Unreadable | None]] = {}
         self._queue: dict[str, None] = {}  # in the order of asking
         self._flights: set[asyncio.Task[None]] = set()
+        self._refused: EC2Error | None = None
+        self._failures = 0  # in a row
+        self._awaited: dict[str, None] = {}  # what was asked for since it is refused
+        self._timer: asyncio.TimerHandle | None = None
+        self.answered: Callable[[], None] = lambda: None
 
     async def get(self, key: str) -> _V | None:
         """The answer, None if EC2 knows no such thing. Raises EC2Error, which is not kept; one that cannot be
@@ -91,6 +111,8 @@ class _Batch(Generic[_V]):
             del self._kept[key]
 
     async def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         flights = list(self._flights)
         for flight in flights:
             flight.cancel()
@@ -98,13 +120,21 @@ class _Batch(Generic[_V]):
 
     def _ask(self, key: str) -> asyncio.Future[_V | Unreadable | None]:
         asked: asyncio.Future[_V | Unreadable | None] = asyncio.get_running_loop().create_future()
+        if self._refused is not None:
+            self._awaited[key] = None
+            asked.set_exception(self._refused.again(self._refused.action))
+            asked.exception()  # seen: who expects it does not wait
+            return asked
         self._asked[key] = asked
         self._queue[key] = None
         if len(self._queue) == 1:
-            flight = asyncio.create_task(self._fly())
-            self._flights.add(flight)
-            flight.add_done_callback(self._flights.discard)
+            self._start(self._fly())
         return asked
+
+    def _start(self, flight: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(flight)
+        self._flights.add(task)
+        task.add_done_callback(self._flights.discard)
 
     async def _fly(self) -> None:
         await asyncio.sleep(self._ages.window)
@@ -124,18 +154,57 @@ class _Batch(Generic[_V]):
         try:
             found = await self._fetch(keys)
         except Exception as error:  # whatever it is, those who asked are the ones to know
+            if isinstance(error, EC2Error) and error.error_class in _OF_THE_ACTION:
+                self._close(error, keys)
             for key in keys:
                 asked[key].set_exception(error)
                 asked[key].exception()  # seen: all who asked may have been cancelled
             return
-        now = self._clock()
-        self._tidy(now)
+        self._open()
+        self._tidy(self._clock())
         for key in keys:
             value = found.get(key)
             if self._forget(key, asked[key]):
-                good = value is not None and not isinstance(value, Unreadable)
-                self._kept[key] = (value, now + (self._age if good else self._ages.negative))
+                self._keep(key, value)
             asked[key].set_result(value)
+
+    def _keep(self, key: str, value: _V | Unreadable | None) -> None:
+        good = value is not None and not isinstance(value, Unreadable)
+        self._kept[key] = (value, self._clock() + (self._age if good else self._ages.negative))
+
+    # -- while EC2 refuses -----------------------------------------------------------------------------
+
+    def _close(self, error: EC2Error, keys: Iterable[str]) -> None:
+        self._refused = error
+        self._awaited.update(dict.fromkeys(keys))
+        if self._timer is not None:
+            self._timer.cancel()
+        delay = error.delay(self._failures, random.random())
+        self._failures += 1
+        self._timer = asyncio.get_running_loop().call_later(delay, lambda: self._start(self._probe()))
+
+    async def _probe(self) -> None:
+        keys = list(self._awaited)[:MOST_FILTER_VALUES]
+        try:
+            found = await self._fetch(keys)
+        except EC2Error as error:
+            if error.error_class in _OF_THE_ACTION:
+                self._close(error, keys)
+                return
+            found = {}  # it is answered: those who ask hear how
+        else:
+            for key in keys:
+                self._keep(key, found.get(key))
+        self._open()
+
+    def _open(self) -> None:
+        if self._refused is None:
+            return
+        self._refused, self._failures = None, 0
+        self._awaited.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        self.answered()
 
     def _tidy(self, now: float) -> None:
         if now >= self._tidied_at + self._ages.tidied:
@@ -162,6 +231,14 @@ class Lookups:
         self._named_subnets = _Batch(self._fetch_named_subnets, ages.subnets, ages, clock)
         self._groups = _Batch(self._fetch_groups, ages.groups, ages, clock)
         self._named_groups = _Batch(self._fetch_named_groups, ages.groups, ages, clock)
+        self.answered: Callable[[], None] = lambda: None  # called when EC2 answers what it refused before
+        for batch in self._batches:
+            batch.answered = lambda: self.answered()
+
+    @property
+    def _batches(self) -> tuple["_Batch[Any]", ...]:
+        by_id = (self._instances, self._types, self._subnets, self._groups)
+        return (*by_id, self._named_subnets, self._named_groups)
 
     async def instance(self, instance_id: str) -> Instance | None:
         return await self._instances.get(instance_id)
@@ -210,10 +287,8 @@ class Lookups:
         )
 
     async def close(self) -> None:
-        for batch in (self._instances, self._types, self._subnets, self._groups):
+        for batch in self._batches:
             await batch.close()
-        for named in (self._named_subnets, self._named_groups):
-            await named.close()
 
     async def _fetch_instances(self, ids: Sequence[str]) -> dict[str, Instance | Unreadable]:
         left_out: list[Unreadable] = []

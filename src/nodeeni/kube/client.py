@@ -18,6 +18,7 @@ from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 from nodeeni.kube import config
 from nodeeni.kube.connections import Connections
 from nodeeni.kube.errors import (
+    Fenced,
     Invalid,
     KubeError,
     Unauthorized,
@@ -26,6 +27,7 @@ from nodeeni.kube.errors import (
     decode_status,
     from_status,
 )
+from nodeeni.kube.reach import Reach
 from nodeeni.kube.resources import Resource
 
 T = TypeVar("T")
@@ -35,7 +37,6 @@ Body: TypeAlias = dict[str, Any] | msgspec.Struct
 REQUEST_TIMEOUT = 10.0  # seconds to connect, and to wait for each part of an answer
 _METHODS = {"get": "GET", "list": "GET", "create": "POST", "patch": "PATCH", "delete": "DELETE"}
 _WRITES = frozenset({"create", "patch", "delete"})
-FENCED_RETRY = 2.0  # seconds: the lease is regained, or the process ends
 _WHOLE = 3  # times that, for the request as a whole: authentication, connection and answer
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -65,19 +66,29 @@ class KubeClient:
         *,
         timeout: float = REQUEST_TIMEOUT,
         find: Callable[[], config.Connection] | None = None,
+        reach: Reach | None = None,
     ) -> None:
-        """`find` reads the files of the connection again, when they have changed."""
+        """`find` reads the files of the connection again, when they have changed. With `reach` requests are
+        not sent in vain while the server is away.
+        """
+        self._reach = reach
+        self._at_once = False
         self._timeout = timeout
         self._may_write: Callable[[], bool] = lambda: True
         self._connections = Connections(connection, timeout, find)
 
     @classmethod
     def connect(
-        cls, kubeconfig: str | None = None, *, context: str | None = None, timeout: float = REQUEST_TIMEOUT
+        cls,
+        kubeconfig: str | None = None,
+        *,
+        context: str | None = None,
+        timeout: float = REQUEST_TIMEOUT,
+        reach: Reach | None = None,
     ) -> "KubeClient":
         """A client for the cluster that `config.find` finds; raises ConfigError. Opens no connection yet."""
         find = partial(config.find, kubeconfig, context=context)
-        return cls(find(), timeout=timeout, find=find)
+        return cls(find(), timeout=timeout, find=find, reach=reach)
 
     @property
     def url(self) -> str:
@@ -87,10 +98,32 @@ class KubeClient:
         await self._connections.close()
 
     def fenced(self, may_write: Callable[[], bool]) -> "KubeClient":
-        """The same connections, for one that must ask before each write: Unavailable where it may not."""
+        """The same connections, for one that must ask before each write: Fenced where it may not."""
         fenced = copy.copy(self)
         fenced._may_write = may_write
         return fenced
+
+    def at_once(self) -> "KubeClient":
+        """The same connections, for one that cannot wait until others find out that the server is back."""
+        urgent = copy.copy(self)
+        urgent._at_once = True
+        return urgent
+
+    def tells(self, error: KubeError) -> bool:
+        """Whether a failure is told for all who use these connections: nobody else has to."""
+        if isinstance(error, Fenced):
+            return True  # as leadership does
+        if self._reach is None or not isinstance(error, Unavailable):
+            return False
+        self._reach.tell(error)
+        return True
+
+    async def back(self, timeout: float) -> None:
+        """Wait `timeout` seconds, or until a server that is away is back."""
+        if self._reach is None:
+            await asyncio.sleep(timeout)
+        else:
+            await self._reach.back(timeout)
 
     async def get(self, resource: Resource, name: str, type: type[T], *, namespace: str | None = None) -> T:
         """One object as `type`; raises NotFound."""
@@ -227,6 +260,7 @@ class KubeClient:
                 if not response.is_success:
                     await response.aread()
                     raise _error(response, "watch", resource.described())
+                self._hear(None)
                 yield response.aiter_raw()
             finally:
                 await response.aclose()
@@ -278,7 +312,7 @@ class KubeClient:
         )
         described = resource.described(subresource)
         if verb in _WRITES and not self._may_write():
-            raise Unavailable(f"{verb} {described}: the lease is not ours", delay=FENCED_RETRY)
+            raise Fenced(f"{verb} {described}: the lease is not ours")
         with self._translated(verb, described):
             async with asyncio.timeout(self._timeout * _WHOLE):
                 response = await http.send(request)
@@ -293,12 +327,21 @@ class KubeClient:
     @contextmanager
     def _translated(self, verb: str, resource: str) -> Iterator[None]:
         """Failures as KubeErrors; those of trust have the files read again."""
+        if self._reach is not None and not self._at_once and (away := self._reach.in_vain()) is not None:
+            raise away
         try:
             with _translated(verb, resource):
                 yield
-        except (Unauthorized, Untrusted):
-            self._connections.doubt()
+        except KubeError as error:
+            if isinstance(error, Unauthorized | Untrusted):
+                self._connections.doubt()
+            self._hear(error)
             raise
+        self._hear(None)
+
+    def _hear(self, error: KubeError | None) -> None:
+        if self._reach is not None:
+            self._reach.heard(error)
 
 
 @contextmanager

@@ -12,7 +12,9 @@ The client raises these and nothing else, so that callers branch on the type and
     ├── Throttled           the server named a delay
     ├── Invalid             the server will never take this request
     └── Unavailable         refused, reset, timed out, 5xx: a write may or may not have happened
-        └── Untrusted       a certificate is not believed: the server's, or ours
+        ├── Untrusted       a certificate is not believed: the server's, or ours
+        ├── Away            not sent: the server is away, and others ask whether it is back
+        └── Fenced          not sent: the lease is not ours
     ConfigError             no usable kubeconfig; one line that says what to change
     LeaseLost               leadership is over
 """
@@ -90,6 +92,14 @@ class Unavailable(KubeError):
 
 class Untrusted(Unavailable):
     delay = 1.0
+
+
+class Away(Unavailable):
+    pass
+
+
+class Fenced(Unavailable):
+    delay = 2.0  # the lease is regained, or the process ends
 
 
 class StatusDetails(msgspec.Struct, rename="camel"):

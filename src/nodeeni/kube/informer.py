@@ -16,7 +16,7 @@ import msgspec
 from nodeeni.api.meta import ObjectMeta
 from nodeeni.kube.backoff import Backoff
 from nodeeni.kube.client import KubeClient
-from nodeeni.kube.errors import Gone, KubeError, Unavailable, decode_status, from_status
+from nodeeni.kube.errors import Away, Gone, KubeError, Unavailable, decode_status, from_status
 from nodeeni.kube.resources import Resource
 
 log = logging.getLogger(__name__)
@@ -123,6 +123,7 @@ class Informer(Generic[T]):
         self._version: str | None = None
         self._unreadable: set[str] = set()
         self._interrupted = False
+        self._told = False  # that it is
 
     def add_listener(self, listener: Callable[[T | None, T | None], None]) -> None:
         """Call `listener(old, new)` on every change, in order, from the informer's task: `old` is None for
@@ -146,8 +147,16 @@ class Informer(Generic[T]):
                         self._page_limit = min(2 * self._page_limit, LARGEST_PAGE)
                     self._version = None
                 self._note_interruption(error)
-                await asyncio.sleep(self._backoff.pause(error.delay))
+                await self._rest(error)
             self.resumes += self._version is not None
+
+    async def _rest(self, error: KubeError) -> None:
+        """A server that is back is watched at once, whoever found out."""
+        pause = self._backoff.pause(error.delay)
+        if isinstance(error, Away):
+            await self._client.back(pause)
+        else:
+            await asyncio.sleep(pause)
 
     async def read_once(self) -> None:
         """List without watching, for commands that look once. Raises KubeError."""
@@ -294,7 +303,8 @@ class Informer(Generic[T]):
         self._backoff.reset()
         if self._interrupted:
             self._interrupted = False
-            log.info("watching %s again", self._resource.described())
+            if self._told:
+                log.info("watching %s again", self._resource.described())
 
     def _note_interruption(self, error: KubeError) -> None:
         self.failure = error
@@ -302,7 +312,9 @@ class Informer(Generic[T]):
             self.failing_since = time.monotonic()
         if not self._interrupted:
             self._interrupted = True
-            log.warning("%s", error)
+            self._told = not self._client.tells(error)
+            if self._told:
+                log.warning("%s", error)
 
     def _note_undecodable(self, raw: msgspec.Raw, error: msgspec.DecodeError) -> _Head | None:
         self.undecodable += 1

@@ -19,8 +19,18 @@ import msgspec
 
 from nodeeni.api.meta import ObjectMeta
 from nodeeni.kube.client import KubeClient
-from nodeeni.kube.errors import Conflict, KubeError, LeaseLost, NotFound
+from nodeeni.kube.errors import (
+    Conflict,
+    Forbidden,
+    KubeError,
+    LeaseLost,
+    NotFound,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+)
 from nodeeni.kube.resources import LEASES
+from nodeeni.logs import Lasting
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +94,8 @@ class LeaderElection:
         if not retry < deadline < duration:
             raise ValueError(f"retry {retry} < deadline {deadline} < duration {duration} must hold")
         self._client = client
+        self._urgent = client.at_once()
+        self._log = Lasting(log)
         self._namespace = namespace
         self._name = name
         self._identity = identity
@@ -115,7 +127,7 @@ class LeaderElection:
             except Conflict:
                 pass  # another candidate was faster
             except KubeError as error:
-                if not complained:
+                if not complained and not self._client.tells(error):
                     log.warning("cannot take the lease: %s", error)
                 complained = True
             await asyncio.sleep(self._retry * random.uniform(0.9, 1.2))
@@ -141,7 +153,7 @@ class LeaderElection:
                 if await self._renew_late():
                     return
             except KubeError as error:
-                if not complained:
+                if not complained and not self._client.tells(error):
                     log.warning("cannot renew the lease: %s", error)
                 complained = True
             await asyncio.sleep(self._retry * random.uniform(0.9, 1.2))
@@ -207,7 +219,11 @@ class LeaderElection:
         except Conflict:
             await self._look_again()
         except KubeError as error:
-            log.warning("the lease is not renewed: %s", error)
+            if not self._client.tells(error):
+                self._log.met(type(error).__name__, f"the lease is not renewed: {error}")
+        else:
+            for cause in (Forbidden, Unauthorized, Throttled, Unavailable):
+                self._log.over(cause.__name__, "the lease is renewed again")
 
     async def _renew(self) -> None:
         started = self._clock()
@@ -264,8 +280,13 @@ class LeaderElection:
             "leaseTransitions": transitions,
         }
 
+    @property
+    def _now(self) -> KubeClient:
+        """While it is ours, it is to be kept: the others wait until somebody finds the server back."""
+        return self._urgent if self.held() else self._client
+
     async def _read(self) -> Lease:
-        return await self._client.get(LEASES, self._name, Lease, namespace=self._namespace)
+        return await self._now.get(LEASES, self._name, Lease, namespace=self._namespace)
 
     async def _create(self, started: float) -> None:
         body = {
@@ -283,7 +304,7 @@ class LeaderElection:
         if annotations:
             metadata["annotations"] = annotations
         body = {"metadata": metadata, "spec": spec}
-        return await self._client.patch(LEASES, self._name, body, Lease, namespace=self._namespace)
+        return await self._now.patch(LEASES, self._name, body, Lease, namespace=self._namespace)
 
 
 def _seconds_since(moment: datetime | None) -> float:

@@ -51,11 +51,18 @@ def free_index(wanted: DesiredInterface, instance: Instance, full: bool, slots: 
     return free
 
 
-def usable_subnet(wanted: DesiredInterface, observed: Observed) -> Subnet | Refusal:
-    """The candidate to create in: the one with most free addresses that was not lately found full."""
-    for subnet in wanted.subnets:
-        if subnet.free_addresses > 0 and subnet.id not in observed.avoided_subnets:
-            return subnet
+def usable_subnet(
+    wanted: DesiredInterface, observed: Observed, *, last_resort: bool = False
+) -> Subnet | Refusal:
+    """The candidate to create in: the one with most free addresses that was not lately found full; where all
+    were, as a `last_resort` the first that shows a free address, and the call waits for its turn.
+    """
+    with_addresses = [subnet for subnet in wanted.subnets if subnet.free_addresses > 0]
+    preferred = [subnet for subnet in with_addresses if subnet.id not in observed.avoided_subnets]
+    if last_resort:
+        preferred += with_addresses
+    if preferred:
+        return preferred[0]
     full = ", ".join(subnet.id for subnet in wanted.subnets)
     return Refusal.of(
         wanted,

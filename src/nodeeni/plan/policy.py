@@ -19,17 +19,16 @@ ORPHAN_RETRY = 60.0  # seconds
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
-    """An action that failed and is not to be tried again before `until` (seconds, monotonic).
+    """An action that failed and is not to be tried again before `until` (seconds, monotonic); infinite where
+    another's probe is waited for, which others wait for too.
 
-    It holds this very call: once the plan asks for it with other parameters, it is free again. `waits_for`:
-    what others wait for too, so that one success ends the wait of all; empty: a matter of this call alone.
+    It holds this very call: once the plan asks for it with other parameters, it is free again.
     """
 
     action: Action
     why: Refusal
     until: float
     attempts: int
-    waits_for: tuple[str, ...] = ()
 
     @property
     def reported(self) -> bool:

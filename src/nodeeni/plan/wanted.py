@@ -77,7 +77,7 @@ class Wanted:
         index = self._index(wanted, eni_id="")
         if index is None:
             return
-        subnet = usable_subnet(wanted, self.draft.observed)
+        subnet = usable_subnet(wanted, self.draft.observed, last_resort=True)
         if isinstance(subnet, Refusal):
             self.draft.refuse(wanted, subnet)
             return
