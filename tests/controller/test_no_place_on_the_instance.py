@@ -88,6 +88,60 @@ async def test_an_instance_that_ec2_says_is_full_gets_nothing_and_keeps_nothing(
         await stage.stays(lambda: stage.calls()["CreateNetworkInterface"] == 1)
 
 
+async def test_what_fills_an_instance_is_told_and_nothing_is_made_until_it_goes(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EC2 called it full. An ENI is made again once one of the VPC CNI's has left."""
+    monkeypatch.setattr("nodeeni.plan.places.FULL_RETRY", 0.2)
+    monkeypatch.setattr("nodeeni.ec2.lookups.Ages.instances", 0.1, raising=False)
+    node = await stage.node()
+    cni = [stage.ec2.vpc_cni_interface(stage.ec2.instance(node.instance_id), index) for index in (1, 3)]
+    stage.ec2.faults.error("AttachNetworkInterface", "AttachmentLimitExceeded", times=1)
+    stage.apply()
+    async with stage.controller():
+        await stage.until(lambda: stage.row(node).get("reason") == "InstanceFull" and not stage.ours())
+        asked = stage.ec2.calls.by_action["DescribeInstances"]
+        await stage.until(lambda: stage.ec2.calls.by_action["DescribeInstances"] >= asked + 3)
+        assert stage.calls()["CreateNetworkInterface"] == 1
+        stage.ec2.remove_interface(cni[1].id)
+        await stage.until_attached(node)
+    assert stage.calls()["CreateNetworkInterface"] == 2
+
+
+async def test_of_one_that_stays_full_ever_fewer_interfaces_are_made(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nodeeni.controller.memory.INSTANCE_FULL", 1.0)
+    monkeypatch.setattr("nodeeni.plan.places.FULL_RETRY", 0.1)
+    await stage.node()
+    stage.ec2.faults.error("AttachNetworkInterface", "AttachmentLimitExceeded", times=None)
+    stage.apply()
+    async with stage.controller():
+        await stage.until(lambda: stage.calls()["CreateNetworkInterface"] == 4)
+    made = [call.time for call in stage.ec2.calls.of("CreateNetworkInterface")]
+    assert made[2] - made[1] >= 2.0
+    assert made[3] - made[2] >= 4.0
+
+
+@pytest.mark.parametrize(("kind", "has_room"), [("m5.4xlarge", False), ("m7i.xlarge", True)])
+async def test_volumes_count_where_the_type_shares_its_attachments(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, kind: str, has_room: bool
+) -> None:
+    monkeypatch.setattr("nodeeni.plan.places.FULL_RETRY", 0.2)
+    monkeypatch.setattr("nodeeni.ec2.lookups.Ages.instances", 0.1, raising=False)
+    node = await stage.node(type=kind)
+    stage.ec2.set_volumes(node.instance_id, 28)
+    stage.apply()
+    async with stage.controller():
+        if not has_room:
+            await stage.until(lambda: stage.row(node).get("reason") == "InstanceFull")
+            assert "beside its 28 EBS volumes" in stage.row(node)["message"]
+            assert stage.calls() == {}
+            stage.ec2.set_volumes(node.instance_id, 27)
+        await stage.until_attached(node)
+    assert stage.calls()["CreateNetworkInterface"] == 1
+
+
 async def test_of_two_that_want_one_index_the_older_has_it(stage: Stage) -> None:
     node = await stage.node()
     stage.apply("a-first")

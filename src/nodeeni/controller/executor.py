@@ -258,6 +258,7 @@ class Executor:
                 self._lookups.invalidate_instance(action.instance_id)
             case ErrorClass.FULL if isinstance(action, Attach):
                 self._memory.instance_is_full(action.instance_id)
+                self._lookups.invalidate_instance(action.instance_id)
             case ErrorClass.QUOTA:
                 self._memory.quota_is_used_up()
             case ErrorClass.BAD_REFERENCE if isinstance(action, Create):

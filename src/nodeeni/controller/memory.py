@@ -17,14 +17,17 @@ from nodeeni.api.reasons import RowReason
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller.causes import Causes, Waiter
 from nodeeni.ec2.errors import EC2Error
-from nodeeni.ec2.types import Interface
-from nodeeni.plan.actions import Action, Create
+from nodeeni.ec2.types import Instance, Interface
+from nodeeni.plan.actions import Action, Attach, Create
 from nodeeni.plan.policy import Hold
 from nodeeni.plan.refusal import Refusal
 
 SUBNET_AVOIDED = 60.0  # seconds: addresses come back one by one
 INDEX_TAKEN = 60.0  # seconds: longer than EC2's listing of the instance lags
-INSTANCE_FULL = 300.0  # seconds
+# Seconds until an ENI is made again for an instance that EC2 called full and that nothing has left since, the
+# first time and in the end: what is attached may not be all that EC2 counts.
+INSTANCE_FULL, FULL_LONGEST = 300.0, 21_600.0
+FULL_KEPT = 5_000  # instances
 GENERATIONS_KEPT = 5_000  # instances: 2 MB
 QUOTA_PROBE = 60.0  # seconds between the single creates that probe a used-up quota
 
@@ -38,6 +41,16 @@ def attachment_stage(interface: Interface | None) -> str:
     return interface.attachment.status if interface.attachment else "available"
 
 
+class _Full:
+    """An instance that EC2 called full; what hangs on it is what the first look after that shows."""
+
+    def __init__(self, until: float, times: int) -> None:
+        self.until = until
+        self.times = times
+        self.type: str | None = None
+        self.attached = 0
+
+
 class Memory:
     def __init__(self, read_lag: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._read_lag = read_lag
@@ -49,7 +62,7 @@ class Memory:
         self._generations: dict[str, dict[str, int]] = {}  # instance → NodeENI uid → generation
         self._avoided_subnets: dict[str, float] = {}
         self._taken: dict[tuple[str, int, int], float] = {}
-        self._full: dict[str, float] = {}
+        self._full: dict[str, _Full] = {}
         self.causes = Causes(self._let_try, self._let_go, self._explain, clock)
         self.creates_paused_until = 0.0
         self.quota_changed: Callable[[], None] = lambda: None
@@ -90,6 +103,8 @@ class Memory:
 
     def succeeded(self, action: Action) -> None:
         """What was refused before is granted now: so it is for all that waited for the same."""
+        if isinstance(action, Attach):
+            self._full.pop(action.instance_id, None)
         self.causes.succeeded(action)
         self._drop(action.node, lambda hold: hold.action.key == action.key)
 
@@ -218,8 +233,12 @@ class Memory:
         self._taken[instance_id, card, index] = self._clock() + INDEX_TAKEN
 
     def instance_is_full(self, instance_id: str) -> None:
-        self._full = self._current(self._full)
-        self._full[instance_id] = self._clock() + INSTANCE_FULL
+        before = self._full.pop(instance_id, None)
+        times = before.times + 1 if before is not None else 1
+        until = self._clock() + min(INSTANCE_FULL * 2 ** (times - 1), FULL_LONGEST)
+        self._full[instance_id] = _Full(until, times)
+        if len(self._full) > FULL_KEPT:
+            del self._full[next(iter(self._full))]  # the one learnt longest ago
 
     def quota_is_used_up(self) -> None:
         known, self.creates_paused_until = self.troubles(), self._clock() + QUOTA_PROBE
@@ -259,8 +278,18 @@ class Memory:
         self._taken = self._current(self._taken)
         return frozenset((card, index) for where, card, index in self._taken if where == instance_id)
 
-    def is_full(self, instance_id: str) -> bool:
-        return self._full.get(instance_id, 0.0) > self._clock()
+    def is_full(self, instance: Instance) -> bool:
+        """Until something leaves it, it comes back as another type, or it is time to try once more."""
+        learnt = self._full.get(instance.id)
+        if learnt is None:
+            return False
+        attached = len(instance.slots) + instance.volumes
+        if learnt.type is None:
+            learnt.type, learnt.attached = instance.type, attached
+        if instance.type != learnt.type or attached < learnt.attached:
+            del self._full[instance.id]
+            return False
+        return learnt.until > self._clock()
 
     def _current(self, lessons: dict[_Key, float]) -> dict[_Key, float]:
         now = self._clock()

@@ -156,7 +156,7 @@ class Planner:
             generations=self._memory.generations(instance.id) if instance else {},
             avoided_subnets=self._memory.avoided_subnets,
             taken_indexes=self._memory.taken_indexes(instance.id) if instance else frozenset(),
-            full=bool(instance and self._memory.is_full(instance.id)),
+            full=bool(instance and self._memory.is_full(instance)),
             gone=self._gone(instance),
             ages={i.id: self._memory.age(i.id) for i in interfaces},
             force_detach_after=self._settings.force_detach_after,

@@ -226,6 +226,14 @@ class PlacementShape(Shape):
     availability_zone: str
 
 
+class EbsInstanceBlockDeviceShape(Shape):
+    volume_id: str = ""
+
+
+class InstanceBlockDeviceMappingShape(Shape):
+    ebs: EbsInstanceBlockDeviceShape | None = None
+
+
 class InstanceShape(Shape):
     """A terminated one has neither subnet nor VPC."""
 
@@ -236,6 +244,7 @@ class InstanceShape(Shape):
     vpc_id: str = ""
     subnet_id: str = ""
     network_interfaces: tuple[InstanceNetworkInterfaceShape, ...] = ()
+    block_device_mappings: tuple[InstanceBlockDeviceMappingShape, ...] = ()
 
 
 class ReservationShape(Shape):
@@ -254,7 +263,8 @@ class InstanceSlot(msgspec.Struct, frozen=True):
 class Instance(msgspec.Struct, frozen=True):
     """An instance as DescribeInstances shows it.
 
-    `state` is EC2's: `pending`, `running`, `shutting-down`, `terminated`, `stopping`, `stopped`.
+    `state` is EC2's: `pending`, `running`, `shutting-down`, `terminated`, `stopping`, `stopped`. `volumes` is
+    how many EBS volumes are attached to it.
     """
 
     id: str
@@ -264,6 +274,7 @@ class Instance(msgspec.Struct, frozen=True):
     vpc_id: str
     subnet_id: str
     slots: tuple[InstanceSlot, ...] = ()
+    volumes: int = 0
 
 
 def read_instance(answer: Answer) -> Instance:
@@ -277,6 +288,7 @@ def read_instance(answer: Answer) -> Instance:
         vpc_id=intern(shown.vpc_id),
         subnet_id=intern(shown.subnet_id),
         slots=tuple(slot for item in shown.network_interfaces if (slot := _slot(item)) is not None),
+        volumes=sum(each.ebs is not None for each in shown.block_device_mappings),
     )
 
 
@@ -307,29 +319,40 @@ class NetworkInfoShape(Shape):
     network_cards: tuple[NetworkCardInfoShape, ...] = ()
 
 
+class EbsInfoShape(Shape):
+    maximum_ebs_attachments: int = 0
+    attachment_limit_type: str = ""
+
+
 class InstanceTypeInfoShape(Shape):
     instance_type: str
     network_info: NetworkInfoShape
+    ebs_info: EbsInfoShape | None = None
 
 
 class InstanceType(msgspec.Struct, frozen=True):
-    """What an instance type allows: interfaces in all, and by network card (card index is the position)."""
+    """What an instance type allows: interfaces in all, and by network card (card index is the position);
+    `shared` attachments of EBS volumes and of interfaces but the primary together, 0 where each is counted
+    apart.
+    """
 
     name: str
     max_interfaces: int
     max_interfaces_by_card: tuple[int, ...]
+    shared: int = 0
 
 
 def read_instance_type(answer: Answer) -> InstanceType:
     """One `InstanceTypeInfo` of DescribeInstanceTypes."""
     shown = msgspec.convert(answer, InstanceTypeInfoShape)
-    network = shown.network_info
+    network, ebs = shown.network_info, shown.ebs_info
     cards = sorted(network.network_cards, key=lambda card: card.network_card_index)
     return InstanceType(
         name=shown.instance_type,
         max_interfaces=network.maximum_network_interfaces,
         max_interfaces_by_card=tuple(card.maximum_network_interfaces for card in cards)
         or (network.maximum_network_interfaces,),
+        shared=ebs.maximum_ebs_attachments if ebs and ebs.attachment_limit_type == "shared" else 0,
     )
 
 

@@ -74,7 +74,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     generations: dict[str, int] = msgspec.field(default_factory=dict)  # of client tokens, by NodeENI uid
     avoided_subnets: frozenset[str] = frozenset()  # lately found full
     taken_indexes: frozenset[tuple[int, int]] = frozenset()  # (card, index) that EC2 lately refused
-    full: bool = False  # EC2 lately said that the instance takes no more interfaces
+    full: bool = False  # EC2 said that the instance takes no more interfaces, and nothing left it since
     gone: frozenset[str] = frozenset()  # interfaces that we removed, which EC2 may still show
     ages: dict[str, float] = msgspec.field(default_factory=dict)
     force_detach_after: float = float("inf")  # seconds

@@ -13,7 +13,7 @@ SUBNET_RETRY = 30.0  # seconds
 
 
 def free_index(wanted: DesiredInterface, instance: Instance, full: bool, slots: Slots) -> int | Refusal:
-    """The device index to use. `full`: EC2 lately said that the instance takes no more."""
+    """The device index to use. `full`: EC2 said that the instance takes no more."""
     card, index = wanted.network_card_index, wanted.device_index
     if not slots.has_card(card):
         return Refusal.of(
@@ -23,11 +23,14 @@ def free_index(wanted: DesiredInterface, instance: Instance, full: bool, slots: 
             FULL_RETRY,
         )
     if full or not slots.has_room(card):
+        beside, fewer = "", "NodeENIs"
+        if slots.volumes_fill():
+            beside, fewer = f" beside its {instance.volumes} EBS volumes", "NodeENIs or volumes"
         return Refusal.of(
             wanted,
             RowReason.INSTANCE_FULL,
-            f"{instance.id} ({instance.type}) takes no more network interfaces: use a larger instance type, "
-            "or fewer NodeENIs for this node",
+            f"{instance.id} ({instance.type}) takes no more network interfaces{beside}: use a larger "
+            f"instance type, or fewer {fewer} for this node",
             FULL_RETRY,
         )
     free = slots.lowest_free(card, index)

@@ -26,6 +26,7 @@ class Slots:
         refused: frozenset[tuple[int, int]] = frozenset(),
     ) -> None:
         self._type = instance_type
+        self._volumes = instance.volumes
         self._by_slot: dict[tuple[int, int], str] = dict.fromkeys(refused, "another program")
         ours = list(ours)
         self._owners = {i.id: i.tags.get(TAG_NODEENI, "?") for i in ours}
@@ -72,4 +73,12 @@ class Slots:
         on_card = sum(1 for taken_card, _ in self._by_slot if taken_card == card)
         limits = self._type.max_interfaces_by_card
         card_limit = limits[card] if card < len(limits) else self._type.max_interfaces
-        return len(self._by_slot) < self._type.max_interfaces and on_card < card_limit
+        in_all = len(self._by_slot) < self._type.max_interfaces and on_card < card_limit
+        return in_all and not self.volumes_fill()
+
+    def volumes_fill(self) -> bool:
+        """Whether EBS volumes and interfaces together have taken all attachments of the instance. The primary
+        is not counted: AWS does not say whether it is, and a try too many is learnt from.
+        """
+        shared = self._type.shared if self._type is not None else 0
+        return bool(shared) and len(self._by_slot) - 1 + self._volumes >= shared

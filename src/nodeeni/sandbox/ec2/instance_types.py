@@ -1,7 +1,8 @@
 """What some real instance types allow, for DescribeInstanceTypes and for the limits on attaching.
 
 Source: "Network specifications" of the EC2 instance types guide (interfaces per network card, addresses
-per interface).
+per interface); "Amazon EBS volume limits for Amazon EC2 instances" (28 attachments shared by volumes and
+interfaces, or volumes counted apart).
 """
 
 import msgspec
@@ -18,6 +19,8 @@ class InstanceType(msgspec.Struct, frozen=True):
     max_interfaces: int = 0  # 0: the sum over the cards
     efa: bool = False
     bare_metal: bool = False
+    volumes: int = 28
+    dedicated: bool = False  # volumes are counted apart from interfaces
 
     @property
     def interface_limit(self) -> int:
@@ -40,8 +43,8 @@ INSTANCE_TYPES: dict[str, InstanceType] = {
         InstanceType("m5.4xlarge", 16, 64 * _GIB, (8,), 30),
         InstanceType("m5.24xlarge", 96, 384 * _GIB, (15,), 50),
         InstanceType("m6i.large", 2, 8 * _GIB, (3,), 10),
-        InstanceType("m7i.large", 2, 8 * _GIB, (3,), 10),
-        InstanceType("m7i.xlarge", 4, 16 * _GIB, (4,), 15),
+        InstanceType("m7i.large", 2, 8 * _GIB, (3,), 10, volumes=32, dedicated=True),
+        InstanceType("m7i.xlarge", 4, 16 * _GIB, (4,), 15, volumes=32, dedicated=True),
         InstanceType("r5.large", 2, 16 * _GIB, (3,), 10),
         InstanceType("c5.large", 2, 4 * _GIB, (3,), 10),
         InstanceType("c5.4xlarge", 16, 32 * _GIB, (8,), 30),
@@ -50,6 +53,6 @@ INSTANCE_TYPES: dict[str, InstanceType] = {
         InstanceType("c6in.32xlarge", 128, 256 * _GIB, (8, 8), 50, efa=True),
         InstanceType("p4d.24xlarge", 96, 1152 * _GIB, (15, 15, 15, 15), 50, efa=True),
         InstanceType("trn1.32xlarge", 128, 512 * _GIB, (5,) * 8, 50, efa=True),
-        InstanceType("p5.48xlarge", 192, 2048 * _GIB, (2,) * 32, 50, efa=True),
+        InstanceType("p5.48xlarge", 192, 2048 * _GIB, (2,) * 32, 50, efa=True, volumes=128, dedicated=True),
     )
 }

@@ -134,6 +134,7 @@ class Instance(msgspec.Struct, frozen=True):
     image_id: str = "ami-0123456789abcdef0"
     node_name: str = ""
     tags: dict[str, str] = {}
+    volumes: tuple[str, ...] = ()  # attached EBS volumes, the root's first
 
 
 class AddressPool:

@@ -155,6 +155,13 @@ class Scene:
             device_index=device_index,
         )
 
+    def set_volumes(self, instance_id: str, count: int) -> None:
+        """The instance has so many EBS volumes, as a CSI driver attaches and detaches them."""
+        instance = self.account.instance(instance_id)
+        more = [self.account.new_id("vol") for _ in range(count - len(instance.volumes))]
+        volumes = (*instance.volumes[:count], *more)
+        self.account.put(msgspec.structs.replace(instance, volumes=volumes))
+
     def imds(self, instance_id: str) -> Imds:
         """The metadata service of the instance, to be started by the caller."""
         return Imds(self.account, instance_id)

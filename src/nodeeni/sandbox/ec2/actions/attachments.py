@@ -77,6 +77,12 @@ def _check_slot(account: Account, instance: Instance, device_index: int, card_in
             "AttachmentLimitExceeded",
             f"Interface count {len(taken) + 1} exceeds the limit for {instance.type}",
         )
+    # The primary is not one of those that share.
+    if not limits.dedicated and len(taken) - 1 + len(instance.volumes) >= limits.volumes:
+        raise EC2Error(
+            "AttachmentLimitExceeded",
+            f"Attachment count exceeds the limit for {instance.type}: volumes share it",
+        )
 
 
 @action("DetachNetworkInterface")

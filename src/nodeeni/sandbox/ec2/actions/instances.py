@@ -116,6 +116,7 @@ def launch(
         group_ids=groups,
         node_name=node_name or account.dns_name(address),
         tags=tags or {},
+        volumes=(account.new_id("vol"),),
     )
     account.put(instance)
     attachment = account.new_attachment(instance.id, 0, 0, status="attached", delete_on_termination=True)
@@ -197,6 +198,13 @@ def instance_xml(account: Account, instance: Instance) -> Mapping[str, object]:
         "architecture": "x86_64",
         "rootDeviceType": "ebs",
         "rootDeviceName": "/dev/xvda",
+        "blockDeviceMapping": [
+            {
+                "deviceName": f"/dev/xvd{chr(ord('a') + number)}",
+                "ebs": {"volumeId": volume, "status": "attached", "deleteOnTermination": not number},
+            }
+            for number, volume in enumerate(instance.volumes if alive else ())
+        ],
         "virtualizationType": "hvm",
         "hypervisor": "xen",
         "tagSet": tag_set(instance.tags),

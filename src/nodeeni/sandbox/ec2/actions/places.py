@@ -185,6 +185,12 @@ def _type_xml(each: InstanceType) -> Mapping[str, object]:
         "processorInfo": {"supportedArchitectures": ["x86_64"]},
         "vCpuInfo": {"defaultVCpus": each.vcpus},
         "memoryInfo": {"sizeInMiB": each.memory_mib},
+        "ebsInfo": {
+            "ebsOptimizedSupport": "default",
+            "nvmeSupport": "required",
+            "maximumEbsAttachments": each.volumes,
+            "attachmentLimitType": "dedicated" if each.dedicated else "shared",
+        },
         "networkInfo": {
             "networkPerformance": "High",
             "maximumNetworkInterfaces": each.interface_limit,
