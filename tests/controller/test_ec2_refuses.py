@@ -1,12 +1,14 @@
 """EC2 refuses, loses and throttles calls: each class of the error table through the real controller."""
 
+import asyncio
+
 import pytest
 
 from nodeeni.controller import memory
 from nodeeni.ec2.errors import ErrorClass, RetryRule
 from nodeeni.sandbox.ec2.faults import Fault
 
-from .conftest import Stage
+from .conftest import OpenStage, Stage
 
 
 async def test_a_throttled_create_comes_through_and_nothing_is_doubled(stage: Stage) -> None:
@@ -241,6 +243,25 @@ async def test_a_token_used_with_other_parameters_finds_the_interface_by_tag(sta
         await stage.until_attached(node)
         await stage.until(lambda: stage.ours()[0].description == "another one")
     assert len(stage.ec2.secondary_interfaces()) == 1
+
+
+async def test_what_ec2_does_not_know_everywhere_yet_is_looked_for_and_not_attached_again_and_again(
+    open_stage: OpenStage,
+) -> None:
+    """After the first NotFound one look for all shows them, and no Attach is spent before."""
+    not_found = ("AttachNetworkInterface", "InvalidNetworkInterfaceID.NotFound")
+    async with open_stage(stale_reads=1.0, stale_lookups=True) as stage:
+        nodes = [await stage.node() for _ in range(12)]
+        await asyncio.sleep(1.1)  # until the instances themselves are shown
+        stage.apply("first")
+        async with stage.controller("--read-lag=1500ms"):
+            await stage.until_attached(*nodes, name="first")
+            refused = [call.parameters["NetworkInterfaceId"] for call in stage.ec2.calls.of(*not_found)]
+            assert 0 < len(refused) == len(set(refused)), "none is tried twice in vain"
+            stage.apply("second", deviceIndex=3)
+            await stage.until_attached(*nodes, name="second")
+            assert len(stage.ec2.calls.of(*not_found)) == len(refused)
+    assert stage.calls()["CreateNetworkInterface"] == 24
 
 
 async def test_reads_that_lag_never_make_a_second_interface(lagging_stage: Stage) -> None:

@@ -8,6 +8,7 @@ the memory why it refused. Either way the node is reconciled again, which is wha
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 
 from nodeeni.controller.adoption import Adoption
@@ -33,6 +34,9 @@ from nodeeni.plan.policy import Hold
 
 log = logging.getLogger(__name__)
 
+# Seconds in which EC2 counts as one that does not know everywhere what it has just made. An interface is
+# looked for then before it is attached: one look for all of them costs less than a token each.
+LAGS = 60.0
 FAULT_RETRY = 10.0  # seconds
 FENCED_RETRY = 2.0  # seconds: without the lease nothing is done; the process ends or gets it back
 
@@ -63,6 +67,8 @@ class Executor:
         fence: Callable[[], bool],
         again: Callable[[str], None],
         on_failure: OnFailure,
+        expect_shown: Callable[[str], None],
+        read_lag: float,
         concurrency: int,
     ) -> None:
         self._ec2 = ec2
@@ -74,6 +80,9 @@ class Executor:
         self._fence = fence
         self._again = again
         self._on_failure = on_failure
+        self._expect_shown = expect_shown
+        self._read_lag = read_lag
+        self._lagged = float("-inf")  # time.monotonic(): when EC2 did not know one the last time
         self._calls = asyncio.Semaphore(concurrency)
         self._work: dict[str, dict[tuple[str, str], _Work]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -133,6 +142,10 @@ class Executor:
                 # What others heard meanwhile holds for those that are still here.
                 if self._memory.stops(work.action) or not self._memory.takes_turn(work.action):
                     self._buckets.give_back(work.action.CALL)
+                    return
+                if self._is_unseen(work.action) and time.monotonic() < self._lagged + LAGS:
+                    self._buckets.give_back(work.action.CALL)
+                    self._wait_until_shown(work.action)
                     return
                 work.begun = True
                 await self._call(work.action)
@@ -220,6 +233,10 @@ class Executor:
         if await self._is_success(action, error):
             self._memory.succeeded(action)
             return
+        if error.error_class is ErrorClass.GONE and self._is_unseen(action):
+            self._lagged = time.monotonic()
+            self._wait_until_shown(action)
+            return
         hold = self._memory.failed(action, error)
         self._learn(action, error)
         self._on_failure(action, error, hold)
@@ -227,6 +244,19 @@ class Executor:
             await self._find_by_tag(action)
         elif error.error_class.look_again and not isinstance(action, Create):
             await self._look_at(action.target)
+
+    def _is_unseen(self, action: Action) -> bool:
+        """Whether it attaches what EC2 has answered to be made, and has not shown yet."""
+        return (
+            isinstance(action, Attach)
+            and not self._inventory.sightings(action.eni_id)
+            and self._inventory.young(action.eni_id)
+        )
+
+    def _wait_until_shown(self, action: Action) -> None:
+        if isinstance(action, Attach):
+            self._memory.wait_until_shown(action, self._read_lag)
+            self._expect_shown(action.eni_id)
 
     async def _is_success(self, action: Action, error: EC2Error) -> bool:
         """Some refusals say that the work is done already; not that a new interface is not found yet."""

@@ -101,6 +101,22 @@ class Memory:
         self._holds.setdefault(action.node, {})[action.key] = hold
         return hold
 
+    def wait_until_shown(self, action: Attach, seconds: float) -> None:
+        """EC2 does not know the interface everywhere yet: a look is to show it, for `seconds` at most."""
+        why = Refusal.of(action, None, "EC2 does not show it yet", seconds, event=None)
+        hold = Hold(action=action, why=why, until=self._clock() + seconds, attempts=1)
+        self._holds.setdefault(action.node, {})[action.key] = hold
+
+    def shown(self, eni_id: str) -> None:
+        for node, held in list(self._holds.items()):
+            if any(
+                isinstance(hold.action, Attach) and hold.action.eni_id == eni_id for hold in held.values()
+            ):
+                self._drop(
+                    node, lambda hold: isinstance(hold.action, Attach) and hold.action.eni_id == eni_id
+                )
+                self.again(node)
+
     def succeeded(self, action: Action) -> None:
         """What was refused before is granted now: so it is for all that waited for the same."""
         if isinstance(action, Attach):

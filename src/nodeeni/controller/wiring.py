@@ -114,6 +114,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
     )
     lookups = Lookups(ec2)
     waiter = Waiter(inventory)
+    waiter.shown = memory.shown
     adoption = Adoption(ec2, cluster, inventory)
     executor = Executor(
         ec2=ec2,
@@ -125,6 +126,8 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         fence=leadership.may_act,
         again=parts.queue.add,
         on_failure=parts.announcer.call_failed,
+        expect_shown=waiter.expect,
+        read_lag=settings.read_lag,
         concurrency=settings.max_concurrent_nodes,
     )
     sweeper = Sweeper(

@@ -1,7 +1,8 @@
 """Waiting for attach and detach: one shared describe a tick for all interfaces that are in transition.
 
 An interface that a read lacked is in transition too: it takes a second look to prove it gone. So is, for two
-looks, one whose node says that its link went: somebody may have detached it by hand. The inventory's changes
+looks, one whose node says that its link went: somebody may have detached it by hand; and one that was made
+just now and that EC2 does not know everywhere, until a look shows it. The inventory's changes
 say what else to watch and when to stop, so that nothing is lost, whoever began it; a look is a filtered read
 into the inventory. Ticks come out of an allowance of describes.
 """
@@ -43,7 +44,7 @@ class Pace(msgspec.Struct, frozen=True):
     refused: RetryRule = RetryRule(first=1, factor=2, most=30)
 
 
-_DOUBTED = "doubted"
+_DOUBTED, _UNSEEN = "doubted", "unseen"
 
 
 class _Watch:
@@ -56,7 +57,9 @@ class _Watch:
 
 
 class Waiter:
-    """Watches by itself all that the inventory shows as in transition; `run` is its one task."""
+    """Watches by itself all that the inventory shows as in transition; `run` is its one task. `shown` is
+    called with the id of one that was expected, when a look shows it.
+    """
 
     def __init__(
         self, inventory: Inventory, *, pace: Pace | None = None, clock: Callable[[], float] = time.monotonic
@@ -69,6 +72,7 @@ class Waiter:
         self._newest = float("-inf")
         self._ticked_at = float("-inf")
         self._woken = asyncio.Event()
+        self.shown: Callable[[str], None] = lambda eni_id: None
 
     def watch(self, eni_id: str, since: float | None = None) -> None:
         """Watch an interface that the inventory shows in transition; `since` sets its age."""
@@ -83,6 +87,13 @@ class Waiter:
     def doubt(self, eni_id: str) -> None:
         """Look twice at an interface that the inventory shows as attached. Nothing, if it is watched."""
         if self._watches.setdefault(eni_id, _Watch(_DOUBTED, self._clock())).status == _DOUBTED:
+            self._woken.set()
+
+    def expect(self, eni_id: str) -> None:
+        """Look until EC2 shows an interface that was made just now."""
+        watch = self._watches.get(eni_id)
+        if watch is None or watch.status != _UNSEEN:
+            self._watches[eni_id] = _Watch(_UNSEEN, self._clock())
             self._woken.set()
 
     def watching(self) -> int:
@@ -134,7 +145,7 @@ class Waiter:
     def _first(self, watch: _Watch) -> float:
         if watch.status == "absent":
             return self._inventory.gap
-        if watch.status == _DOUBTED:
+        if watch.status in (_DOUBTED, _UNSEEN):
             return 0.0
         return self._pace.first_attaching if watch.status == "attaching" else self._pace.first_detaching
 
@@ -151,6 +162,11 @@ class Waiter:
             elif now - watch.since >= self._first(watch):
                 watch.looked_at = now
         await self._inventory.refresh_ids([eni_id for eni_id, _ in looked])
+        for eni_id, watch in looked:
+            if watch.status == _UNSEEN and self._inventory.sightings(eni_id):
+                if self._watches.get(eni_id) is watch:
+                    del self._watches[eni_id]
+                self.shown(eni_id)
 
     def interface_changed(self, before: Interface | None, after: Interface | None) -> None:
         """A listener of the inventory: what comes into a transition is watched until it is through."""
@@ -159,6 +175,8 @@ class Waiter:
             return
         status = self._transition(after)
         watch = self._watches.get(interface.id)
+        if status is None and after is not None and watch is not None and watch.status == _UNSEEN:
+            return
         if status is None:
             self._watches.pop(interface.id, None)
         elif watch is None or watch.status != status:
