@@ -56,6 +56,10 @@ class Result(NamedTuple):
 
 
 class Chaos:
+    """`nodes` and `nodeenis`: how many of them."""
+
+    nodes, nodeenis = NODES, NODEENIS
+
     def __init__(self, at: Situation, seed: int) -> None:
         self.at = at
         self.seed = seed
@@ -71,24 +75,39 @@ class Chaos:
         self._groups = [SECURITY_GROUP, at.ec2.add_security_group(at.world.vpc).id]
 
     async def run(self, steps: int) -> list[str]:
-        for _ in range(NODES):
+        await self.populate()
+        for step in range(steps):
+            self.seeded(step)
+            await asyncio.sleep(self.random.uniform(0.0, 0.12))
+            await self._step()
+        return await self.calm(CALM)
+
+    async def populate(self) -> None:
+        for _ in range(self.nodes):
             await self._new_node()
-        for number in range(NODEENIS):
+        for number in range(self.nodeenis):
             self._apply(number)
         await self._start()
         if self.leased:
             await self._start()
-        for step in range(steps):
-            # Of its own seed, so that what a step does is not shifted by what the one before it met.
-            self.random = random.Random(f"{self.seed}/{step}")
-            await asyncio.sleep(self.random.uniform(0.0, 0.12))
-            await self._step()
-        return await self._calm()
+
+    def seeded(self, step: int) -> None:
+        """Each step is of its own seed, so that what it does is not shifted by what the one before it met."""
+        self.random = random.Random(f"{self.seed}/{step}")
 
     # -- the script ----------------------------------------------------------------------------------
 
     async def _step(self) -> None:
-        steps: list[tuple[int, Callable[[], object]]] = [
+        steps = self.choices()
+        (chosen,) = self.random.choices([s for _, s in steps], [w for w, _ in steps])
+        self.steps[getattr(chosen, "__name__", "").strip("_")] += 1
+        done = chosen()
+        if asyncio.iscoroutine(done):
+            await done
+
+    def choices(self) -> list[tuple[int, Callable[[], object]]]:
+        """The steps, each with its weight."""
+        return [
             (24, self._label),
             (8, self._edit),
             (3, self._terminate),
@@ -110,21 +129,16 @@ class Chaos:
             (3 if self.leased else 0, self._freeze),
             (2, self._stop_instance),
         ]
-        (chosen,) = self.random.choices([s for _, s in steps], [w for w, _ in steps])
-        self.steps[getattr(chosen, "__name__", "").strip("_")] += 1
-        done = chosen()
-        if asyncio.iscoroutine(done):
-            await done
 
     # Users
 
     def _label(self) -> None:
-        node, number = self._some_node(), self.random.randrange(NODEENIS)
+        node, number = self._some_node(), self.random.randrange(self.nodeenis)
         if node is not None:
             self.at.world.label(node, **{f"n{number}": self.random.choice(("on", None))})
 
     def _edit(self) -> None:
-        number = self.random.randrange(NODEENIS)
+        number = self.random.randrange(self.nodeenis)
         if self.at.world.nodeeni(f"n{number}") is not None:
             self._apply(number)
 
@@ -143,7 +157,7 @@ class Chaos:
             self.at.plant_look_alike(f"n{number}", node, made["metadata"]["uid"])
 
     async def _delete_nodeeni(self) -> None:
-        number = self.random.randrange(NODEENIS)
+        number = self.random.randrange(self.nodeenis)
         nodeeni = self.at.world.nodeeni(f"n{number}")
         if nodeeni is None:
             self._apply(number)
@@ -184,7 +198,7 @@ class Chaos:
 
     def _blink(self) -> None:
         """An operator restarts: every node is without one of the labels for a moment."""
-        key = f"n{self.random.randrange(NODEENIS)}"
+        key = f"n{self.random.randrange(self.nodeenis)}"
         for node in self.at.kube.objects("", "nodes"):
             if key in node["metadata"].get("labels", {}):
                 name = node["metadata"]["name"]
@@ -315,12 +329,13 @@ class Chaos:
 
     # -- the end -------------------------------------------------------------------------------------
 
-    async def _calm(self) -> list[str]:
+    async def calm(self, seconds: float) -> list[str]:
+        """All faults end; what is not right after so long."""
         self.at.ec2.faults.clear()
         self.at.kube.faults.clear()
         keeping = asyncio.create_task(self._keep_running())
         try:
-            return await self.at.righted(CALM)
+            return await self.at.righted(seconds)
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
@@ -334,7 +349,7 @@ class Chaos:
             await asyncio.sleep(0.2)
 
     async def _new_node(self) -> None:
-        labels = {f"n{number}": "on" for number in range(NODEENIS) if self.random.random() < 0.35}
+        labels = {f"n{number}": "on" for number in range(self.nodeenis) if self.random.random() < 0.35}
         node = await self.at.world.add_node(type="m5.4xlarge", labels=labels)
         if self.random.random() < 0.2:
             self.at.plant_cni(node)

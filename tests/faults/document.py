@@ -95,6 +95,44 @@ def written(findings: Findings) -> str:
     return "\n".join([*parts, _kills(findings.kills), _troubles(findings.troubles)])
 
 
+_SOAK = "## Soak"
+_ABOUT_SOAK = """\
+`make soak MINUTES=60 SEED=1`, on a real kube-apiserver: 60 nodes, 4 NodeENIs that overlap, two controllers
+with a lease, and the steps of the chaos together with what lasts (EC2 that answers 503 for 40 s, throttling
+for 15 s, an API server that is away for up to 15 s, NodeENIs made again within a second). The guard compares
+EC2 with every status all the time; in the end all has to be right within 60 s of the next resync. Memory and
+descriptors are those of the larger controller.
+"""
+
+
+def with_soaks(page: str, before: str) -> str:
+    """The page with the runs of `make soak` that the one before it had."""
+    runs = _soaks(before)
+    if not runs:
+        return page
+    section = "\n".join([f"{_SOAK}\n\n{_ABOUT_SOAK}", *runs.values()])
+    place = page.index("## Killed at every")
+    return f"{page[:place]}{section}\n{page[place:]}"
+
+
+def with_soak(page: str, run: str) -> str:
+    """The page with this run, in place of an earlier one of the same title."""
+    runs = _soaks(page)
+    runs[run.splitlines()[0]] = run
+    section = "\n".join([f"{_SOAK}\n\n{_ABOUT_SOAK}", *runs.values()])
+    start = page.find(_SOAK)
+    place = page.index("## Killed at every")
+    return f"{page[: start if start >= 0 else place]}{section}\n{page[place:]}"
+
+
+def _soaks(page: str) -> dict[str, str]:
+    """The runs in the page's section, by title."""
+    start = page.find(_SOAK)
+    section = page[start : page.index("## Killed at every")] if start >= 0 else ""
+    runs = [f"### {part.strip()}\n" for part in section.split("### ")[1:]]
+    return {run.splitlines()[0]: run for run in runs}
+
+
 def _summary(findings: Findings) -> str:
     wrong = [row.wrong for row in findings.chaos if row.wrong]
     controllers = [row for row in findings.mutants if not row.mutant]

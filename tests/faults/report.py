@@ -131,7 +131,8 @@ def _git(*arguments: str) -> str:
 def _keep(findings: Findings) -> None:
     FINDINGS.parent.mkdir(exist_ok=True)
     FINDINGS.write_bytes(msgspec.json.encode(findings))
-    DOCUMENT.write_text(document.written(findings))
+    before = DOCUMENT.read_text() if DOCUMENT.exists() else ""
+    DOCUMENT.write_text(document.with_soaks(document.written(findings), before))
 
 
 async def replay(seed: int) -> int:

@@ -1,6 +1,15 @@
 """docs/reliability.md, as it is put together from findings."""
 
-from tests.faults.document import ChaosRow, Findings, KillRow, MutantRow, TroubleRow, written
+from tests.faults.document import (
+    ChaosRow,
+    Findings,
+    KillRow,
+    MutantRow,
+    TroubleRow,
+    with_soak,
+    with_soaks,
+    written,
+)
 
 RUN = "2026-11-24 on commit 205cac9"
 
@@ -46,3 +55,15 @@ def test_one_run_is_named_once_and_parts_of_several_by_part() -> None:
 
 def test_a_long_finding_is_cut_where_one_sees_it() -> None:
     assert f"| {'w' * 200} ... |" in _page()
+
+
+def test_the_runs_of_a_soak_stay_where_the_rest_is_written_anew_and_one_of_the_same_title_is_replaced() -> (
+    None
+):
+    page = with_soak(
+        with_soak(_page(), "### 15 minutes, seed 1\n\nrun A\n"), "### 15 minutes, seed 2\n\nrun B\n"
+    )
+    again = with_soak(page, "### 15 minutes, seed 1\n\nrun C\n")
+    assert again.index("run C") < again.index("run B") < again.index("## Killed at every")
+    assert "run A" not in again
+    assert with_soaks(_page(), again) == again
