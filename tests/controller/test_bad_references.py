@@ -99,11 +99,13 @@ async def test_candidates_in_several_zones_serve_each_node_in_its_own(stage: Sta
     }
 
 
-async def test_a_refusal_is_in_the_log_once(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
-    node = await stage.node()
+async def test_a_refusal_is_in_the_log_once_for_all_nodes(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    node, *others = [await stage.node() for _ in range(5)]
     stage.apply(subnetID="subnet-0123456789abcdef0")
     async with stage.controller("--resync-period=300ms"):
-        await stage.until(lambda: stage.row(node).get("status") == "failed")
+        await stage.until(lambda: all(stage.row(n).get("status") == "failed" for n in (node, *others)))
         stage.world.label(node.name, looked="again")
         await stage.stays(lambda: True, seconds=0.7)
     warned = [r for r in caplog.records if r.levelname == "WARNING" and "SubnetNotFound" in r.getMessage()]

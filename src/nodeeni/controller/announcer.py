@@ -20,6 +20,7 @@ from nodeeni.controller.memory import attachment_stage
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.types import Interface
 from nodeeni.kube.events import EventRecorder, ObjectRef
+from nodeeni.logs import Lasting
 from nodeeni.plan.actions import Action, Detach
 from nodeeni.plan.brake import HeldRemoval
 from nodeeni.plan.policy import Decision, Hold
@@ -43,6 +44,9 @@ class Announcer:
         self._recorder = recorder
         self._cluster = cluster
         self._refused: dict[str, dict[str, str]] = {}  # node → NodeENI uid → what was told last
+        self._log = Lasting(log)
+        self._refused_for: dict[str, frozenset[tuple[str, str]]] = {}  # node → (NodeENI uid, reason)
+        self._nodes_refused: dict[tuple[str, str], set[str]] = {}  # the other way round
         self._would_do: dict[str, frozenset[str]] = {}  # node → lines of a dry run
         self._held: dict[str, frozenset[str]] = {}  # NodeENI uid → interfaces of which was told
         self._throttles: Counter[str] = Counter()  # by EC2 action, since the last line about it
@@ -180,10 +184,10 @@ class Announcer:
     def refusals(self, node: str, refusals: Sequence[Refusal]) -> None:
         """A plan could not be made for these NodeENIs on this node."""
         told = self._refused.get(node, {})
+        self._log_refusals(node, refusals)
         for refusal in refusals:
             ref = self._ref(refusal.uid)
             if ref is not None and refusal.event and told.get(refusal.uid) != refusal.message:
-                log.warning("%s: %s", refusal.reason, refusal.message, extra=_where(node, refusal.nodeeni))
                 self._recorder.event(
                     ref, "Warning", refusal.event, f"{node}: {refusal.reason}: {refusal.message}"
                 )
@@ -191,6 +195,34 @@ class Announcer:
             self._refused[node] = {refusal.uid: refusal.message for refusal in refusals}
         else:
             self._refused.pop(node, None)
+
+    def _log_refusals(self, node: str, refusals: Sequence[Refusal]) -> None:
+        """A line for a NodeENI and a reason, however many nodes it is told of."""
+        now = {(refusal.uid, str(refusal.reason)): refusal for refusal in refusals if refusal.event}
+        for cause in self._refused_for.get(node, frozenset()) - now.keys():
+            nodes = self._nodes_refused[cause]
+            nodes.discard(node)
+            if not nodes:
+                del self._nodes_refused[cause]
+                self._log.over(
+                    cause, f"no node is refused with {cause[1]} any more", nodeeni=self._name(cause[0])
+                )
+        for cause, refusal in now.items():
+            nodes = self._nodes_refused.setdefault(cause, set())
+            if node not in nodes:
+                nodes.add(node)
+                text = f"{refusal.reason}: {refusal.message}"
+                self._log.met(
+                    cause, text, still=f"{len(nodes)} nodes: {text}", node=node, nodeeni=refusal.nodeeni
+                )
+        if now:
+            self._refused_for[node] = frozenset(now)
+        else:
+            self._refused_for.pop(node, None)
+
+    def _name(self, uid: str) -> str:
+        nodeeni = self._cluster.by_uid(uid)
+        return nodeeni.metadata.name if nodeeni is not None else "?"
 
     # -- what was changed of what is ours ------------------------------------------------------------
 
