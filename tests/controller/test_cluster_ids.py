@@ -188,3 +188,21 @@ async def test_where_tagging_is_forbidden_the_old_id_stays_and_so_does_the_eni(s
         stage.ec2.faults.clear()
         await stage.until_deleted()
     assert stage.ec2.secondary_interfaces() == []
+
+
+async def test_a_copy_with_an_id_of_its_own_touches_nothing_though_its_nodes_are_deleted(
+    stage: Stage,
+) -> None:
+    """As a restore into a second cluster has it: the same NodeENI and uid, the same Nodes, another id."""
+    nodes = [await stage.node() for _ in range(2)]
+    stage.apply(deviceIndexPolicy="NextFree")
+    async with stage.controller(*FLAGS):
+        await stage.until_attached(*nodes)
+        await stage.until(lambda: stage.calls()["ModifyNetworkInterfaceAttribute"] == 2)
+    before, calls = stage.ours(), stage.calls()
+    async with stage.controller(*FLAGS, "--cluster-id=copy", "--node-grace-period=100ms"):
+        await stage.until(lambda: [stage.row(n).get("reason") for n in nodes] == ["OtherClusterID"] * 2)
+        for node in nodes:  # as restore guides say
+            stage.kube.delete("", "nodes", node.name)
+        await stage.stays(lambda: (stage.ours(), stage.calls()) == (before, calls), seconds=1.5)
+        assert stage.has_finalizer()

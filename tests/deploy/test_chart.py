@@ -154,6 +154,12 @@ def test_names_and_selectors_are_those_of_v1_1_0(template: Template) -> None:
     assert components == ["eni-controller", "eni-manager"]
 
 
+def test_commands_that_people_start_in_the_pod_know_the_cluster_ids(template: Template) -> None:
+    given = template("controller.settings.clusterId=blue", "controller.settings.formerClusterIds=old\\,older")
+    variables = {each["name"]: each.get("value") for each in container(given[DEPLOYMENT])["env"]}
+    assert (variables["CLUSTER_ID"], variables["FORMER_CLUSTER_IDS"]) == ("blue", "old,older")
+
+
 def test_the_controller_may_do_what_it_does_and_no_more(template: Template) -> None:
     granted = set()
     for (kind, name), role in template().items():
