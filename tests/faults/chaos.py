@@ -144,7 +144,7 @@ class Chaos:
 
     def _apply(self, number: int) -> None:
         self._generation += 1
-        made = self.at.apply(
+        self.at.apply(
             f"n{number}",
             nodeSelector={f"n{number}": "on"},
             deviceIndex=number + 2,
@@ -154,7 +154,7 @@ class Chaos:
             deleteOnTermination=self.random.random() < 0.7,
         )
         if self.random.random() < 0.3 and (node := self._some_node()):
-            self.at.plant_look_alike(f"n{number}", node, made["metadata"]["uid"])
+            self.at.plant_look_alike(f"n{number}", node)
 
     async def _delete_nodeeni(self) -> None:
         number = self.random.randrange(self.nodeenis)

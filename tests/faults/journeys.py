@@ -25,8 +25,8 @@ class Journey:
 async def _applied(at: Situation) -> None:
     node = await at.node()
     at.plant_cni(node)
-    made = at.apply()
-    at.plant_look_alike(NAME, node.name, made["metadata"]["uid"])
+    at.apply()
+    at.plant_look_alike(NAME, node.name)
 
 
 async def _attached(at: Situation) -> None:

@@ -95,10 +95,10 @@ def _is_done(action: str, code: str) -> bool:
 
 
 async def look_alikes(at: Situation) -> list[str]:
-    """Others' interfaces carry our tags, the NodeENI's uid among them, but not our cluster's."""
+    """Others' interfaces carry all our names, but not our cluster's id, nor the NodeENI's uid."""
     node = await at.node()
-    made = at.apply()
-    at.plant_look_alike(NAME, node.name, made["metadata"]["uid"])
+    at.apply()
+    at.plant_look_alike(NAME, node.name)
     async with await at.start("--resync-period=300ms"):
         faults = await at.righted()
         await asyncio.sleep(1.0)

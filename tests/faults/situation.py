@@ -122,12 +122,12 @@ class Situation:
         self.foreign.append(planted)
         return planted
 
-    def plant_look_alike(self, nodeeni: str, node: str, uid: str) -> None:
-        """Another cluster's interface, which has all our tags but its own cluster."""
+    def plant_look_alike(self, nodeeni: str, node: str) -> None:
+        """Another cluster's interface, which has all our names, and a cluster and a NodeENI of its own."""
         own = {"NodeENI": nodeeni, "Node": node, "kubernetes.io/cluster/managed-by": "nodeeni-controller"}
         others = {
             "nodeeni.networking.k8s.aws/cluster": "another",
-            "nodeeni.networking.k8s.aws/uid": uid,
+            "nodeeni.networking.k8s.aws/uid": "uid-in-the-other",
         }
         subnet = self.world.subnets["a"]
         self.foreign += [

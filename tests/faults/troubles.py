@@ -142,8 +142,8 @@ Stage = Callable[[Situation], Awaitable[None]]
 async def _applied(at: Situation) -> None:
     node = await at.node()
     at.plant_cni(node)
-    made = at.apply(tags={"team": "radio"})
-    at.plant_look_alike(NAME, node.name, made["metadata"]["uid"])
+    at.apply(tags={"team": "radio"})
+    at.plant_look_alike(NAME, node.name)
 
 
 async def _edited(at: Situation) -> None:
