@@ -132,6 +132,23 @@ async def test_a_scale_in_raises_no_alarm(stage: Stage, delete_on_termination: b
         assert not stage.told("RemovalHeld")
 
 
+async def test_a_warm_pool_raises_no_alarm(stage: Stage) -> None:
+    """Instances that stop, whose Nodes go, keep what they have anyway."""
+    nodes = [await stage.node() for _ in range(3)]
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(*nodes)
+        before = identities(stage)
+        for node in nodes:
+            stage.ec2.stop_instance(node.instance_id)
+        await stage.until(lambda: all(stage.ec2.instance(n.instance_id).state == "stopped" for n in nodes))
+        vanish(stage, *nodes)
+        await stage.until(lambda: reasons(stage, nodes) == {"NodeGone"})
+        await stage.stays(lambda: identities(stage) == before, 1.5)
+        assert degraded(stage) == "AsDesired"
+        assert not stage.told("RemovalHeld")
+
+
 async def test_a_deletion_of_the_nodeeni_is_a_persons_word(stage: Stage) -> None:
     nodes = [await stage.node() for _ in range(3)]
     stage.apply()

@@ -56,8 +56,8 @@ def test_a_node_that_vanished_while_its_instance_runs_shows_a_sign() -> None:
     assert list(losses(found.actions, seen)) == [Loss(Sign.VANISHED, "uid-multus", "eni-1")]
 
 
-@pytest.mark.parametrize("state", ["shutting-down", "terminated"])
-def test_an_instance_that_ends_is_no_sign(state: str) -> None:
+@pytest.mark.parametrize("state", ["shutting-down", "terminated", "stopping", "stopped", "pending"])
+def test_an_instance_that_ends_or_rests_is_no_sign(state: str) -> None:
     seen = observed(WORKING, nodeenis=[nodeeni()], node=None, instance_states={"i-1": state})
     found = plan(nodeeni(), having=[WORKING], node=None, instance_states={"i-1": state})
     assert list(losses(found.actions, seen)) == []

@@ -40,14 +40,16 @@ class Loss(msgspec.Struct, frozen=True):
 
 
 def losses(actions: Iterable[Action], observed: Observed) -> Iterator[Loss]:
-    """What this plan would take away by a sign alone: nobody deleted or edited anything of ours."""
+    """What this plan would take away by a sign alone: nobody deleted or edited anything of ours. An instance
+    that rests, as in a warm pool, needs no Node.
+    """
     goes = observed.node is not None and observed.node.ends
     for action in actions:
         if not isinstance(action, Detach):
             continue
         if action.cause is Cause.UNMATCHED:
             yield Loss(Sign.UNLABELLED, action.uid, action.eni_id)
-        elif action.cause is Cause.NODE_GONE and not goes:
+        elif action.cause is Cause.NODE_GONE and not goes and not observed.rests(action.instance_id):
             yield Loss(Sign.VANISHED, action.uid, action.eni_id)
 
 

@@ -86,6 +86,10 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the instance takes its interfaces with it, or has: EC2 is not to be helped."""
         return self.instance_states.get(instance_id, "terminated") in ENDS
 
+    def rests(self, instance_id: str) -> bool:
+        """Whether the instance is stopped, or on the way there or back: it keeps its interfaces."""
+        return self.instance_states.get(instance_id) in RESTS
+
     @property
     def node_ends(self) -> bool:
         return self.node is None or self.node.ends
