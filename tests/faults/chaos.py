@@ -18,10 +18,11 @@ from tests.faults.processes import Controller, Zygote
 from tests.faults.right import Object, ours_in
 from tests.faults.situation import Situation, situated
 
-from nodeeni.sandbox.ec2 import quick_settings
+from nodeeni.api.names import TAG_CLUSTER, TAG_INSTANCE, TAG_NAME, TAG_NODE, TAG_NODEENI, TAG_UID
+from nodeeni.sandbox.ec2 import Interface, quick_settings
 from nodeeni.sandbox.ec2.faults import Fault as EC2Fault
 from nodeeni.sandbox.ec2.settings import Delay
-from nodeeni.sandbox.world import SECURITY_GROUP
+from nodeeni.sandbox.world import SECURITY_GROUP, WorldNode
 
 NODES = 30
 NODEENIS = 5
@@ -41,6 +42,7 @@ _CALLS = (
     "DescribeNetworkInterfaces",
     "DescribeInstances",
 )
+OWNING = (TAG_CLUSTER, TAG_UID, TAG_NODEENI, TAG_NAME, TAG_NODE, TAG_INSTANCE)
 _WRITTEN = ("nodeenis", "nodeenis/status", "eninodes", "events")
 
 
@@ -116,6 +118,8 @@ class Chaos:
             (2, self._blink),
             (1, self._vanish_many),
             (6, self._by_hand),
+            (3, self._rename),
+            (1, self._make_anew),
             (10, self._lose_a_reply),
             (6, self._refuse_a_call),
             (3, self._throttle),
@@ -193,6 +197,8 @@ class Chaos:
         instance = self.at.ec2.instance(manifest["spec"]["providerID"].rpartition("/")[2])
         if instance.state in ("shutting-down", "terminated"):
             return  # its kubelet is no more
+        if manifest["metadata"]["name"] not in self.at.world.nodes:
+            return  # it has another name by now
         fresh = {key: manifest["metadata"][key] for key in ("name", "labels") if key in manifest["metadata"]}
         self.at.kube.create({**manifest, "metadata": fresh})
 
@@ -206,7 +212,7 @@ class Chaos:
                 self.at.world.label(name, **{key: "on"})
 
     def _by_hand(self) -> None:
-        """Somebody detaches or deletes an interface of ours, or takes tags off it."""
+        """Somebody detaches or deletes an interface of ours, or changes, empties or takes off a tag of it."""
         ours = sorted(ours_in(self.at.world), key=lambda i: i.mac)
         if not ours:
             return
@@ -217,9 +223,52 @@ class Chaos:
         elif kind == "detach" and interface.attachment and interface.attachment.status == "attached":
             self.at.ec2.account.release(interface)
         elif kind == "tags":
-            key = self.random.choice(("Node", "Name", "nodeeni.networking.k8s.aws/instance"))
-            left = {name: value for name, value in interface.tags.items() if name != key}
-            self.at.ec2.account.set_tags(interface, left)
+            self._change_a_tag(interface)
+
+    def _change_a_tag(self, interface: Interface) -> None:
+        """One at a time: with three off nobody can tell whose it is. Another cluster's id would stay."""
+        key, value = self.random.choice(OWNING), self.random.choice(("of-nobody", "", None))
+        tags = interface.tags
+        if any(tags.get(each) in ("of-nobody", "", None) for each in OWNING):
+            return
+        if key == TAG_CLUSTER:
+            value = value and None
+        kept = {name: each for name, each in {**tags, key: value}.items() if each is not None}
+        self.at.ec2.account.set_tags(interface, kept)
+
+    def _rename(self) -> None:
+        """Its kubelet registers under another name, before or after the old Node goes."""
+        node = self._some_node()
+        if node is None:
+            return
+        first, number = node.partition("-again-")[0], self.random.randrange(10**6)
+        renamed = f"{first}-again-{number}"
+        manifest = self.at.kube.get("", "nodes", node)
+        assert manifest is not None
+        manifest = {**manifest, "metadata": {**manifest["metadata"], "name": renamed}}
+        self.at.world.nodes[renamed] = WorldNode(renamed, self.at.world.nodes.pop(node).instance_id)
+        if self.random.random() < 0.5:
+            self._come_back(manifest)
+            asyncio.get_running_loop().call_later(0.3, self._drop, node)
+        else:
+            self.at.kube.delete("", "nodes", node)
+            self._come_back(manifest)
+
+    def _drop(self, node: str) -> None:
+        if self.at.kube.get("", "nodes", node) is not None:
+            self.at.kube.delete("", "nodes", node)
+
+    def _make_anew(self) -> None:
+        """Its finalizer is taken off by hand, and it is applied again: another uid under the same name."""
+        number = self.random.randrange(self.nodeenis)
+        nodeeni = self.at.world.nodeeni(f"n{number}")
+        if nodeeni is None or "deletionTimestamp" in nodeeni["metadata"]:
+            return
+        self.at.guard.torn_away.add(nodeeni["metadata"]["uid"])
+        none: Object = {"metadata": {"finalizers": []}}
+        self.at.kube.patch("networking.k8s.aws", "nodeenis", f"n{number}", none)
+        self.at.delete(f"n{number}")
+        self._apply(number)
 
     def _stop_instance(self) -> None:
         node = self._some_node()
