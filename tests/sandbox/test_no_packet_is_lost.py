@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.needs import kernels
 
-from nodeeni.api.names import GROUP
+from nodeeni.api.names import GROUP, TAG_UID
 from nodeeni.cli.stage import Stage
 from nodeeni.sandbox import hosts as hosts_room
 from nodeeni.sandbox.ec2 import quick_settings
@@ -166,3 +166,38 @@ async def test_while_the_node_vanishes_and_comes_back(site: Site) -> None:
     await until(lambda: len(site.line.sent) > 50 and not site.line.lost)
     after = await site.link()
     assert (after["address"], after["mtu"]) == (before["address"], before["mtu"]), json.dumps(after)
+
+
+async def test_while_the_node_is_registered_under_another_name(site: Site) -> None:
+    """As its kubelet does it, with the ENI manager of the DaemonSet's new pod."""
+    before, old, new = await site.link(), site.node, f"{site.node.instance_id}.us-west-2.compute.internal"
+    manifest = site.world.kube.get("", "nodes", old.name)
+    assert manifest is not None
+    site.world.kube.delete("", "nodes", old.name)
+    await site.stage.stop_agent(old)
+    site.world.kube.create({**manifest, "metadata": {"name": new, "labels": manifest["metadata"]["labels"]}})
+    site.node = site.world.nodes[new] = WorldNode(new, old.instance_id)
+    del site.world.nodes[old.name]
+    await site.stage.start_agent(site.node)
+    await until(lambda: site.row().get("status") == "attached" and _links_up(site.stage) == 1)
+    await until(lambda: site.world.ec2.interfaces(NodeENI=NAME)[0].tags["Node"] == new)
+    await until(lambda: len(site.line.sent) > 50 and not site.line.lost)
+    after = await site.link()
+    assert (after["address"], after["ifindex"]) == (before["address"], before["ifindex"])
+    assert not site.stage.world.ec2.calls.of("DetachNetworkInterface")
+
+
+async def test_while_the_nodeeni_is_made_anew(site: Site) -> None:
+    """Its finalizer was taken off by hand, and somebody applied it again."""
+    before, old = await site.link(), site.world.nodeeni(NAME)
+    assert old is not None
+    site.world.kube.patch(GROUP, "nodeenis", NAME, {"metadata": {"finalizers": []}})
+    site.world.kube.delete(GROUP, "nodeenis", NAME)
+    site.world.kube.apply(readme_nodeeni(NAME, mtu=9000, interfaceName="data0"))
+    uid = (site.world.nodeeni(NAME) or {})["metadata"]["uid"]
+    assert uid != old["metadata"]["uid"]
+    await until(lambda: site.world.ec2.interfaces(NodeENI=NAME)[0].tags[TAG_UID] == uid)
+    await until(lambda: site.row().get("status") == "attached" and _links_up(site.stage) == 1)
+    await until(lambda: len(site.line.sent) > 50 and not site.line.lost)
+    assert await site.link() == before, "its MAC, MTU and name too"
+    assert not site.stage.world.ec2.calls.of("DetachNetworkInterface")
