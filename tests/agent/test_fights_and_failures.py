@@ -1,10 +1,16 @@
 """What was done before decides what is tried again, and when."""
 
+import logging
+
+import pytest
+
+from nodeeni.agent.act import Outcome, tell
 from nodeeni.agent.attempts import VALUES, Attempts
 from nodeeni.agent.given import GivenNames
 from nodeeni.agent.link_plan import Aspect, Change
 from nodeeni.agent.links import Link
 from nodeeni.agent.netlink import Reply
+from nodeeni.logs import Lasting
 
 UP = Change(7, "eth1", up=True)
 DONE = Reply(0, "", [])
@@ -116,3 +122,16 @@ def test_a_given_name_is_forgotten_with_its_link() -> None:
         given.record(mac, Change(7, "eth1", altname="multus"), [DONE])
     given.keep({"02:00:00:00:00:02"})
     assert given.by_mac == {"02:00:00:00:00:02": {"multus"}}
+
+
+def test_what_the_kernel_refuses_of_many_links_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    attempts, refusals = Attempts(), Lasting(logging.getLogger("nodeeni.agent"))
+    for index in range(30):
+        change = Change(index, f"eth{index}", up=True)
+        attempts.record(change, [BUSY], 0.0)
+        tell(Outcome(change, [BUSY]), 0, refusals)
+    assert caplog.messages == ["the kernel refused a change"]
+    assert attempts.refused() == {(Aspect.UP, BUSY.reason)}
+    for index in range(30):
+        attempts.record(Change(index, f"eth{index}", up=True), [DONE], 1.0)
+    assert attempts.refused() == set()

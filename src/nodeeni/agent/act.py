@@ -15,6 +15,7 @@ from nodeeni.agent.departures import Passage
 from nodeeni.agent.link_plan import Aspect, Change
 from nodeeni.agent.links import Link, Links, add_altname, configure, look, remove_altname
 from nodeeni.agent.netlink import Reply, Request, RequestSocket
+from nodeeni.logs import Lasting
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +51,8 @@ def look_again(ifindices: Collection[int], requests: RequestSocket, links: Links
     return changed
 
 
-def tell(outcome: Outcome, corrections: int) -> None:
-    """One line for the change, and one for each part that the kernel refused."""
+def tell(outcome: Outcome, corrections: int, refusals: Lasting) -> None:
+    """One line for the change, and for what the kernel refused one a reason, on however many links."""
     change, replies = outcome
     if replies is None:
         return
@@ -62,8 +63,14 @@ def tell(outcome: Outcome, corrections: int) -> None:
         )
     for (aspect, value), reply in zip(change.aspects(), replies, strict=True):
         if reply.error:
-            refused = {"link": change.name, "aspect": aspect.value, "value": value, "reason": reply.reason}
-            log.warning("the kernel refused a change", extra=refused)
+            refusals.met(
+                (aspect, reply.reason),
+                "the kernel refused a change",
+                link=change.name,
+                aspect=aspect.value,
+                value=value,
+                reason=reply.reason,
+            )
 
 
 def tell_passage(passage: Passage) -> None:

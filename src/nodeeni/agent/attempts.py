@@ -115,6 +115,10 @@ class Attempts:
         )
         return held
 
+    def refused(self) -> set[tuple[Aspect, str]]:
+        """What the kernel refuses of any link, with its reason."""
+        return {(key[1], failure.reason) for key, failure in self._failures.items()}
+
     def next_release(self, now: float) -> float | None:
         """The time at which the first hold ends; None when nothing is held."""
         ends = [failure.until for failure in self._failures.values() if now < failure.until]

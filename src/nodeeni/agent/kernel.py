@@ -17,7 +17,7 @@ from nodeeni.agent.attempts import Attempts
 from nodeeni.agent.counters import Counters
 from nodeeni.agent.given import GivenNames
 from nodeeni.agent.hands_off import HandsOff
-from nodeeni.agent.link_plan import Plan, Policy, Report, Surroundings, plan_links
+from nodeeni.agent.link_plan import Aspect, Plan, Policy, Report, Surroundings, plan_links
 from nodeeni.agent.links import Link, Links
 from nodeeni.agent.mailbox import Mailbox
 from nodeeni.agent.netlink import EventSocket, Overrun, RequestSocket
@@ -25,6 +25,7 @@ from nodeeni.agent.primary import Primary
 from nodeeni.agent.spec import NOTHING_WANTED, NodeSpec
 from nodeeni.agent.status import Found
 from nodeeni.agent.udev import UdevSocket, Word
+from nodeeni.logs import Lasting
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,8 @@ class LinkLoop:
         self._counters = counters
         self._report = report
         self._attempts = Attempts()
+        self._refusals = Lasting(log)
+        self._refused: set[tuple[Aspect, str]] = set()
         self._given = GivenNames()
         self._spec = NOTHING_WANTED
         self._untold: list[Callable[[], None]] = []  # words that wait until the kernel is quiet
@@ -214,6 +217,7 @@ class LinkLoop:
         for each in self._untold:
             each()
         self._untold.clear()
+        self._tell_of_ends()
         self._counters.beat()
         now = time.monotonic()
         moments = (
@@ -295,7 +299,13 @@ class LinkLoop:
             link = self._links.by_index.get(change.ifindex)
             if link is not None and change.listed:
                 self._given.record(link.identity, change, replies)
-            self._untold.append(functools.partial(tell, outcome, corrections))
+            self._untold.append(functools.partial(tell, outcome, corrections, self._refusals))
+
+    def _tell_of_ends(self) -> None:
+        refused = self._attempts.refused()
+        for cause in self._refused - refused:
+            self._refusals.over(cause, "the kernel refuses this change no more", aspect=cause[0].value)
+        self._refused = refused
 
     def _tell_overdue(self, overdue: AbstractSet[int], plan: Plan) -> None:
         for change in plan.changes:
