@@ -221,7 +221,7 @@ async def test_a_removal_that_the_brake_holds_is_told_with_its_id(site: Site) ->
         site.world.kube.delete("", "nodes", node.name)
     seen = await site.run("plan")
     told = (
-        "the Nodes of 2 of 3 nodes with an ENI of it (n1, n2) are gone while their instances run: nothing is "
+        "2 of 3 Nodes with an ENI of it (n1, n2) are gone while their instances run: nothing is "
         "removed until the Nodes are back or the instances end; to remove their ENIs all the same: "
         f"kubectl annotate --overwrite nodeeni {NAME} {RELEASE_HOLD}={hold_id(held)}"
     )

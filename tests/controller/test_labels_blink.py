@@ -128,7 +128,7 @@ async def test_a_mass_of_labels_that_are_gone_is_only_delayed(stage: Stage) -> N
             stage.world.label(node.name, ng=None)
         await stage.until(lambda: degraded(stage) == "RemovalDelayed")
         assert stage.condition("Degraded")["status"] == "True"
-        assert "4 of 4 nodes" in stage.condition("Degraded")["message"]
+        assert "4 of 4 Nodes" in stage.condition("Degraded")["message"]
         await stage.until(lambda: reasons(stage, nodes) == {"RemovalDelayed"})
         await stage.until(lambda: "RemovalHeld" in stage.reasons())
         assert identities(stage) == before

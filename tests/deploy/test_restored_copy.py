@@ -109,7 +109,7 @@ async def test_a_copy_whose_nodes_are_deleted_takes_nothing_from_the_living(
         copy = Copy(backup(stage, tmp_path / "copy"), stage.environment)
         async with copy.controller():
             delete_nodes(copy)
-            await stage.until(lambda: "3 of 3 nodes" in copy.degraded().get("message", ""))
+            await stage.until(lambda: "3 of 3 Nodes" in copy.degraded().get("message", ""))
             assert copy.degraded()["reason"] == "RemovalHeld"
             await stage.stays(lambda: identities(stage) == before, 2.0)  # four times the grace
         copy.end()

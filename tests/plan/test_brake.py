@@ -109,15 +109,15 @@ def test_people_are_told_what_is_held_and_how_it_is_released() -> None:
     held = hold("n1", "n2", "n3", "n4", "n5")
     assert held.told.reason is RowReason.REMOVAL_HELD
     assert held.told.message == (
-        "the Nodes of 5 of 8 nodes with an ENI of it (n1, n2, n3 and 2 more) are gone while their instances "
-        "run: nothing is removed until the Nodes are back or the instances end; to remove their ENIs all the "
-        "same: kubectl annotate --overwrite nodeeni multus "
+        "5 of 8 Nodes with an ENI of it (n1, n2, n3 and 2 more) are gone while their instances run: nothing "
+        "is removed until the Nodes are back or the instances end; to remove their ENIs all the same: "
+        "kubectl annotate --overwrite nodeeni multus "
         f"nodeeni.networking.k8s.aws/release-hold={held.id}"
     )
     late = hold("n1", "n2", sign=Sign.UNLABELLED, having=2, until="2026-01-01T00:10:00Z")
     assert late.told.reason is RowReason.REMOVAL_DELAYED
     assert late.told.message == (
-        "2 of 2 nodes with an ENI of it (n1, n2) no longer have its label: their ENIs stay until "
+        "2 of 2 Nodes with an ENI of it (n1, n2) no longer have its label: their ENIs stay until "
         "2026-01-01T00:10:00Z, unless the label comes back; to remove them at once: kubectl annotate "
         f"--overwrite nodeeni multus nodeeni.networking.k8s.aws/release-hold={late.id}"
     )

@@ -272,9 +272,8 @@ class Announcer:
         ref, told = self._ref(uid), self._held.get(uid, frozenset())
         for hold in holds:
             if ref is not None and not told.issuperset(hold.eni_ids):
-                message = f"{hold.reason}: {hold.told.message}"
-                log.warning(message, extra={"nodeeni": nodeeni.metadata.name})
-                self._recorder.event(ref, "Warning", EventReason.REMOVAL_HELD, message)
+                log.warning(hold.told.message, extra={"nodeeni": nodeeni.metadata.name})
+                self._recorder.event(ref, "Warning", EventReason.REMOVAL_HELD, hold.told.message)
         now = frozenset(eni_id for hold in holds for eni_id in hold.eni_ids)
         if now:
             self._held[uid] = now
@@ -308,9 +307,8 @@ class Announcer:
     def orphans_held(self, hold: HeldRemoval) -> None:
         """As above."""
         ref = ObjectRef(kind="Namespace", api_version="v1", name=names.NAMESPACE, uid="")
-        log.warning("%s: %s", hold.reason, hold.told.message)
-        message = f"{hold.reason}: {hold.told.message}"
-        self._recorder.event(ref, "Warning", EventReason.REMOVAL_HELD, message)
+        log.warning(hold.told.message)
+        self._recorder.event(ref, "Warning", EventReason.REMOVAL_HELD, hold.told.message)
 
     def _ref(self, uid: str) -> ObjectRef | None:
         nodeeni = self._cluster.by_uid(uid)

@@ -178,8 +178,11 @@ class Brake:
     def _judge(self, key: _Key) -> None:
         losses, delay = self._losses[key], self._delays[key[1]]
         if losses.waiting and delay and is_mass(losses.nodes, self._inventory.count_of_nodeeni(key[0])):
+            others = [lost.node for lost in losses.waiting.values()]
             losses.hold(delay)
             self.changed(key[0])
+            for node in others:  # whose rows tell of a grace
+                self._again(node)
 
     def _drop(self, key: _Key, eni_id: str) -> None:
         losses = self._losses.get(key)

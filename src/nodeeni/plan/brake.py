@@ -90,7 +90,7 @@ class HeldRemoval(msgspec.Struct, frozen=True, kw_only=True):
     def told(self) -> Refusal:
         """As the condition Degraded and the event have it."""
         count = len(self.nodes)
-        nodes = f"{count} of {self.having} nodes with an ENI of it ({some(self.nodes)})"
+        nodes = f"{count} of {self.having} Nodes with an ENI of it ({some(self.nodes)})"
         match self.sign:
             case Sign.UNLABELLED:
                 stay = f"until {self.until}" if self.until else "for --mass-removal-delay"
@@ -100,8 +100,8 @@ class HeldRemoval(msgspec.Struct, frozen=True, kw_only=True):
                 )
             case Sign.VANISHED:
                 message = (
-                    f"the Nodes of {nodes} are gone while their instances run: nothing is removed until the "
-                    f"Nodes are back or the instances end; to remove their ENIs all the same: {self.release}"
+                    f"{nodes} are gone while their instances run: nothing is removed until the Nodes are "
+                    f"back or the instances end; to remove their ENIs all the same: {self.release}"
                 )
             case Sign.OWNERLESS:
                 message = (
