@@ -70,6 +70,7 @@ class Chaos:
         self.steps: Counter[str] = Counter()
         self.killed = 0
         self._controllers: list[Controller] = []
+        self._replacing = asyncio.Lock()
         self._frozen: set[int] = set()
         self._generation = 0
         other = at.ec2.add_subnet(at.world.vpc, "a", "10.20.0.0/16")
@@ -371,10 +372,11 @@ class Chaos:
         victim.signal(signal.SIGCONT)
 
     async def _replace_the_ended(self) -> None:
-        for controller in [c for c in self._controllers if not c.running]:
-            self._controllers.remove(controller)
-            await controller.ended()
-            await self._start()
+        async with self._replacing:
+            for controller in [c for c in self._controllers if not c.running]:
+                self._controllers.remove(controller)
+                await controller.ended()
+                await self._start()
 
     # -- the end -------------------------------------------------------------------------------------
 
@@ -382,7 +384,7 @@ class Chaos:
         """All faults end; what is not right after so long."""
         self.at.ec2.faults.clear()
         self.at.kube.faults.clear()
-        keeping = asyncio.create_task(self._keep_running())
+        keeping = asyncio.create_task(self.keep_running())
         try:
             return await self.at.righted(seconds)
         finally:
@@ -392,7 +394,7 @@ class Chaos:
                 controller.kill()
             await asyncio.gather(*(c.ended() for c in self._controllers))
 
-    async def _keep_running(self) -> None:
+    async def keep_running(self) -> None:
         while True:
             await self._replace_the_ended()
             await asyncio.sleep(0.2)

@@ -56,8 +56,8 @@ CURVES: dict[str, Callable[[Sequence[Sample]], list[tuple[float, float]]]] = {
 }
 
 
-def drawn(samples: Sequence[Sample], seed: int, minutes: float) -> Path:
-    """One small chart a curve, below each other."""
+def drawn(samples: Sequence[Sample], seed: int, minutes: float) -> str:
+    """As SVG: one small chart a curve, below each other."""
     parts, y = [], TOP
     for name, curve in CURVES.items():
         parts.append(_chart(name, curve(samples), samples[-1].at, y))
@@ -66,12 +66,7 @@ def drawn(samples: Sequence[Sample], seed: int, minutes: float) -> Path:
     style = f"<style>{text}{path}</style>"
     title = f'<text x="{LEFT}" y="12">{minutes:g} minutes, seed {seed}; the axis is in minutes</text>'
     size = f'viewBox="0 0 {LEFT + WIDTH + 60} {y}"'
-    file = _drawing(seed, minutes)
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{style}{title}' + "".join(parts) + "</svg>\n"
-    )
-    return file
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{style}{title}' + "".join(parts) + "</svg>\n"
 
 
 def _chart(name: str, points: Sequence[tuple[float, float]], end: float, y: float) -> str:
@@ -97,11 +92,11 @@ def said(
     killed: int,
     made: int,
     faults: Sequence[str],
-) -> None:
-    """A section for this run in docs/reliability.md, in place of an earlier one of its length and seed."""
+) -> str:
+    """What docs/reliability.md says of this run."""
     last, early = samples[-1], next((s for s in samples if s.at >= 60), samples[-1])
     outcome = "All was right." if not faults else "Not right: " + "; ".join(faults)
-    text = (
+    return (
         f"### {minutes:g} minutes, seed {seed}\n\n"
         f"Run of {datetime.date.today()}: {sum(steps.values())} steps, {killed} controllers killed or "
         f"stopped, {made} interfaces made. {outcome} Memory of the largest controller {early.memory:.0f} MiB "
@@ -109,6 +104,13 @@ def said(
         f"{last.lines} lines of the log, {last.calls} calls of EC2, {last.writes} writes.\n\n"
         f"![Memory, descriptors, ENIs, lines, calls and writes](soak/{_drawing(seed, minutes).name})\n"
     )
+
+
+def written(svg: str, text: str, seed: int, minutes: float) -> None:
+    """Into docs, in place of an earlier run of that length and seed."""
+    file = _drawing(seed, minutes)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(svg)
     DOCUMENT.write_text(with_soak(DOCUMENT.read_text(), text))
 
 

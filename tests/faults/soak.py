@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 from tests.faults import processes
 from tests.faults.chaos import LEASED, Chaos
-from tests.faults.curves import Sample, drawn, said
+from tests.faults.curves import Sample, drawn, said, written
 from tests.faults.right import is_ending
 from tests.faults.situation import Situation, situated
 
@@ -60,9 +60,10 @@ class Soak(Chaos):
 
     async def live(self, minutes: float) -> list[str]:
         """So many minutes of it, then calm; what was wrong."""
-        noting = asyncio.create_task(self._note_forever())
+        beside = [asyncio.create_task(self._note_forever())]
         try:
             await self.populate()
+            beside.append(asyncio.create_task(self.keep_running()))  # as a kubelet does
             end, step = time.monotonic() + minutes * 60, 0
             while time.monotonic() < end:
                 self.seeded(step)
@@ -71,7 +72,9 @@ class Soak(Chaos):
                 await self._step()
             return await self.calm(CONVERGES)
         finally:
-            noting.cancel()
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     def choices(self) -> list[tuple[int, Callable[[], object]]]:
         return [*super().choices(), (2, self._storm), (3, self._throttle_for_long), (3, self._make_again)]
@@ -176,8 +179,9 @@ def main() -> int:
     directory = Path(tempfile.mkdtemp(prefix="nodeeni-soak-"))  # stays, to be read
     run, faults = asyncio.run(soak(directory, given.seed, given.minutes))
     (directory / "samples.json").write_bytes(msgspec.json.encode(run.samples))
-    drawn(run.samples, given.seed, given.minutes)
-    said(run.samples, given.seed, given.minutes, run.steps, run.killed, run.at.made, faults)
+    length = (given.seed, given.minutes)
+    told = said(run.samples, *length, run.steps, run.killed, run.at.made, faults)
+    written(drawn(run.samples, *length), told, *length)
     print(*(faults or ("right",)), f"the controllers' log: {run.at.log}", sep="\n")
     return 1 if faults else 0
 

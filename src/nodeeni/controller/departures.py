@@ -126,7 +126,7 @@ class Departures:
         try:
             departure = await self._departure(doubt.instance_id)
         except EC2Error as error:
-            log.info("cannot look at instance %s: %s", doubt.instance_id, error)
+            log.debug("cannot look at instance %s: %s", doubt.instance_id, error)
             departure = Departure.OURS
         if doubt.detached:
             self._announcer.detached(doubt.interface, departure)

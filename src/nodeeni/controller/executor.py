@@ -313,7 +313,7 @@ class Executor:
         try:
             await self._inventory.refresh(uid=action.uid)
         except EC2Error as error:
-            log.info("cannot look for the interfaces of %s: %s", action.nodeeni, error)
+            log.debug("cannot look for the interfaces of %s: %s", action.nodeeni, error)
             return
         found = any(
             interface.id in {known.id for known in self._inventory.of_nodeeni(action.uid)}
@@ -326,7 +326,7 @@ class Executor:
         try:
             await self._inventory.refresh_ids([eni_id])
         except EC2Error as error:
-            log.info("cannot look at %s: %s", eni_id, error)
+            log.debug("cannot look at %s: %s", eni_id, error)
 
     # -- the end -------------------------------------------------------------------------------------
 

@@ -191,7 +191,7 @@ class Sweeper:
             try:
                 await self._inventory.refresh_ids(sorted(self._dying))
             except EC2Error as error:
-                log.info("cannot look at the interfaces of dying instances: %s", error)
+                log.debug("cannot look at the interfaces of dying instances: %s", error)
 
     def _hangs(self, eni_id: str) -> bool:
         interface = self._inventory.get(eni_id)
