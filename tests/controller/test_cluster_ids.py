@@ -206,3 +206,17 @@ async def test_a_copy_with_an_id_of_its_own_touches_nothing_though_its_nodes_are
             stage.kube.delete("", "nodes", node.name)
         await stage.stays(lambda: (stage.ours(), stage.calls()) == (before, calls), seconds=1.5)
         assert stage.has_finalizer()
+
+
+async def test_what_lost_its_id_is_looked_for_until_ec2_answers(stage: Stage) -> None:
+    """The first reading by uid is refused, after that by cluster tag was answered."""
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller(*FLAGS):
+        await stage.until_attached(node)
+    (before,) = stage.ours()
+    change(stage, before.id, **{TAG_CLUSTER: None})
+    stage.ec2.faults.error("DescribeNetworkInterfaces", "InternalError", times=3)
+    async with stage.controller(*FLAGS):
+        await stage.until(lambda: stage.ec2.interface(before.id) == before)
+    assert stage.calls()["CreateNetworkInterface"] == 1

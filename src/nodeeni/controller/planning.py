@@ -67,8 +67,7 @@ class Planning:
 
     async def read(self) -> None:
         """EC2's interfaces and instances, once, and how each node stands. Raises EC2Error."""
-        await self._inventory.refresh()
-        await self._inventory.look_for(self._cluster.owners().keys())
+        await self._inventory.refresh_and_look_for(self._cluster.owners())
         await self._adoption.look()
         # Asked for together they share describes; node by node each would cost one.
         instances = {node.instance_id for node in self._cluster.nodes.store.values()} - {""}

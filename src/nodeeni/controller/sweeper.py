@@ -66,6 +66,7 @@ class Sweeper:
         self._dry_run = dry_run
         self._clock = clock
         self._doubted = asyncio.Event()
+        self._looked_for_lost = False  # by uid: once, since what was known before is not lost by a tag
         self._unowned: dict[str, tuple[int, float]] = {}  # interface → sightings, the first at
         self._dying: set[str] = set()
         self._held: set[str] = set()  # orphans that the brake holds
@@ -118,10 +119,11 @@ class Sweeper:
     async def resync(self) -> None:
         """One reading of all our interfaces, and one look for orphans. Raises EC2Error."""
         try:
-            first = self._inventory.last_refresh is None
-            await self._inventory.refresh()
-            if first:
-                await self._inventory.look_for(self._cluster.owners().keys())
+            if self._looked_for_lost:
+                await self._inventory.refresh()
+            else:
+                await self._inventory.refresh_and_look_for(self._cluster.owners())
+                self._looked_for_lost = True
             await self._adoption.look()
         except EC2Error as error:
             self._on_reading(error)

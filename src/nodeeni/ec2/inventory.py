@@ -8,6 +8,7 @@ here; the waiter and the resync feed it reads. Listeners are told of each change
 All times are seconds of the monotonic clock.
 """
 
+import asyncio
 import time
 from bisect import insort
 from collections import defaultdict
@@ -203,6 +204,10 @@ class Inventory:
             if otherwise_tagged:
                 await self.refresh_ids(sorted(otherwise_tagged))
             self.last_refresh = self._clock()
+
+    async def refresh_and_look_for(self, uids: Collection[str]) -> None:
+        """Both at once: each may have a page to wait for of every 200 interfaces."""
+        await asyncio.gather(self.refresh(), self.look_for(uids))
 
     async def look_for(self, uids: Collection[str]) -> None:
         """Find what carries the uid of one of these NodeENIs, whatever cluster tag it has: a paginated
