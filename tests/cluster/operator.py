@@ -90,9 +90,6 @@ class Operator:
         assert self.enis() == []
         await self.agree()
 
-    async def rollback(self) -> str:
-        return await self.run("helm", "rollback", "nodeeni", "--namespace", NAMESPACE, *WAIT)
-
     async def until_ready(self, *names: str) -> None:
         nodes = [f"node/{name}" for name in names or [node.name for node in self.nodes]]
         await self.until_registered(*nodes)
@@ -156,31 +153,6 @@ class Operator:
             not call.action.startswith(("Describe", "Get")) and call.parameters.get("DryRun") != "true"
             for call in self.cluster.world.ec2.calls
         )
-
-    async def has_more_than_two_enis(self) -> bool:
-        return len(self.enis()) > 2
-
-    async def leaders_node(self) -> Node:
-        lease = await self.get("lease", "nodeeni-controller-leader-election")
-        pods = (await self.get("pods", "-l", "app=eni-controller"))["items"]
-        holder = lease["spec"]["holderIdentity"]
-        (name,) = (p["spec"]["nodeName"] for p in pods if holder.startswith(p["metadata"]["name"]))
-        return next(node for node in self.nodes if node.name == name)
-
-    async def reports_anew(self, node: Node, former: str) -> bool:
-        """The node's ENI manager says of its links that they are up, in an ENINode that is not `former`."""
-        try:
-            eninode = await self.get("eninode", node.name)
-        except Failed:
-            return False
-        links = eninode.get("status", {}).get("interfaces", [])
-        up = bool(links) and all(link["state"] == "Up" for link in links)
-        return up and eninode["metadata"]["uid"] != former
-
-    async def links_are_up(self, node: Node) -> bool:
-        """In its kernel: those of its ENIs."""
-        links = await self.links(node)
-        return len(links) == len(self.enis(node)) and all("UP" in link["flags"] for link in links.values())
 
     async def links(self, node: Node) -> dict[str, Object]:
         """The node's physical links by MAC address, its primary left out."""
