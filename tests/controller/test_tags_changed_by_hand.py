@@ -99,3 +99,19 @@ async def test_where_tagging_is_forbidden_it_stays_attached_and_the_action_is_to
         await stage.until(lambda: stage.ec2.interface(before.id) == before)
     assert stage.row(node, NAME)["eniID"] == before.id
     assert "DetachNetworkInterface" not in stage.calls()
+
+
+async def test_what_is_told_of_its_removal_names_its_own_node_and_no_stranger(stage: Stage) -> None:
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller("--label-grace=100ms", *FLAGS):
+        await stage.until_attached(node)
+        (before,) = stage.ours()
+        await stage.stays(lambda: True, seconds=0.3)
+        stage.ec2.faults.error("CreateTags", "UnauthorizedOperation", times=None)
+        _change(stage, before.id, **{TAG_NODE: "of-nobody", TAG_UID: ""})
+        await stage.until(lambda: stage.row(node).get("reason") == "NotAuthorized")
+        stage.world.label(node.name, ng=None)
+        await stage.until(lambda: stage.told("ENIDeleted"))
+    assert stage.told("ENIDetached") == [("Normal", f"{before.id} is detached from node {node.name}")]
+    assert stage.told("ENIDeleted") == [("Normal", f"{before.id} of node {node.name} is deleted")]

@@ -61,12 +61,14 @@ class Announcer:
         if now == "attached" and after is not None and after.attachment is not None:
             where = f"{after.attachment.instance_id} at device index {after.attachment.device_index}"
             self._tell(
-                after, EventReason.ENI_ATTACHED, f"{after.id} is attached to {where} (node {_node(after)})"
+                after,
+                EventReason.ENI_ATTACHED,
+                f"{after.id} is attached to {where} (node {self._node(after)})",
             )
 
     def detached(self, interface: Interface, how: Departure) -> None:
         """`interface` is as it was before."""
-        text = f"{interface.id} is detached from node {_node(interface)}"
+        text = f"{interface.id} is detached from node {self._node(interface)}"
         match how:
             case Departure.OURS:
                 self._tell(interface, EventReason.ENI_DETACHED, text)
@@ -81,7 +83,7 @@ class Announcer:
 
     def deleted(self, interface: Interface, how: Departure) -> None:
         """`interface` is as it was before."""
-        text = f"{interface.id} of node {_node(interface)} is deleted"
+        text = f"{interface.id} of node {self._node(interface)} is deleted"
         match how:
             case Departure.OURS:
                 self._tell(interface, EventReason.ENI_DELETED, text)
@@ -91,13 +93,16 @@ class Announcer:
                 text += ", or lost the tag of this cluster, by somebody else than this controller"
                 self._warn(interface, EventReason.ENI_DELETED, f"{text}: {_WHO}")
 
+    def _node(self, interface: Interface) -> str:
+        return self._cluster.node_of(interface) or "?"
+
     def _tell_of_end(self, interface: Interface, reason: EventReason, text: str) -> None:
         message = f"{text}: its instance has ended"
-        log.info(message, extra=_where(_node(interface), interface.tags.get(names.TAG_NODEENI, "?")))
+        log.info(message, extra=_where(self._node(interface), interface.tags.get(names.TAG_NODEENI, "?")))
         self._tell(interface, reason, message)
 
     def _warn(self, interface: Interface, reason: EventReason, message: str) -> None:
-        log.warning(message, extra=_where(_node(interface), interface.tags.get(names.TAG_NODEENI, "?")))
+        log.warning(message, extra=_where(self._node(interface), interface.tags.get(names.TAG_NODEENI, "?")))
         self._tell(interface, reason, message, "Warning")
 
     def _tell(
@@ -107,7 +112,7 @@ class Announcer:
         message: str,
         type: Literal["Normal", "Warning"] = "Normal",
     ) -> None:
-        ref = self._ref(interface.tags.get(names.TAG_UID, ""))
+        ref = self._ref(self._cluster.owner_of(interface))
         if ref is not None:
             self._recorder.event(ref, type, reason, message)
 
@@ -322,7 +327,3 @@ _WHO = "CloudTrail tells who"
 
 def _where(node: str, nodeeni: str) -> dict[str, str]:
     return {"node": node, "nodeeni": nodeeni}
-
-
-def _node(interface: Interface) -> str:
-    return interface.tags.get(names.TAG_NODE, "?")

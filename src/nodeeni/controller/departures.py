@@ -38,7 +38,8 @@ class _Doubt(msgspec.Struct, frozen=True):
 class Departures:
     """`settled_at`: until then what leaves may have been taken by the predecessor's last calls.
 
-    `grace` are the seconds that the interfaces of a vanished Node are left to it.
+    `grace` are the seconds that the interfaces of a vanished Node are left to it. `node_of` tells whose an
+    interface is.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Departures:
         memory: Memory,
         inventory: Inventory,
         lookups: Lookups,
+        node_of: Callable[[Interface], str],
         settled_at: float,
         grace: float,
         clock: Callable[[], float] = time.monotonic,
@@ -58,6 +60,7 @@ class Departures:
         self._memory = memory
         self._inventory = inventory
         self._lookups = lookups
+        self._node_of = node_of
         self._settled_at = settled_at
         self._grace = grace
         self._clock = clock
@@ -118,7 +121,7 @@ class Departures:
 
     def _is_ours(self, kind: type[Detach] | type[Delete], interface: Interface) -> bool:
         """Whether we have begun that call, or have begun it and do not know its outcome."""
-        node, key = interface.tags.get(names.TAG_NODE, ""), (kind.__name__, interface.id)
+        node, key = self._node_of(interface), (kind.__name__, interface.id)
         begun = {action.key for action in self._executor.under_way(node)}
         return self._clock() < self._settled_at or key in begun or key in self._memory.holds(node)
 

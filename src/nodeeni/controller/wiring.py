@@ -180,6 +180,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         memory=memory,
         inventory=inventory,
         lookups=lookups,
+        node_of=cluster.node_of,
         # Beside a controller that works, all that goes is its doing.
         settled_at=math.inf if settings.dry_run else leadership.settled_at,
         grace=settings.node_grace_period,
