@@ -18,7 +18,7 @@ from nodeeni.api.v1alpha1 import ENINode, ENINodeSpec
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.fights import Fights, last_manager
 from nodeeni.kube.client import KubeClient
-from nodeeni.kube.errors import AlreadyExists, KubeError, NotFound
+from nodeeni.kube.errors import AlreadyExists, Away, KubeError, NotFound
 from nodeeni.kube.reach import Refusals
 from nodeeni.kube.resources import ENINODES
 from nodeeni.plan.observed import NodeView
@@ -59,7 +59,7 @@ class ENINodeWriter:
         self._writing: dict[str, bool] = {}  # whether the informer told something since the write was sent
         self._undone: set[str] = set()  # by somebody else, once it was as wanted
         self._fights = Fights()
-        self._refusals = Refusals("writing ENINodes", client.tells)
+        self._refusals = Refusals("writing ENINodes", client.tells, client.returns)
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._queued: set[str] = set()
         # Told of each that somebody changed: its name, who (empty: not known), and how many times.
@@ -134,13 +134,13 @@ class ENINodeWriter:
     async def _writer(self) -> None:
         while True:
             name = await self._queue.get()
-            delay = self._refusals.wait()
+            delay = min(self._refusals.wait(), RETRY)  # to look is no request
             try:
                 if not delay:
                     delay = await self._write(name)
             except KubeError as error:
                 self._refusals.failed(error, name)
-                delay = max(RETRY, error.delay)
+                delay = RETRY if isinstance(error, Away) else max(RETRY, error.delay)
             self._queued.discard(name)
             if self._target(name) != self._current(name):
                 self._enqueue(name, delay)

@@ -54,7 +54,7 @@ class Reporter:
         self._uids: dict[str, set[str]] = {}  # node → NodeENI uids with a row of it
         self._told: Told[NodeENIStatus] = Told(self._shown_version, self.mark)
         self._fights = Fights()
-        self._refusals = Refusals("writing the status of NodeENIs", client.tells)
+        self._refusals = Refusals("writing the status of NodeENIs", client.tells, client.returns)
         self._dirty: set[str] = set()
         self._changed = asyncio.Event()
         self._troubles = troubles
@@ -168,7 +168,7 @@ class Reporter:
             if nodeeni is None:
                 continue
             if wait := self._refusals.wait():
-                asyncio.get_running_loop().call_later(wait, self.mark, uid)
+                asyncio.get_running_loop().call_later(min(wait, RETRY), self.mark, uid)
                 continue
             try:
                 entries += await self._write(nodeeni)

@@ -118,6 +118,10 @@ class KubeClient:
         self._reach.tell(error)
         return True
 
+    def returns(self) -> int:
+        """How often a server that was away came back."""
+        return self._reach.returns if self._reach is not None else 0
+
     async def back(self, timeout: float) -> None:
         """Wait `timeout` seconds, or until a server that is away is back."""
         if self._reach is None:

@@ -307,7 +307,8 @@ class Informer(Generic[T]):
                 log.info("watching %s again", self._resource.described())
 
     def _note_interruption(self, error: KubeError) -> None:
-        self.failure = error
+        if not isinstance(error, Away):  # which says nothing new
+            self.failure = error
         if self.failing_since is None:
             self.failing_since = time.monotonic()
         if not self._interrupted:

@@ -36,6 +36,7 @@ class Reach:
         self._last = ""
         self._back = asyncio.Event()
         self._back.set()
+        self.returns = 0  # how often it came back
 
     def in_vain(self) -> Away | None:
         """What the request would meet, so that it need not be sent; None: it may be, perhaps for all."""
@@ -51,15 +52,19 @@ class Reach:
     def heard(self, error: KubeError | None) -> None:
         """One request's outcome: any answer but that it cannot answer shows that it is there."""
         if not isinstance(error, Unavailable):
+            self.returns += self._failures >= AWAY
             self._failures, self._pause = 0, FIRST_PROBE
             self._back.set()
             self._log.over(_AWAY, "the API server answers again")
             return
         self._failures += 1
         self._last = str(error)
-        if self._failures >= AWAY:
+        if self._failures < AWAY:
+            return
+        if self._failures == AWAY:
             self._back.clear()
-            self.tell(error)
+            self._probe_at, self._pause = self._clock() + FIRST_PROBE, FIRST_PROBE * GROWS
+        self.tell(error)
 
     def tell(self, error: KubeError) -> None:
         self._log.met(_AWAY, f"the API server fails us: {error}")
@@ -78,9 +83,16 @@ class Refusals:
     words. While it lasts one of the writes tries for all.
     """
 
-    def __init__(self, what: str, tells: Callable[[KubeError], bool]) -> None:
+    def __init__(
+        self, what: str, tells: Callable[[KubeError], bool], returns: Callable[[], int] = lambda: 0
+    ) -> None:
+        """`tells` says whether somebody else tells of an error, `returns` how often the server, having been
+        away, came back: nobody waits any more then.
+        """
         self._what = what
-        self._tells = tells  # whether somebody else tells of it
+        self._tells = tells
+        self._returns = returns
+        self._returned = 0
         self._log = Lasting(log)
         self._causes: set[str] = set()
         self._failures = 0  # in a row
@@ -90,6 +102,9 @@ class Refusals:
     def wait(self) -> float:
         """Seconds until the next write may try; 0: this one may."""
         now = time.monotonic()
+        if self._returned != self._returns():
+            self._returned = self._returns()
+            self._again()
         if self._failures < REFUSED:
             return 0.0
         if now >= self._until:
@@ -106,9 +121,12 @@ class Refusals:
             self._causes.add(type(error).__name__)
             self._log.met(type(error).__name__, f"{self._what} fails, of {about} first: {error}")
 
-    def succeeded(self) -> None:
+    def _again(self) -> None:
         self._failures = 0
         self._backoff.reset()
+
+    def succeeded(self) -> None:
+        self._again()
         for cause in self._causes:
             self._log.over(cause, f"{self._what} works again")
         self._causes.clear()

@@ -1,0 +1,70 @@
+"""An API server that is away, for all who use one client; and what it refuses to a writer."""
+
+import pytest
+
+from nodeeni.kube.errors import Away, Forbidden, NotFound, Unavailable
+from nodeeni.kube.reach import AWAY, REFUSED, Reach, Refusals
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+async def test_after_some_failures_in_a_row_one_request_tries_for_all_ever_more_seldom(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "nodeeni")
+    reach, sent = Reach(clock), []
+    for second in range(180):
+        clock.now = float(second)
+        for _ in range(100):
+            if reach.in_vain() is None:
+                sent.append(second)
+                reach.heard(Unavailable("list nodes: refused"))
+    assert sent[:AWAY] == [0] * AWAY
+    assert len([at for at in sent[AWAY:] if at < 60]) <= 6
+    assert len([at for at in sent if at >= 120]) <= 4
+    assert isinstance(reach.in_vain(), Away)
+    reach.heard(None)
+    assert reach.in_vain() is None
+    assert reach.returns == 1
+    assert caplog.messages == [
+        "the API server fails us: list nodes: refused",
+        "still, for 73 s, met 8 times: the API server fails us: list nodes: refused",
+        "the API server answers again, after 3 min",
+    ]
+
+
+async def test_a_refusal_is_an_answer(clock: Clock) -> None:
+    reach = Reach(clock)
+    for _ in range(AWAY - 1):
+        reach.heard(Unavailable("away"))
+    reach.heard(NotFound("no such thing"))
+    reach.heard(Unavailable("away"))
+    assert reach.in_vain() is None
+
+
+def test_what_is_refused_to_a_writer_is_tried_by_one_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "nodeeni")
+    returns = [0]
+    refusals = Refusals("writing ENINodes", lambda error: False, lambda: returns[0])
+    for number in range(REFUSED):
+        assert refusals.wait() == 0.0
+        refusals.failed(Forbidden("no", verb="patch", resource="eninodes"), f"node-{number}")
+    assert refusals.wait() > 0.0
+    assert [message.partition(":")[0] for message in caplog.messages] == [
+        "writing ENINodes fails, of node-0 first"
+    ]
+    returns[0] += 1  # the server was away, and is back
+    assert refusals.wait() == 0.0
+    refusals.succeeded()
+    assert caplog.messages[1:] == ["writing ENINodes works again, after 0 s"]
