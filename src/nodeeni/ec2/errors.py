@@ -353,9 +353,9 @@ class EC2Error(Exception):
         way_out = self.error_class.way_out
         return f"{what.removesuffix('.')}; {way_out}" if way_out else what
 
-    def again(self, action: str) -> "EC2Error":
+    def again(self, action: str) -> Self:
         """The same, for a call of `action` that is not made, since it would meet the same."""
-        return EC2Error(
+        return type(self)(
             action,
             self.code,
             self.message,
