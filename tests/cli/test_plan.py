@@ -225,6 +225,7 @@ async def test_a_removal_that_the_brake_holds_is_told_with_its_id(site: Site) ->
         "removed until the Nodes are back or the instances end; to remove their ENIs all the same: "
         f"kubectl annotate --overwrite nodeeni {NAME} {RELEASE_HOLD}={hold_id(held)}"
     )
+    assert f"n1  {nodes[0].instance_id}" in seen.lines  # which runs, though its Node is gone
     assert seen.lines[-3:] == [
         f"! {NAME}: RemovalHeld {hold_id(held)}: {told}",
         "",

@@ -80,6 +80,48 @@ async def test_the_new_name_before_the_old_one_goes_is_two_nodes_of_one_instance
     assert stage.calls() - calls == {"CreateTags": 1}
 
 
+async def test_a_deletion_that_waits_for_two_nodes_of_one_instance_says_so(stage: Stage) -> None:
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(node)
+        (before,) = stage.ours()
+        renamed = registered(stage, node, NEW)
+        await stage.until(lambda: stage.row(renamed).get("reason") == "InstanceHasTwoNodes")
+        calls = stage.calls()
+        stage.delete()
+        await stage.until(lambda: stage.condition("Ready").get("reason") == "Deleting")
+        await stage.until(lambda: stage.condition("Degraded").get("reason") == "InstanceHasTwoNodes")
+        assert stage.row(node)["reason"] == "InstanceHasTwoNodes"
+        assert "delete the one that is left over" in stage.condition("Degraded")["message"]
+        assert stage.condition("Ready")["message"] == (
+            "being deleted: removing the ENIs of 1 node, which cannot be done now on 1 of them"
+        )
+        assert (stage.ours(), stage.calls()) == ([before], calls)
+        stage.kube.delete("", "nodes", NEW)
+        await stage.until_deleted()
+    assert stage.ec2.secondary_interfaces() == []
+
+
+async def test_a_label_that_goes_from_two_nodes_of_one_instance_is_told_to_wait(stage: Stage) -> None:
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(node)
+        renamed = registered(stage, node, NEW)
+        await stage.until(lambda: stage.row(renamed).get("reason") == "InstanceHasTwoNodes")
+        calls = stage.calls()
+        for each in (node, renamed):
+            stage.kube.patch("", "nodes", each.name, {"metadata": {"labels": dict.fromkeys(LABELS)}})
+        await stage.until(lambda: stage.status()["desired"] == 0)
+        await stage.until(lambda: stage.row(node).get("reason") == "InstanceHasTwoNodes")
+        assert stage.condition("Degraded")["reason"] == "InstanceHasTwoNodes"
+        assert stage.calls() == calls
+        stage.kube.delete("", "nodes", NEW)
+        await stage.until(lambda: not stage.status().get("attachments"))
+    assert stage.ec2.secondary_interfaces() == []
+
+
 async def test_two_nodes_of_one_instance_before_there_is_an_eni_get_none(stage: Stage) -> None:
     node = await stage.node()
     renamed = registered(stage, node, NEW)

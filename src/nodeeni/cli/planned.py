@@ -90,12 +90,20 @@ def told(node: str, plan: Plan, eninode: ENINode | None, *, dry_run: bool) -> No
         later += [msgspec.structs.replace(step, reason=_DRY_RUN) for step in links]
     return NodePlan(
         node=node,
-        instance_id=plan.observed.node.instance_id if plan.observed.node else "",
+        instance_id=_instance_id(plan),
         now=[*map(_step, plan.decision.allowed), *([] if dry_run else links)],
         in_progress=list(_in_progress(plan)),
         later=later,
         refused=[Refused(r.nodeeni, r.reason or "", r.message) for r in plan.refusals],
     )
+
+
+def _instance_id(plan: Plan) -> str:
+    """Of a Node that is gone, the instance that its interfaces hang on: it may well run."""
+    node = plan.observed.node
+    if node is not None:
+        return node.instance_id
+    return next((i.attachment.instance_id for i in plan.observed.interfaces if i.attachment), "")
 
 
 def _step(action: Action) -> Step:

@@ -217,9 +217,8 @@ class Announcer:
             if node not in nodes:
                 nodes.add(node)
                 text = f"{refusal.reason}: {refusal.message}"
-                self._log.met(
-                    cause, text, still=f"{len(nodes)} nodes: {text}", node=node, nodeeni=refusal.nodeeni
-                )
+                still = f"{len(nodes)} {'node' if len(nodes) == 1 else 'nodes'}: {text}"
+                self._log.met(cause, text, still=still, node=node, nodeeni=refusal.nodeeni)
         if now:
             self._refused_for[node] = frozenset(now)
         else:

@@ -110,7 +110,8 @@ def ready(at: Standing) -> Condition:
         if at.unread:
             step = "nothing is removed while EC2 cannot be read"
         elif at.rows:
-            step = f"removing the ENIs of {_nodes(at.rows)}"
+            stuck = f", which cannot be done now on {len(at.failed)} of them" if at.failed else ""
+            step = f"removing the ENIs of {_nodes(at.rows)}{stuck}"
         return _told(ConditionReason.DELETING, f"being deleted: {step}")
     if at.desired == 0 and at.ending:
         return _told(ConditionReason.NODES_ENDING, f"no node to serve: {_nodes(at.ending)} about to end")

@@ -177,8 +177,26 @@ def _tell_twins(draft: Draft) -> None:
                 uid=selected.uid,
             )
         )
-    others = [*draft.left.values(), *draft.untouched.values()]
-    draft.rows += [draft.unwanted_row(each, State.ATTACHED) for each in others]
+    for interface in draft.left.values():
+        _stays_for_twins(draft, interface, message)
+    for interface in draft.untouched.values():
+        _untouched(draft, interface)
+
+
+def _stays_for_twins(draft: Draft, interface: Interface, message: str) -> None:
+    """One that would have to go: that it does not is told as well, or a deletion would wait in silence."""
+    row = draft.unwanted_row(interface, State.FAILED)
+    draft.rows.append(msgspec.structs.replace(row, reason=RowReason.INSTANCE_HAS_TWO_NODES, message=message))
+    draft.refusals.append(
+        Refusal(
+            reason=RowReason.INSTANCE_HAS_TWO_NODES,
+            message=message,
+            retry_after=TWINS_RETRY,
+            event=EventReason.ENI_DETACHMENT_FAILED,
+            nodeeni=row.nodeeni,
+            uid=row.uid,
+        )
+    )
 
 
 def _tell_ending(draft: Draft) -> None:
