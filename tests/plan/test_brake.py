@@ -137,6 +137,14 @@ def test_orphans_on_two_nodes_are_held_and_on_one_are_not() -> None:
     )
 
 
+def test_the_last_of_orphans_that_were_held_is_held_and_told() -> None:
+    left = interface("eni-1", owner="gone", node="n1", attached=attachment(instance_id="i-1"))
+    assert held_orphans([left]) == []
+    assert held_orphans([left], known={"eni-2"}) == []
+    (found,) = held_orphans([left], known={"eni-1", "eni-2"})
+    assert (found.nodes, found.eni_ids, found.id) == (("n1",), ("eni-1",), hold_id(["eni-1"]))
+
+
 def test_a_row_says_so_without_times() -> None:
     assert why_held(Sign.UNLABELLED, 500.0).message == why_held(Sign.UNLABELLED, 20.0).message
     assert why_held(Sign.UNLABELLED, 20.0).retry_after == 20.0

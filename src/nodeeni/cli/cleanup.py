@@ -20,7 +20,7 @@ from nodeeni.ec2.types import Interface
 from nodeeni.flags import UsageError, parse_duration, typed
 from nodeeni.kube.errors import ConfigError, KubeError, NotFound
 from nodeeni.kube.resources import NODEENIS
-from nodeeni.plan.brake import held_orphans, is_mass, of_interfaces, some
+from nodeeni.plan.brake import is_mass, of_interfaces, orphan_removals, some
 from nodeeni.plan.observed import Owner
 from nodeeni.plan.ownership import is_orphan
 
@@ -107,7 +107,7 @@ def _removable(
     if not owned:
         return found
     if options.release_hold:
-        holds = {hold.id: hold for hold in held_orphans(orphans)}
+        holds = {hold.id: hold for hold in orphan_removals(orphans)}
         if options.release_hold not in holds:
             known = ", ".join(f"{each.id} ({each.nodeeni})" for each in holds.values()) or "none"
             raise UsageError(f"no removal {options.release_hold} is held of this cluster; these are: {known}")

@@ -158,10 +158,9 @@ class Sweeper:
         """What works on many nodes is left alone, to the last of it, until a person removes it, a NodeENI
         takes it over or the instances end.
         """
-        attached = {i.id: i for i in ripe if i.attachment is not None}
-        told, self.holds = self._held, held_orphans(attached.values())
+        told = self._held
+        self.holds = held_orphans(ripe, known=told)
         self._held = {eni_id for hold in self.holds for eni_id in hold.eni_ids}
-        self._held |= told & attached.keys()
         for hold in self.holds:
             if not told.issuperset(hold.eni_ids) and not self._dry_run:
                 self._announcer.orphans_held(hold)

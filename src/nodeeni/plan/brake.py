@@ -6,7 +6,7 @@ restored backup, Nodes deleted in a copy of the cluster. Their removal is held.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -112,16 +112,24 @@ class HeldRemoval(msgspec.Struct, frozen=True, kw_only=True):
         return Refusal(reason=self.reason, message=message)
 
 
-def held_orphans(orphans: Iterable[Interface]) -> list[HeldRemoval]:
-    """Of interfaces whose NodeENI is gone: those that are attached on many nodes, by NodeENI. All nodes that
-    have one lost it, so that two are a mass.
-    """
+def orphan_removals(orphans: Iterable[Interface]) -> list[HeldRemoval]:
+    """Of interfaces whose NodeENI is gone: those that are attached, by NodeENI."""
     by_uid: dict[str, list[Interface]] = {}
     for interface in orphans:
         if interface.attachment is not None:
             by_uid.setdefault(interface.tags.get(TAG_UID, ""), []).append(interface)
-    found = [of_interfaces(by_uid[uid]) for uid in sorted(by_uid)]
-    return [hold for hold in found if is_mass(len(hold.nodes), hold.having)]
+    return [of_interfaces(by_uid[uid]) for uid in sorted(by_uid)]
+
+
+def held_orphans(orphans: Iterable[Interface], known: Collection[str] = ()) -> list[HeldRemoval]:
+    """Of those removals what is on many nodes, and the rest of what was held before (`known`, ids). All nodes
+    that have one lost it, so that two are a mass.
+    """
+    return [
+        hold
+        for hold in orphan_removals(orphans)
+        if is_mass(len(hold.nodes), hold.having) or not set(known).isdisjoint(hold.eni_ids)
+    ]
 
 
 def of_interfaces(interfaces: Sequence[Interface]) -> HeldRemoval:
