@@ -7,6 +7,7 @@ from tests.cli.looking import NAME, Seen, Site, until
 
 from nodeeni.api.names import FINALIZER, GROUP
 from nodeeni.flags import UsageError
+from nodeeni.plan.brake import hold_id
 
 CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
 DEFINITION = "nodeenis.networking.k8s.aws"
@@ -23,24 +24,47 @@ async def test_an_attached_orphan_of_a_cluster_without_nodeenis_is_for_cleanup(s
     ((result, message),) = told(await site.run("doctor", "-o", "json"), "ENIs without a NodeENI")
     assert result == "wrong"
     assert message == (
-        f"{attached.id} (gone, in-use): a running controller removes them after its grace period; without "
-        f"one `nodeeni cleanup --cluster-id {site.cluster_id}` detaches and deletes them"
+        f"{attached.id} (gone, in-use): a running controller removes them after its grace period, unless it "
+        f"holds them; without one `nodeeni cleanup --cluster-id {site.cluster_id}` detaches and deletes them"
     )
     cleaned = await site.run("cleanup", "--cluster-id", site.cluster_id, "--yes", "--interval", "50ms")
     assert cleaned.status == 0
     assert site.world.ec2.interfaces(NodeENI="gone") == []
 
 
-async def test_an_attached_orphan_beside_enis_in_use_is_for_two_calls(site: Site) -> None:
-    """Cleanup takes all or nothing of a cluster."""
+async def test_an_attached_orphan_beside_enis_in_use_is_for_cleanup_by_its_id(site: Site) -> None:
+    """Without the id, cleanup takes all or nothing of a cluster."""
     node = await site.node("n1")
     site.apply()
-    site.plant(node, owner="gone", uid="a-uid-that-is-gone", attached=True)
+    orphan = site.plant(node, owner="gone", uid="a-uid-that-is-gone", attached=True)
     site.plant(node, owner=NAME, uid=(site.world.nodeeni(NAME) or {})["metadata"]["uid"])
     ((_, message),) = told(await site.run("doctor", "-o", "json"), "ENIs without a NodeENI")
-    assert "`aws ec2 detach-network-interface` comes first" in message
+    assert f"`nodeeni cleanup --release-hold {hold_id([orphan.id])}` detaches and deletes" in message
     with pytest.raises(UsageError, match=NAME):
         await site.run("cleanup", "--cluster-id", site.cluster_id, "--yes")
+    by_id = ("--release-hold", hold_id([orphan.id]), "--yes", "--interval", "50ms")
+    assert (await site.run("cleanup", *by_id)).status == 0
+    assert [i.tags["NodeENI"] for i in site.world.ec2.interfaces(Node=node.name)] == [NAME]
+
+
+def _reasons(site: Site) -> list[str]:
+    status = (site.world.nodeeni(NAME) or {}).get("status") or {}
+    return [condition["reason"] for condition in status.get("conditions", [])]
+
+
+async def test_enis_that_the_controller_takes_for_another_clusters_are_told_whatever_id_doctor_has(
+    site: Site,
+) -> None:
+    """Asked without the --cluster-id of the controller, all would look well."""
+    await site.node("n1")
+    site.apply()
+    async with site.controller():
+        await site.until_attached(1)
+    async with site.controller("--cluster-id=another"):
+        await until(lambda: "OtherClusterID" in _reasons(site))
+    ((result, message),) = told(await site.run("doctor", "-o", "json"), f"NodeENI {NAME}")
+    assert result == "wrong"
+    assert f"carries cluster id {site.cluster_id}, not another" in message
 
 
 async def test_a_free_orphan_can_be_deleted_at_once(site: Site) -> None:

@@ -1,4 +1,6 @@
-"""Removals that the controller holds, or delays, as it says in the condition Degraded of their NodeENI."""
+"""What the controller leaves alone until a person says so, as the condition Degraded of its NodeENI has it:
+removals that are held or delayed, and ENIs with another cluster's id, which may be that of whoever asks here.
+"""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,7 +8,11 @@ from nodeeni.api.reasons import DEGRADED, RowReason
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.cli.findings import Finding, note, wrong
 
-_MARKS = {RowReason.REMOVAL_HELD.value: wrong, RowReason.REMOVAL_DELAYED.value: note}
+_MARKS = {
+    RowReason.REMOVAL_HELD.value: wrong,
+    RowReason.REMOVAL_DELAYED.value: note,
+    RowReason.OTHER_CLUSTER_ID.value: wrong,
+}
 
 
 def findings(nodeenis: Iterable[NodeENI]) -> Iterator[Finding]:

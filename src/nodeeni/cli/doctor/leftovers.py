@@ -15,7 +15,7 @@ from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.evidence import Evidence
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.types import Interface
-from nodeeni.plan.brake import held_orphans
+from nodeeni.plan.brake import held_orphans, orphan_removals
 from nodeeni.plan.other_ids import carries
 from nodeeni.plan.ownership import Verdict, is_doubtful
 
@@ -71,7 +71,7 @@ def findings(found: Found, cluster: Cluster, cluster_id: str) -> Iterator[Findin
     if orphans:
         yield wrong(
             "ENIs without a NodeENI",
-            f"{_listed(orphans)}: a running controller removes them after its grace period; without one "
+            f"{_listed(orphans)}: a running controller removes them after its grace period, unless it holds them; without one "
             f"{_way_out(orphans, found, cluster_id)}",
         )
     if free:
@@ -124,15 +124,13 @@ def _with_other_ids(found: Sequence[Interface], cluster_id: str) -> Iterator[Fin
 
 
 def _way_out(orphans: Sequence[Interface], found: Found, cluster_id: str) -> str:
-    """`nodeeni cleanup` takes all of a cluster, so it refuses where a NodeENI owns any of it."""
+    """`nodeeni cleanup` takes all of a cluster, or what is attached of one NodeENI that is gone, by its id."""
     if all(interface.attachment is None for interface in orphans):
         return "delete them with `aws ec2 delete-network-interface`"
     if len(orphans) == len(found.ours):
         return f"`nodeeni cleanup --cluster-id {cluster_id}` detaches and deletes them"
-    return (
-        "`aws ec2 detach-network-interface` comes first, then `aws ec2 delete-network-interface`, for "
-        "`nodeeni cleanup` refuses while NodeENIs own other ENIs"
-    )
+    commands = " and ".join(f"`{removal.release}`" for removal in orphan_removals(orphans))
+    return f"{commands} detaches and deletes what is attached"
 
 
 def _of_no_cluster(untagged: Sequence[Interface], cluster: Cluster) -> Iterator[Finding]:
