@@ -1,12 +1,17 @@
 """Many Nodes go while their instances run on: nothing that works is taken away until somebody says so."""
 
+import logging
+
 import pytest
 
 from .conftest import Stage
 from .holding import annotate, annotation, bring_back, degraded, hold_id, identities, reasons, vanish
 
 
-async def test_nodes_that_vanish_and_come_back_keep_what_they_have(stage: Stage) -> None:
+async def test_nodes_that_vanish_and_come_back_keep_what_they_have(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     nodes = [await stage.node() for _ in range(4)]
     stage.apply()
     async with stage.controller():
@@ -20,6 +25,7 @@ async def test_nodes_that_vanish_and_come_back_keep_what_they_have(stage: Stage)
         await stage.stays(lambda: identities(stage) == before, 1.5)  # three times the grace
         bring_back(stage, manifests)
         await stage.until(lambda: (stage.status()["attached"], degraded(stage)) == (4, "AsDesired"))
+        await stage.until(lambda: "no removal is held any more" in caplog.text)
     assert identities(stage) == before
     assert stage.calls()["DetachNetworkInterface"] == calls["DetachNetworkInterface"] == 0
 

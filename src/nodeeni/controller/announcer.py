@@ -271,7 +271,7 @@ class Announcer:
             self._recorder.event(ref, "Warning", EventReason.WAITING_FOR_EC2, message)
 
     def removals_held(self, nodeeni: NodeENI, holds: Sequence[HeldRemoval]) -> None:
-        """Of those that grew since people were told last; one that shrinks is no news."""
+        """Of those that grew since people were told last, and of the end; one that shrinks is no news."""
         uid = nodeeni.metadata.uid
         ref, told = self._ref(uid), self._held.get(uid, frozenset())
         for hold in holds:
@@ -281,8 +281,8 @@ class Announcer:
         now = frozenset(eni_id for hold in holds for eni_id in hold.eni_ids)
         if now:
             self._held[uid] = now
-        else:
-            self._held.pop(uid, None)
+        elif self._held.pop(uid, None):
+            log.info("no removal is held any more", extra={"nodeeni": nodeeni.metadata.name})
 
     def removal_released(self, nodeeni: NodeENI, hold_id: str) -> None:
         self._of_release(nodeeni, "Normal", f"the removal {hold_id} goes on, as the annotation says")

@@ -71,8 +71,8 @@ def findings(found: Found, cluster: Cluster, cluster_id: str) -> Iterator[Findin
     if orphans:
         yield wrong(
             "ENIs without a NodeENI",
-            f"{_listed(orphans)}: a running controller removes them after its grace period, unless it holds them; without one "
-            f"{_way_out(orphans, found, cluster_id)}",
+            f"{_listed(orphans)}: a running controller removes them after its grace period, unless it holds "
+            f"them; without one {_way_out(orphans, found, cluster_id)}",
         )
     if free:
         yield note("ENIs not attached", f"{_listed(free)}: `nodeeni plan` tells what is going to happen")
@@ -124,7 +124,7 @@ def _with_other_ids(found: Sequence[Interface], cluster_id: str) -> Iterator[Fin
 
 
 def _way_out(orphans: Sequence[Interface], found: Found, cluster_id: str) -> str:
-    """`nodeeni cleanup` takes all of a cluster, or what is attached of one NodeENI that is gone, by its id."""
+    """`nodeeni cleanup` takes all of a cluster, or what is attached of a NodeENI that is gone, by its id."""
     if all(interface.attachment is None for interface in orphans):
         return "delete them with `aws ec2 delete-network-interface`"
     if len(orphans) == len(found.ours):
