@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.looking import NAME, Site, until
+from tests.cli.reported import condition
 
 from nodeeni.api.names import RELEASE_HOLD
 from nodeeni.plan.brake import hold_id
@@ -270,3 +271,15 @@ async def test_an_edit_of_the_selector_in_a_file_is_a_persons_word(site: Site, t
     file.write_text(json.dumps(site.manifest(nodeSelector={"ng": "nobody"})))
     (only,) = (await site.run("plan", "-f", str(file), "-o", "json")).json["nodes"]
     assert [step["action"] for step in only["now"]] == ["Detach"]
+
+
+async def test_a_controller_with_another_id_than_the_plan_is_told(site: Site) -> None:
+    node = await site.node("n1")
+    site.apply()
+    degraded = condition("Degraded", "True", "OtherClusterID", "n1: eni-1 carries cluster id old")
+    site.report(observedGeneration=1, conditions=[degraded])
+    last = (await site.run("plan", node.name)).lines[-1]
+    assert last == (
+        f"! NodeENI {NAME}: the controller tells OtherClusterID, which nothing here is for cluster id "
+        f"{site.cluster_id}: name its own by --cluster-id"
+    )

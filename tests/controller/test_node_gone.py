@@ -65,7 +65,7 @@ async def test_a_node_object_that_stays_away_loses_its_interface_after_the_grace
     said = [record.getMessage() for record in caplog.records if record.name.endswith("departures")]
     assert said[0] == (
         f"node {node.name} is gone: what it had ({interface.id}) goes with its instance, or is removed "
-        "in 1 s unless the Node comes back"
+        "in 1 s unless the Node comes back, or is held where many went"
     )
 
 

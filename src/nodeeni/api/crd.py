@@ -31,6 +31,7 @@ def nodeeni_crd() -> Schema:
             _column("Subnet", "string", ".spec.subnetID", priority=1),
             _column("Index", "integer", ".spec.deviceIndex", priority=1),
             _column("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', priority=1),
+            _column("Degraded", "string", '.status.conditions[?(@.type=="Degraded")].reason', priority=1),
             _column("Age", "date", ".metadata.creationTimestamp"),
         ],
     )

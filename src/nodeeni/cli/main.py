@@ -25,7 +25,7 @@ COMMANDS = {
 }
 
 # Packages that only an extra brings → the extra.
-EXTRAS = {"cel_expr_python": "sandbox"}
+EXTRAS = {"cel_expr_python": "sandbox", "jsonpatch": "sandbox"}
 
 
 def main() -> int:

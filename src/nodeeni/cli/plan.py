@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from nodeeni.api.reasons import DEGRADED, RowReason
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.cli import reach, reach_ec2, tables
 from nodeeni.cli.nodeeni_files import read_nodeenis
 from nodeeni.cli.planned import NodePlan, Step, told, told_holds
+from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.planning import Planning, read_cluster
 from nodeeni.ec2.client import EC2Client
 from nodeeni.plan.brake import HeldRemoval
@@ -59,7 +61,22 @@ async def _plan(options: Namespace, supposed: Sequence[NodeENI]) -> int:
         tables.print_json({"nodes": [plan for plan in plans if not plan.empty], "holds": told_holds(holds)})
     else:
         _show(tables.console(), plans, holds)
+        _doubt(tables.console(), cluster, plans, cluster_id)
     return 0
+
+
+def _doubt(to: Console, cluster: Cluster, plans: Sequence[NodePlan], cluster_id: str) -> None:
+    """A controller that takes our ENIs for another cluster's works with another id than this plan."""
+    if any(step.reason == RowReason.OTHER_CLUSTER_ID for plan in plans for step in plan.refused):
+        return
+    for nodeeni in cluster.nodeenis.store.values():
+        told = [c.reason for c in nodeeni.status.conditions if c.type == DEGRADED]
+        if RowReason.OTHER_CLUSTER_ID in told:
+            message = (
+                f"the controller tells {RowReason.OTHER_CLUSTER_ID}, which nothing here is for cluster id "
+                f"{cluster_id}: name its own by --cluster-id"
+            )
+            tables.print_finding(to, "!", f"NodeENI {nodeeni.metadata.name}", message)
 
 
 def _chosen(wanted: Sequence[str], known: Sequence[str]) -> list[str]:

@@ -97,7 +97,7 @@ class Departures:
         if left:
             log.info(
                 "node %s is gone: what it had (%s) goes with its instance, or is removed in %g s unless "
-                "the Node comes back",
+                "the Node comes back, or is held where many went",
                 name,
                 ", ".join(sorted(left)),
                 self._grace,

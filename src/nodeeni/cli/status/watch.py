@@ -149,6 +149,8 @@ def _bars(nodeenis: Iterable[NodeENI], progress: dict[str, Progress]) -> Iterato
 def said_of(nodeeni: NodeENI) -> str:
     """What is being done while something is, else how it stands."""
     progressing, ready = condition_of(nodeeni, PROGRESSING), condition_of(nodeeni, READY)
+    if nodeeni.metadata.deleting and ready is not None:
+        return ready.message
     if progressing is not None and progressing.status == "True":
         return progressing.message
     return ready.message if ready is not None else "nothing is reported"
