@@ -7,13 +7,14 @@ import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from tests.contract.processes import real_is_wanted
 from tests.faults.processes import Controller, Zygote
 from tests.faults.situation import NAME, Situation, lagging, situated
 
+from nodeeni.api.names import GROUP
 from nodeeni.sandbox.ec2.faults import Fault as EC2Fault
 from nodeeni.sandbox.kube.faults import Fault as KubeFault
 
@@ -147,7 +148,14 @@ async def _applied(at: Situation) -> None:
 
 
 async def _edited(at: Situation) -> None:
-    at.apply(description="edited", deleteOnTermination=False, tags={"team": None, "cost": "1"})
+    at.apply(description="edited", deleteOnTermination=False, tags={"team": None, "cost": "1"}, mtu=9001)
+    # What is right in EC2 may be so before the ENINode is.
+    await at.until(lambda: {entry.get("mtu") for entry in _listed(at)} == {9001}, timeout=LATE)
+
+
+def _listed(at: Situation) -> list[dict[str, Any]]:
+    found = at.kube.objects(GROUP, "eninodes")
+    return [entry for eninode in found for entry in eninode["spec"].get("interfaces", [])]
 
 
 async def _label_off(at: Situation) -> None:
