@@ -41,6 +41,8 @@ async def all_the_work(stage: Stage) -> None:
     flags = ("--enable-leader-election", "--resync-period=1s", "--orphan-grace-period=1s")
     async with stage.controller(*flags):
         await stage.until_attached(staying, leaving, dying)
+        stage.apply(mtu=9001)  # the node's ENI manager is told by its ENINode
+        await stage.until(lambda: mtus(stage, staying.name) == [9001])
         stage.world.label(leaving.name, ng=None)
         stage.ec2.terminate(dying.instance_id)
         await stage.until(lambda: stage.world.eninode(leaving.name) is None)
@@ -58,6 +60,11 @@ async def all_the_work(stage: Stage) -> None:
     async with stage.controller(*flags):  # another holder takes the lease that is there
         await stage.until(lambda: stage.kube.objects("coordination.k8s.io", "leases"))
         await stage.node(matching=True)
+
+
+def mtus(stage: Stage, node: str) -> list[int | None]:
+    eninode = stage.world.eninode(node)
+    return [entry.get("mtu") for entry in eninode["spec"]["interfaces"]] if eninode else []
 
 
 async def doctor(stage: Stage) -> str:
