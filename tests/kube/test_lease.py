@@ -127,7 +127,7 @@ async def test_a_standby_says_once_for_whom_it_waits(
 async def test_renewal_whose_answer_is_lost(
     server: KubeServer, client: KubeClient, background: Background
 ) -> None:
-    one = candidate(client, "one")
+    one = candidate(client, "one", duration=15, deadline=10.0)
     await one.acquire()
     fault = server.faults.drop("after", verb="patch", resource="leases", times=2)
     background.start(one.run())
