@@ -18,7 +18,7 @@ ON_A_REAL_SERVER = {
         *("create leases", "patch leases", "patch nodeenis", "patch nodeenis/status"),
         *("create eninodes", "create events"),
     ),
-    "the NodeENI is deleted": ("patch nodeenis", "patch eninodes", "delete eninodes"),
+    "the NodeENI is deleted": ("patch nodeenis", "delete eninodes"),
 }
 
 
