@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from nodeeni.api.names import TAG_CLUSTER, TAG_INSTANCE
 from nodeeni.controller.cluster import Cluster
 from nodeeni.ec2.types import Interface
-from nodeeni.plan.ownership import Verdict, is_doubtful, verdict
+from nodeeni.plan.ownership import Verdict, is_doubtful, owner_of, verdict
 
 
 class Evidence:
@@ -36,7 +36,8 @@ class Evidence:
         """Whether any of these is of that NodeENI, though its tags do not all say so."""
         owners = self._cluster.owners()
         return any(
-            self._cluster.owner_of(each) == uid and self.verdict(each) is not Verdict.NOT_OURS
+            owner_of(each, owners, self._cluster.told(each.id)) == uid
+            and self.verdict(each) is not Verdict.NOT_OURS
             for each in interfaces
             if is_doubtful(each, owners)
         )

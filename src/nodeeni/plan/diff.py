@@ -150,53 +150,32 @@ def _tell_twins(draft: Draft) -> None:
         interface = next((draft.left.pop(i.id) for i in own), None) or draft.take_untouched(selected.uid)
         attachment = interface.attachment if interface else None
         link = links.get(selected.uid) or draft.desired.links[selected.uid]
-        draft.rows.append(
-            Row(
-                uid=selected.uid,
-                nodeeni=selected.name,
-                node=draft.observed.name,
-                generation=selected.generation,
-                instance_id=instance_id,
-                state=State.FAILED,
-                interface=interface,
-                device_index=attachment.device_index if attachment else None,
-                network_card_index=attachment.network_card_index if attachment else None,
-                mtu=link.mtu,
-                interface_name=link.interface_name,
-                reason=RowReason.INSTANCE_HAS_TWO_NODES,
-                message=message,
-            )
+        row = Row(
+            uid=selected.uid,
+            nodeeni=selected.name,
+            node=draft.observed.name,
+            generation=selected.generation,
+            instance_id=instance_id,
+            state=State.FAILED,
+            interface=interface,
+            device_index=attachment.device_index if attachment else None,
+            network_card_index=attachment.network_card_index if attachment else None,
+            mtu=link.mtu,
+            interface_name=link.interface_name,
         )
-        draft.refusals.append(
-            Refusal(
-                reason=RowReason.INSTANCE_HAS_TWO_NODES,
-                message=message,
-                retry_after=TWINS_RETRY,
-                event=EventReason.ENI_CREATION_FAILED,
-                nodeeni=selected.name,
-                uid=selected.uid,
-            )
-        )
+        _waits_for_twins(draft, row, message, EventReason.ENI_CREATION_FAILED)
     for interface in draft.left.values():
-        _stays_for_twins(draft, interface, message)
+        # That it does not go is told as well, or a deletion would wait in silence.
+        row = draft.unwanted_row(interface, State.FAILED)
+        _waits_for_twins(draft, row, message, EventReason.ENI_DETACHMENT_FAILED)
     for interface in draft.untouched.values():
         _untouched(draft, interface)
 
 
-def _stays_for_twins(draft: Draft, interface: Interface, message: str) -> None:
-    """One that would have to go: that it does not is told as well, or a deletion would wait in silence."""
-    row = draft.unwanted_row(interface, State.FAILED)
-    draft.rows.append(msgspec.structs.replace(row, reason=RowReason.INSTANCE_HAS_TWO_NODES, message=message))
-    draft.refusals.append(
-        Refusal(
-            reason=RowReason.INSTANCE_HAS_TWO_NODES,
-            message=message,
-            retry_after=TWINS_RETRY,
-            event=EventReason.ENI_DETACHMENT_FAILED,
-            nodeeni=row.nodeeni,
-            uid=row.uid,
-        )
-    )
+def _waits_for_twins(draft: Draft, row: Row, message: str, event: EventReason) -> None:
+    reason = RowReason.INSTANCE_HAS_TWO_NODES
+    draft.rows.append(msgspec.structs.replace(row, reason=reason, message=message))
+    draft.refusals.append(Refusal.of(row, reason, message, TWINS_RETRY, event))
 
 
 def _tell_ending(draft: Draft) -> None:

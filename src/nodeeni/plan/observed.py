@@ -55,9 +55,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     node: NodeView | None
     cluster_id: str = ""
-    of_other_ids: frozenset[str] = (
-        frozenset()
-    )  # of `interfaces`, those with another cluster's id: not to be touched
+    # Of `interfaces`, those with another cluster's id: not to be touched.
+    of_other_ids: frozenset[str] = frozenset()
     instance: Instance | None = None
     instance_type: InstanceType | None = None
     type_unread: Refusal | None = None  # why it is not known what the type allows
@@ -65,9 +64,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     interfaces: tuple[Interface, ...] = ()
     adoptable: tuple[Interface, ...] = ()  # of v1.x: in a NodeENI's status, on this instance, no cluster tag
     owners: dict[str, Owner] = msgspec.field(default_factory=dict)  # by uid
-    told: dict[str, str] = msgspec.field(
-        default_factory=dict
-    )  # of doubtful ones, owner's uid by their status
+    told: dict[str, str] = msgspec.field(default_factory=dict)  # of doubtful ones, owner's uid by a status
     # Where the instance has several Nodes, all of them: name → `Ready`, `NotReady`, empty: not known.
     twins: dict[str, str] = msgspec.field(default_factory=dict)
     in_flight: tuple[Action, ...] = ()
