@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from nodeeni.api.names import API_VERSION, GROUP, interface_tags
-from nodeeni.cli import cleanup, doctor, plan, status
+from nodeeni.cli import cleanup, doctor, explain, plan, status
 from nodeeni.controller import app
 from nodeeni.sandbox.ec2 import Interface
 from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET, World, WorldNode
@@ -18,7 +18,13 @@ from nodeeni.settings import controller_settings
 
 LABELS = {"ng": "multi-eni"}
 NAME = "multus-eni-config"
-_COMMANDS = {"status": status.main, "plan": plan.main, "doctor": doctor.main, "cleanup": cleanup.main}
+_COMMANDS = {
+    "status": status.main,
+    "plan": plan.main,
+    "explain": explain.main,
+    "doctor": doctor.main,
+    "cleanup": cleanup.main,
+}
 _QUICK = ("--metrics-addr=127.0.0.1:0", "--read-lag=200ms", "--label-grace=0")
 
 

@@ -12,7 +12,7 @@ from nodeeni.api.reasons import DEGRADED, RowReason
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.cli import reach, reach_ec2, tables
 from nodeeni.cli.nodeeni_files import read_nodeenis
-from nodeeni.cli.planned import NodePlan, Step, told, told_holds
+from nodeeni.cli.planned import Hold, NodePlan, Step, told, told_holds
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.planning import Planning, read_cluster
 from nodeeni.ec2.client import EC2Client
@@ -90,22 +90,30 @@ def _show(to: Console, plans: Sequence[NodePlan], holds: Sequence[HeldRemoval]) 
     for plan in plans:
         if plan.empty:
             continue
-        to.print(f"{plan.node}  {plan.instance_id or 'no instance'}", style="bold", markup=False)
-        for step in plan.now:
-            tables.print_finding(to, _mark(step), step.node_eni or "?", step.text)
-        for progress in plan.in_progress:
-            tables.print_finding(to, "…", progress.node_eni or "?", f"in progress: {progress.text}")
-        for step in plan.later:
-            after = f" (looked at again within {step.after:.0f} s)" if step.after is not None else ""
-            tables.print_finding(to, "…", step.node_eni or "?", f"not now: {step.text}; {step.reason}{after}")
-        for refused in plan.refused:
-            tables.print_finding(to, "✗", refused.node_eni, f"{refused.reason}: {refused.message}")
+        print_node(to, plan)
         to.print()
-    for hold in holds:
-        tables.print_finding(to, "!", hold.nodeeni, f"{hold.reason} {hold.id}: {hold.told.message}")
+    for hold in told_holds(holds):
+        print_hold(to, hold)
     if holds:
         to.print()
     to.print(_summary(plans), markup=False)
+
+
+def print_node(to: Console, plan: NodePlan) -> None:
+    to.print(f"{plan.node}  {plan.instance_id or 'no instance'}", style="bold", markup=False)
+    for step in plan.now:
+        tables.print_finding(to, _mark(step), step.node_eni or "?", step.text)
+    for progress in plan.in_progress:
+        tables.print_finding(to, "…", progress.node_eni or "?", f"in progress: {progress.text}")
+    for step in plan.later:
+        after = f" (looked at again within {step.after:.0f} s)" if step.after is not None else ""
+        tables.print_finding(to, "…", step.node_eni or "?", f"not now: {step.text}; {step.reason}{after}")
+    for refused in plan.refused:
+        tables.print_finding(to, "✗", refused.node_eni, f"{refused.reason}: {refused.message}")
+
+
+def print_hold(to: Console, hold: Hold) -> None:
+    tables.print_finding(to, "!", hold.node_eni, f"{hold.reason} {hold.id}: {hold.message}")
 
 
 def _mark(step: Step) -> str:

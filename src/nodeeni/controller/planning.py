@@ -43,10 +43,11 @@ class Planning:
     def __init__(self, ec2: EC2Client, cluster: Cluster, settings: Settings, cluster_id: str) -> None:
         memory = Memory(settings.read_lag)
         former_ids = settings.former_cluster_ids or ()
-        evidence = Evidence(cluster, cluster_id, former_ids)
+        self.evidence = Evidence(cluster, cluster_id, former_ids)
+        self._ec2 = ec2
         self._cluster = cluster
         self._lookups = Lookups(ec2)
-        self._inventory = Inventory(ec2, cluster_id, former_ids, evidence.concerns)
+        self._inventory = Inventory(ec2, cluster_id, former_ids, self.evidence.concerns)
         self._adoption = Adoption(ec2, cluster, self._inventory)
         self._turns = Turns(again=lambda _: None)
         self._brake = Brake(settings, cluster, self._inventory)
@@ -58,7 +59,7 @@ class Planning:
             inventory=self._inventory,
             lookups=self._lookups,
             adoption=self._adoption,
-            evidence=evidence,
+            evidence=self.evidence,
             memory=memory,
             turns=self._turns,
             brake=self._brake,
@@ -104,6 +105,15 @@ class Planning:
         """Every node that exists, or whose name is on an interface of ours."""
         named = {self._cluster.node_of(interface) for interface in self._inventory.all()}
         return sorted({*self._cluster.nodes.store, *named} - {""})
+
+    async def interface(self, eni_id: str) -> Interface | None:
+        """Ours or not; None where EC2 shows none of that id. Raises EC2Error."""
+        known = self._inventory.get(eni_id)
+        if known is not None:
+            return known
+        async for page in self._ec2.describe_interfaces({"network-interface-id": [eni_id]}):
+            return next(iter(page), None)
+        return None
 
     async def plan(self, node: str) -> Plan:
         """Nodes planned one after another take turns at replacements as they would when it is done."""

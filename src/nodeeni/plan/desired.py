@@ -84,10 +84,16 @@ def matches(spec: NodeENISpec, labels: dict[str, str]) -> bool:
         return False
     if any(labels.get(key) != value for key, value in spec.node_selector.items()):
         return False
-    return all(_meets(requirement, labels) for requirement in spec.match_expressions)
+    return all(meets(requirement, labels) for requirement in spec.match_expressions)
 
 
-def _meets(requirement: LabelRequirement, labels: dict[str, str]) -> bool:
+def requirements(spec: NodeENISpec) -> list[LabelRequirement]:
+    """All that the spec asks of a node's labels, one by one."""
+    equal = [LabelRequirement(key=k, operator="In", values=[v]) for k, v in spec.node_selector.items()]
+    return [*equal, *spec.match_expressions]
+
+
+def meets(requirement: LabelRequirement, labels: Mapping[str, str]) -> bool:
     value = labels.get(requirement.key)
     match requirement.operator:
         case "In":

@@ -60,6 +60,16 @@ class Told(NamedTuple):
 UNTOLD = Told()
 
 
+class Vote(NamedTuple):
+    """For the NodeENI with this uid, by a tag, or by a status (None). An empty uid, or one that nobody has:
+    for none that is there.
+    """
+
+    tag: str | None
+    uid: str
+    weight: int
+
+
 class Verdict(Enum):
     """Whether an interface is this cluster's. See the table above."""
 
@@ -106,16 +116,24 @@ def owner_of(interface: Interface, owners: Mapping[str, Owner], told: Told = UNT
     tagged = interface.tags.get(names.TAG_UID, "")
     if not is_doubtful(interface, owners):
         return tagged
-    by_name = {owner.name: uid for uid, owner in owners.items()}
-    votes = Counter[str]()
-    votes[told.uid] += _TOLD_WEIGHT
-    votes[tagged] += 1
-    votes[by_name.get(interface.tags.get(names.TAG_NODEENI, ""), "")] += 1
-    votes[by_name.get(_of_name_tag(interface, by_name), "")] += 1
-    living = {uid: count for uid, count in votes.items() if uid in owners}
+    counts = Counter[str]()
+    for vote in votes(interface, owners, told):
+        counts[vote.uid] += vote.weight
+    living = {uid: count for uid, count in counts.items() if uid in owners}
     if not living:
         return tagged
     return max(living, key=lambda uid: (living[uid], uid == told.uid, uid == tagged))
+
+
+def votes(interface: Interface, owners: Mapping[str, Owner], told: Told = UNTOLD) -> list[Vote]:
+    """What each thing that can name an owner says."""
+    by_name = {owner.name: uid for uid, owner in owners.items()}
+    found = [
+        Vote(names.TAG_UID, interface.tags.get(names.TAG_UID, ""), 1),
+        Vote(names.TAG_NODEENI, by_name.get(interface.tags.get(names.TAG_NODEENI, ""), ""), 1),
+        Vote(names.TAG_NAME, by_name.get(_of_name_tag(interface, by_name), ""), 1),
+    ]
+    return [*found, Vote(None, told.uid, _TOLD_WEIGHT)] if told.uid else found
 
 
 def is_orphan(interface: Interface, owners: Mapping[str, Owner], told: Told = UNTOLD) -> bool:

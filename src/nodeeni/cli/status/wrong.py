@@ -12,6 +12,7 @@ from nodeeni.api.v1alpha1 import Condition, ENINode, LabelRequirement, NodeENI, 
 from nodeeni.cli import tables
 from nodeeni.cli.findings import Finding, Mark, counted, note, wrong
 from nodeeni.cli.status.lines import Line, NodeState
+from nodeeni.plan.desired import requirements
 from nodeeni.plan.rows import State
 
 LONG = 600  # seconds: by default an attach that hangs is undone after 90 s, a detach forced after 5 minutes
@@ -143,13 +144,15 @@ def condition_of(nodeeni: NodeENI, kind: str) -> Condition | None:
 
 def selector(spec: NodeENISpec) -> str:
     """As kubectl takes it: `ng=multi-eni,zone in (a,b),!gpu`."""
-    labels = [f"{key}={value}" for key, value in spec.node_selector.items()]
-    return ",".join([*labels, *map(_requirement, spec.match_expressions)])
+    return ",".join(map(requirement_text, requirements(spec)))
 
 
-def _requirement(requirement: LabelRequirement) -> str:
+def requirement_text(requirement: LabelRequirement) -> str:
+    """As kubectl takes it."""
     values = f"({','.join(requirement.values)})"
     match requirement.operator:
+        case "In" if len(requirement.values) == 1:
+            return f"{requirement.key}={requirement.values[0]}"
         case "In":
             return f"{requirement.key} in {values}"
         case "NotIn":
