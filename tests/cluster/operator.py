@@ -90,6 +90,9 @@ class Operator:
         assert self.enis() == []
         await self.agree()
 
+    async def rollback(self) -> str:
+        return await self.run("helm", "rollback", "nodeeni", "--namespace", NAMESPACE, *WAIT)
+
     async def until_ready(self, *names: str) -> None:
         nodes = [f"node/{name}" for name in names or [node.name for node in self.nodes]]
         await self.until_registered(*nodes)
