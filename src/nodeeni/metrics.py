@@ -42,6 +42,11 @@ ATTACH_SECONDS = Histogram(
     "From a node's first need of an ENI to its attachment.",
     buckets=(1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 600),
 )
+LINK_UP_SECONDS = Histogram(
+    "nodeeni_link_up_seconds",
+    "From a node's first need of an ENI to its link being up, as the node's ENI manager reports.",
+    buckets=(1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 600),
+)
 KUBE_WRITES = Counter(
     "nodeeni_kubernetes_writes_total", "Writes to the API server by resource.", ["resource"]
 )

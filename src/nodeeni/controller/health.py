@@ -23,7 +23,7 @@ from nodeeni.kube.errors import Unauthorized, Untrusted
 from nodeeni.kube.informer import Informer
 from nodeeni.logs import Lasting
 from nodeeni.plan.brake import HeldRemoval
-from nodeeni.plan.rows import Row, State
+from nodeeni.plan.rows import State
 
 log = logging.getLogger(__name__)
 
@@ -124,25 +124,6 @@ class _Words:
                 self._log.over(cause, f"{action} is answered again")
 
 
-class AttachTimes:
-    """How long nodes wait for their interfaces: from the first plan that makes one to the one that has it."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._first_needed: dict[str, dict[str, float]] = {}  # node → NodeENI uid → since
-
-    def observe(self, node: str, rows: Iterable[Row]) -> None:
-        now, before, moving = self._clock(), self._first_needed.pop(node, {}), {}
-        for row in rows:
-            since = before.get(row.uid, now)
-            if row.state in (State.CREATING, State.ATTACHING):
-                moving[row.uid] = since
-            elif row.state is State.ATTACHED and row.uid in before:
-                metrics.ATTACH_SECONDS.observe(now - since)
-        if moving:
-            self._first_needed[node] = moving
-
-
 class Health:
     """What `/readyz` and `/metrics` say of the controller. `inventory` is None until EC2 is worked with;
     `oldest` is how old its last reading may be, in seconds; `deaf_timeout` for how long `/healthz` bears that
@@ -169,6 +150,10 @@ class Health:
         self._troubles = troubles
         self._unreadable = _Said()
         self._words = _Words()
+        for action in Action:
+            for outcome in ErrorClass:
+                # There before it is met first: what begins with 1 has no rate.
+                metrics.EC2_CALLS.labels(action.value, outcome.value)
         self.inventory: Inventory | None = None
         self.holds: Callable[[], Iterable[HeldRemoval]] = tuple
 
@@ -232,6 +217,7 @@ def _gauge_holds(holds: Iterable[HeldRemoval]) -> None:
 def _gauge_inventory(inventory: Inventory) -> None:
     if inventory.last_refresh is not None:
         metrics.INVENTORY_AGE.set(time.monotonic() - inventory.last_refresh)
+    metrics.INTERFACES.clear()  # nothing keeps the number of a status that no interface is in any more
     counts: dict[str, int] = dict.fromkeys(("available", "attaching", "in-use", "detaching"), 0)
     for interface in inventory.all():
         counts[interface.status] = counts.get(interface.status, 0) + 1

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from nodeeni.controller.announcer import Announcer
 from nodeeni.controller.eninodes import ENINodeWriter
 from nodeeni.controller.executor import Executor
-from nodeeni.controller.health import AttachTimes
 from nodeeni.controller.memory import Memory
 from nodeeni.controller.planner import Planner
 from nodeeni.controller.reporter import Reporter
 from nodeeni.controller.sweeper import Sweeper
 from nodeeni.controller.turns import TurnTaker, replaces
+from nodeeni.controller.waits import Waits
 from nodeeni.controller.workqueue import WorkQueue
 from nodeeni.plan import report
 from nodeeni.plan.actions import Detach
@@ -42,6 +42,7 @@ class Reconciler:
         reporter: Reporter,
         eninodes: ENINodeWriter,
         announcer: Announcer,
+        waits: Waits,
         queue: WorkQueue,
         doubt: Callable[[str], None],
     ) -> None:
@@ -57,7 +58,7 @@ class Reconciler:
         self._announcer = announcer
         self._queue = queue
         self._doubt = doubt
-        self._times = AttachTimes()
+        self._waits = waits
 
     async def reconcile(self, name: str) -> None:
         """Bring one node nearer to what is desired."""
@@ -99,7 +100,7 @@ class Reconciler:
         rows = report.with_failures(plan.rows, self._memory.holds(name).values())
         self._reporter.report(name, rows)
         self._announcer.refusals(name, plan.refusals)
-        self._times.observe(name, rows)
+        self._waits.observe(name, rows)
         spec = report.eninode_spec(node.instance_id if node else "", rows)
         self._eninodes.want(name, node, spec, plan.observed.unread)
 

@@ -31,6 +31,7 @@ from nodeeni.controller.sweeper import Sweeper
 from nodeeni.controller.triggers import Triggers
 from nodeeni.controller.troubles import Troubles
 from nodeeni.controller.turns import Turns, TurnTaker
+from nodeeni.controller.waits import Waits
 from nodeeni.controller.workqueue import WorkQueue
 from nodeeni.ec2.buckets import Buckets
 from nodeeni.ec2.client import EC2Client
@@ -70,6 +71,7 @@ class Parts:
         self.memory.causes.lasting_trouble = lambda: self.troubles.of_all_calls
         self.eninodes = ENINodeWriter(self.writer, self.cluster)
         self.eninodes.on_put_right = self.announcer.eninode_put_right
+        self.waits = Waits(self.cluster)
         self.rates = AccountRates(self.buckets, settings.ec2_rate or {})
         self.health = Health(
             cluster=self.cluster,
@@ -171,6 +173,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         reporter=parts.reporter,
         eninodes=parts.eninodes,
         announcer=parts.announcer,
+        waits=parts.waits,
         queue=parts.queue,
         doubt=waiter.doubt,
     )
@@ -264,7 +267,12 @@ def listen(parts: Parts, works: Works) -> None:
         (cluster.nodeenis, [*map(but_for_status, of_nodeenis)]),
         (
             cluster.eninodes,
-            [parts.reporter.eninode_changed, parts.eninodes.changed, triggers.eninode_changed],
+            [
+                parts.reporter.eninode_changed,
+                parts.eninodes.changed,
+                triggers.eninode_changed,
+                parts.waits.eninode_changed,
+            ],
         ),
     ]
     for source, listeners in told:
