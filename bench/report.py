@@ -17,7 +17,7 @@ from bench.result import Result
 
 TEXT = Path(__file__).parent / "benchmarks.md.in"
 PLOTTED = ("attach-50", "attach-1000")
-SANDBOX_FILE, REAL_FILE, AGENT_FILE = "figures.json", "real.json", "agent.json"
+SANDBOX_FILE, REAL_FILE, AGENT_FILE, GUEST_FILE = "figures.json", "real.json", "agent.json", "guest.json"
 
 
 class Run(msgspec.Struct):
@@ -68,8 +68,8 @@ def write_docs(run: Run, directory: str, file: str | None = None) -> None:
     the text here and all runs' files."""
     folder = Path(directory) / "benchmarks"
     write_json(run, str(folder / (file or (REAL_FILE if run.server else SANDBOX_FILE))))
-    files = (SANDBOX_FILE, REAL_FILE, AGENT_FILE)
-    sandbox, real, agent = (_of_file(folder / name) for name in files)
+    files = (SANDBOX_FILE, REAL_FILE, AGENT_FILE, GUEST_FILE)
+    sandbox, real, agent, guest = (_of_file(folder / name) for name in files)
     for result in sandbox.results:
         if result.name in PLOTTED and result.curve is not None:
             plot = attached_over_time(result.curve, f"ENIs attached: {result.title}")
@@ -86,6 +86,9 @@ def write_docs(run: Run, directory: str, file: str | None = None) -> None:
         ("@AGENT_LOADS@", ", ".join(f"{result.load:g}" for result in agent.results) or "not measured"),
         ("@AGENT_PROMISES@", _promises(agent.results)),
         ("@AGENT_FIGURES@", _in_columns(agent.results)),
+        ("@GUEST_MACHINE@", _machine(guest)),
+        ("@GUEST_PROMISES@", _promises(guest.results)),
+        ("@GUEST_FIGURES@", _in_columns(guest.results)),
     ):
         text = text.replace(mark, part)
     (folder.parent / "benchmarks.md").write_text(text.rstrip() + "\n")

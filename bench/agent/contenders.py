@@ -16,6 +16,7 @@ from bench.agent.probes import (
     memory,
     observed,
     quantiles,
+    text,
     wake_ups,
 )
 from bench.result import Promise, Result
@@ -49,7 +50,7 @@ async def agent(rest: float) -> Result:
             await until(lambda: len(node.reported()) == BURST)
             result = await _measured("agent", "the ENI manager", node.kernel, process.pid, rest)
             word = quantiles(await observed(node.kernel, 1, _ONES, how="udev"))
-            result.figures[WORD] = _text(word)
+            result.figures[WORD] = text(word)
             result.promises.append(Promise("one link, from udev's word, p99 (ms)", round(word[1], 2), 5))
             before, _ = memory(process.pid)
             await _new_values(node)
@@ -90,7 +91,7 @@ async def poll(_rest: float) -> Result:
     kernel = Kernel()
     process = await _start_twin(kernel, "poll", "30")
     bursts = quantiles(await observed(kernel, BURST, 1, patience=40))
-    figures = {MANY: _text(bursts), MEMORY: _of(memory(process.pid))}
+    figures = {MANY: text(bursts), MEMORY: _of(memory(process.pid))}
     await _stop(process, kernel)
     return Result("poll", "a poll every 30 s", COMMAND, figures, [])
 
@@ -101,7 +102,7 @@ async def alone(_rest: float) -> Result:
     one = quantiles(await observed(kernel, 1, _ONES, how="alone"))
     bursts = quantiles(await observed(kernel, BURST, _BURSTS, how="alone"))
     kernel.remove()
-    return Result("limit", "made ready by who makes it", COMMAND, {ONE: _text(one), MANY: _text(bursts)}, [])
+    return Result("limit", "made ready by who makes it", COMMAND, {ONE: text(one), MANY: text(bursts)}, [])
 
 
 CONTENDERS = (agent, alone, twin, poll)
@@ -114,8 +115,8 @@ async def _measured(name: str, title: str, kernel: Kernel, pid: int, rest: float
     rss, anonymous = memory(pid)
     a_minute = await wake_ups(pid, rest)
     figures: dict[str, Any] = {
-        ONE: _text(one),
-        MANY: _text(bursts),
+        ONE: text(one),
+        MANY: text(bursts),
         MEMORY: _of((rss, anonymous)),
         REST: a_minute,
         CPU: cpu,
@@ -128,10 +129,6 @@ async def _measured(name: str, title: str, kernel: Kernel, pid: int, rest: float
         Promise(REST, a_minute, 4),
     ]
     return Result(name, title, COMMAND, figures, promises)
-
-
-def _text(cuts: tuple[float, float, float]) -> str:
-    return " / ".join(f"{value:.2f}" for value in cuts)
 
 
 def _of(megabytes: tuple[float, float]) -> str:

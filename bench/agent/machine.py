@@ -1,9 +1,10 @@
-"""Whose time it is from udev's word to a link that is up, on a machine: `python -m bench.agent.machine`.
+"""From udev's word to a link that is up, and whose time it is, on a machine: `python -m bench.agent.machine`.
 
-A guest under QEMU, ENIs plugged into it, and the guest's own kernel traces the ENI manager's thread: when it
-ran, when it slept, when it asked. One processor is shared by all that a plug sets going (udev's workers,
-systemd, the observer), and without KVM each instruction costs some ten times what it costs beside the guest;
-so the whole says little of the manager, and its parts do:
+A guest under QEMU, ENIs plugged into it. Its clock counts instructions, a nanosecond each: a slow processor,
+but one whose time has nothing of who emulates it, nor of what else runs here (`--wall` for that on the wall).
+The guest's own kernel traces the ENI manager's thread: when it ran, when it slept, when it asked. The one
+processor is shared by all that a plug sets going, udev's workers, systemd and the observer; so the whole has
+parts:
 
 word → [ours: its own instructions] → the request for UP → [driver: those of the kernel's] → up
         with [asleep: the driver waits for the device] and [others: the processor was somebody else's] in both
@@ -13,19 +14,25 @@ import argparse
 import asyncio
 import os
 import re
-import statistics
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.agent.probes import quantiles, text
+from bench.result import Promise, Result
 from tests.nodes.node import Node, a_node, until
 
+from bench import report
 from nodeeni.sandbox.machines.images import Image
 
 AT_A_TIME = 15  # of the machine's slots
-KINDS = ("with MTU and name", "UP alone")  # every other ENI
+KINDS = ("UP with MTU and name", "UP alone")  # every other ENI
+SUM = "a million additions in Python: there / on this machine (ms)"
+COMMAND = "python -m bench.agent.machine"
 _TRACING = "/sys/kernel/tracing"
 # Times are CLOCK_MONOTONIC, as the observer's. Of this one thread: who traces all slows all down.
 _START = """
@@ -41,6 +48,8 @@ echo 'pid=={pid}' >events/sched/sched_wakeup/filter
 echo 1 >events/sched/sched_wakeup/enable
 echo 1 >tracing_on
 """
+# How quick a processor is: ms, the best of ten.
+_SUM = 'import timeit; print(min(timeit.repeat("sum(range(1000000))", repeat=10, number=1)) * 1000)'
 _LINE = re.compile(r"\s(\d+\.\d+): (\w+)[:(]? ?(.*)")
 
 
@@ -52,6 +61,15 @@ class Parts(NamedTuple):
     driver: float
     asleep: float
     others: float
+
+
+TOLD = {
+    "whole": "from udev's word to up: p50 / p99 / max (ms)",
+    "ours": "of it the ENI manager's own instructions",
+    "driver": "the kernel's, setting the link up",
+    "asleep": "the driver asleep, while the device takes the MTU",
+    "others": "the processor was another program's",
+}
 
 
 class Step(NamedTuple):
@@ -125,30 +143,52 @@ async def plugged(node: Node, count: int) -> list[Parts]:
     return [parts(taken, word, up) for word, up in timings if word is not None and up is not None]
 
 
-def table(found: list[Parts]) -> str:
-    lines = [f"{'ms':8}{'p50':>8}{'p99':>8}{'max':>8}"]
-    for name, values in zip(Parts._fields, zip(*found, strict=True), strict=True):
-        cuts = statistics.quantiles(values, n=100, method="inclusive")
-        lines.append(f"{name:8}{cuts[49]:8.1f}{cuts[98]:8.1f}{max(values):8.1f}")
-    return "\n".join(lines)
+def _best_here() -> float:
+    done = subprocess.run([sys.executable, "-c", _SUM], capture_output=True, check=True)
+    return float(done.stdout)
 
 
-async def _measure(release: str, count: int) -> None:
+def result(release: str, kind: str, found: list[Parts]) -> Result:
+    columns = dict(zip(Parts._fields, zip(*found, strict=True), strict=True))
+    return Result(
+        name=f"debian-{release}",
+        title=f"Debian {release}, {kind}",
+        command=COMMAND,
+        figures={"links": len(found), **{TOLD[name]: text(quantiles(of)) for name, of in columns.items()}},
+        promises=[Promise(f"{kind}, p99 (ms)", round(quantiles(columns["whole"])[1], 2), 5)],
+    )
+
+
+async def _measure(image: Image, count: int) -> list[Result]:
+    load, began = os.getloadavg()[0], time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
-        async with a_node(Image(release), Path(directory) / "node") as node:
+        async with a_node(image, Path(directory) / "node") as node:
+            there, here = float(await node.sh(f"python3 -c '{_SUM}'")), _best_here()
             found = await plugged(node, count)
-    print(f"Debian {release}, {len(found)} links of {count}, load {os.getloadavg()[0]:.2f}")
-    for number, kind in enumerate(KINDS):
-        print(f"\n{kind}\n{table(found[number :: len(KINDS)])}")
+    assert len(found) == count, f"{len(found)} of {count} links came up"
+    results = [result(image.release, kind, found[n :: len(KINDS)]) for n, kind in enumerate(KINDS)]
+    for one in results:
+        one.figures[SUM] = f"{there:.0f} / {here:.0f}"
+        one.load, one.seconds = round(load, 2), round(time.monotonic() - began, 1)
+        report.show(one)
+    return results
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.agent.machine", description=__doc__)
-    parser.add_argument("--release", default="12", help="of Debian (12)")
+    parser.add_argument("--release", nargs="+", default=["12", "13"], help="of Debian (12 13)")
+    parser.add_argument(
+        "--board", default="virtio", help="the device's driver too: virtio, or i440fx with an e1000 (virtio)"
+    )
     parser.add_argument("--plugs", type=int, default=60, help="how many ENIs are plugged (60)")
+    parser.add_argument("--wall", action="store_true", help="time by the clock on the wall")
+    parser.add_argument("--docs", metavar="DIRECTORY", help="write benchmarks.md and the figures there")
     given = parser.parse_args()
-    asyncio.run(_measure(given.release, given.plugs))
-    return 0
+    images = [Image(release, board=given.board, counted=not given.wall) for release in given.release]
+    run = report.run_of([one for image in images for one in asyncio.run(_measure(image, given.plugs))])
+    if given.docs:
+        report.write_docs(run, given.docs, report.GUEST_FILE)
+    return 0 if all(one.kept for one in run.results) else 1
 
 
 if __name__ == "__main__":

@@ -40,6 +40,10 @@ def quantiles(values: Sequence[float | None]) -> tuple[float, float, float]:
     return cuts[49], cuts[98], found[-1]
 
 
+def text(cuts: tuple[float, float, float]) -> str:
+    return " / ".join(f"{value:.2f}" for value in cuts)
+
+
 def memory(pid: int) -> tuple[float, float]:
     """(RSS, anonymous) in MB."""
     rss, anonymous = _of_status(Path(f"/proc/{pid}"), "VmRSS", "RssAnon")

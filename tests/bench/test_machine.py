@@ -1,6 +1,6 @@
 """Whose time passes between udev's word and UP, from a trace of the guest's kernel."""
 
-from bench.agent.machine import parts, steps
+from bench.agent.machine import Parts, parts, result, steps
 
 PID = 393
 # As Debian 12's kernel writes it: heard, asked how the link is, asked for UP, slept, preempted.
@@ -29,4 +29,18 @@ def test_each_millisecond_is_somebodys() -> None:
         "driver": 1.0 + 1.0 + 2.0,
         "asleep": 11.0,
         "others": 4.0 + 1.0 + 1.0 + 8.0,  # of it the first before the thread was woken
+    }
+
+
+def test_the_promise_is_of_the_whole_whoever_took_it() -> None:
+    quick, slow = Parts(1.5, 0.5, 0.7, 0.0, 0.3), Parts(9.5, 0.5, 0.7, 8.0, 0.3)
+    kept, broken = result("12", "UP alone", [quick] * 30), result("12", "UP alone", [quick] * 29 + [slow])
+    assert (kept.kept, broken.kept) == (True, False)
+    assert broken.figures == {
+        "links": 30,
+        "from udev's word to up: p50 / p99 / max (ms)": "1.50 / 7.18 / 9.50",
+        "of it the ENI manager's own instructions": "0.50 / 0.50 / 0.50",
+        "the kernel's, setting the link up": "0.70 / 0.70 / 0.70",
+        "the driver asleep, while the device takes the MTU": "0.00 / 5.68 / 8.00",
+        "the processor was another program's": "0.30 / 0.30 / 0.30",
     }

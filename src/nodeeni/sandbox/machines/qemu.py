@@ -31,6 +31,15 @@ _UUID = "ec2e1916-9099-7caf-fd21-012345abcdef"
 _LIBC = ctypes.CDLL(None)  # loaded before any fork
 _PR_SET_PDEATHSIG = 1
 
+COUNTED = "counted"
+"""Emulation in which the guest's clock counts instructions, a nanosecond each, and goes on while it idles: it
+is that of a slow processor, and has nothing of who emulates it on how busy a machine."""
+_ACCELERATORS = {
+    "kvm": ("-accel", "kvm", "-cpu", "host"),
+    "tcg": ("-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max"),
+    COUNTED: ("-accel", "tcg,thread=single,tb-size=256", "-cpu", "max", "-icount", "shift=0"),
+}
+
 Message = dict[str, Any]
 
 
@@ -61,12 +70,13 @@ _PORTS = tuple(f"port{number}" for number in range(PRIMARY_SLOT, PRIMARY_SLOT + 
 BOARDS = {
     "i440fx": Board("pc", "e1000"),  # ACPI hot plug onto bus 0, as Nitro does it
     "q35": Board("q35", "e1000e", _PORTS),  # PCI Express hot plug into root ports
+    "virtio": Board("pc", "virtio-net-pci"),  # whose driver takes an MTU at once, and no reset of the device
 }
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """`iommu`: an emulated one, for vfio-pci; on q35 alone."""
+    """`iommu`: an emulated one, for vfio-pci; on q35 alone. `accelerator`: kvm, tcg, or `COUNTED`."""
 
     board: str = "i440fx"
     accelerator: str = "tcg"
@@ -282,8 +292,7 @@ def _command(hardware: Hardware, software: Software, directory: Path) -> list[st
     return [
         *_WITHOUT_NETWORK, PROGRAM, "-nodefaults", "-no-user-config", "-display", "none",
         *("-machine", board.machine + split),
-        *("-accel", hardware.accelerator if kvm else "tcg,thread=multi,tb-size=256"),
-        *("-cpu", "host" if kvm else "max"),
+        *_ACCELERATORS[hardware.accelerator],
         *("-m", hardware.memory, "-smp", str(hardware.processors)),
         *("-kernel", str(software.kernel), "-initrd", str(software.initrd)),
         *("-append", f"{arguments} {software.arguments}"),
