@@ -19,6 +19,7 @@ from nodeeni.agent.settings import AGENT_SETTINGS
 from nodeeni.api.crd import manifests, nodeeni_crd
 from nodeeni.api.reasons import ConditionReason, ConditionType, EventReason, Mender, RowReason
 from nodeeni.api.v1alpha1 import NodeENISpec
+from nodeeni.ec2.addresses import ADDRESS_KINDS
 from nodeeni.ec2.attributes import ATTRIBUTES, Attribute
 from nodeeni.ec2.errors import AT_ONCE, ErrorClass, RetryRule
 from nodeeni.settings import CONTROLLER_SETTINGS
@@ -66,6 +67,30 @@ of `ModifyNetworkInterfaceAttribute`, which EC2 grants
 NodeENI; what works stays.
 """
 
+ADDRESSES_INTRODUCTION = """\
+## Addresses of an ENI
+
+A count that stands in the spec is kept exactly, on new ENIs and on those that stand. Where there are too
+few, EC2 chooses the new ones. Where there are too many, the last ones as EC2 lists them are given back,
+also those that were assigned by hand: the primary address never. **Absent, a field asks for nothing**: what
+is there stays, so that a program of yours (keepalived, a virtual appliance) can assign and move addresses
+itself. A field that is taken out of the spec leaves what it gave; set it to 0 first to have it given back.
+
+Of each family one form: addresses or prefixes. Both, and the primary IPv4 address, count against what the
+instance type holds an interface (`Ipv4AddressesPerInterface`, `Ipv6AddressesPerInterface` of
+DescribeInstanceTypes): a count above it is refused before any call, with `TooManyAddresses`. A prefix needs
+a free block in one piece (/28 of IPv4, /80 of IPv6); in a subnet that is used in many places none may be
+left (`NoFreePrefix`, and the next candidate is taken): keep blocks with `aws ec2
+create-subnet-cidr-reservation --reservation-type prefix`.
+
+An **IPv6-only** subnet has no IPv4 address to give and is never full. A candidate that lacks the family
+which the spec counts is left out; where all do, the row says `AddressFamilyMissing`. A subnet that assigns
+an IPv6 address on creation does so where `ipv6AddressCount` is absent.
+
+After a restart, or a lost answer, an edit of a count waits for up to `--read-lag`, until EC2's reads are
+sure to show what was assigned before: nothing is assigned twice.
+"""
+
 # What an edit of a field does that is no attribute of an ENI.
 EDITS = {
     **dict.fromkeys(("node_selector", "match_expressions"), "nodes gain or lose their ENI"),
@@ -79,6 +104,7 @@ EDITS = {
 # What the sandbox simulates, by botocore's name of the service: a new action is named here first.
 SIMULATED = {
     "ec2": [
+        "AssignIpv6Addresses",
         "AssignPrivateIpAddresses",
         "AttachNetworkInterface",
         "CreateNetworkInterface",
@@ -101,6 +127,7 @@ SIMULATED = {
         "StartInstances",
         "StopInstances",
         "TerminateInstances",
+        "UnassignIpv6Addresses",
         "UnassignPrivateIpAddresses",
     ],
     "sts": ["GetCallerIdentity"],
@@ -156,15 +183,18 @@ def fields_reference() -> str:
     """Every field of a NodeENI's spec, and what each attribute of an ENI costs."""
     (version,) = nodeeni_crd()["spec"]["versions"]
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    in_place = {field for attribute in ATTRIBUTES for field in attribute.fields}
+    in_place = {field: _in_place(attribute) for attribute in ATTRIBUTES for field in attribute.fields}
+    in_place |= {kind.field: "in place" for kind in ADDRESS_KINDS}
     lines = ["| field | type | default | what it is | an edit |", "|---|---|---|---|---|"]
     for field in msgspec.structs.fields(NodeENISpec):
         schema = spec["properties"][field.encode_name]
         default = f"`{yaml.safe_dump(schema['default']).split()[0]}`" if "default" in schema else ""
-        edit = "in place" if field.name in in_place else EDITS.get(field.name, "")
+        edit = in_place.get(field.name) or EDITS.get(field.name, "")
         told = schema.get("description", "").replace("|", r"\|")
         lines.append(f"| `{field.encode_name}` | {_kind(schema)} | {default} | {told} | {edit} |")
-    return "\n".join([FIELDS_INTRODUCTION, *lines, "", ATTRIBUTES_INTRODUCTION, *_attributes(), ""])
+    attributes = [ATTRIBUTES_INTRODUCTION, *_attributes(), ""]
+    addresses = [ADDRESSES_INTRODUCTION, *_addresses(), ""]
+    return "\n".join([FIELDS_INTRODUCTION, *lines, "", *attributes, *addresses])
 
 
 def _kind(schema: dict[str, Any]) -> str:
@@ -196,6 +226,20 @@ def _attributes() -> list[str]:
         refused = ", ".join(f"`{code}`" for code in attribute.refused)
         lines.append(f"| {attribute.name} | {fields} | {_on_create(attribute, defaults)} | 1 | {refused} |")
     return lines
+
+
+def _in_place(attribute: Attribute[Any]) -> str:
+    if attribute.for_good is None:
+        return "in place"
+    return f"in place; away from `{attribute.printed(attribute.for_good)}` replaces"
+
+
+def _addresses() -> list[str]:
+    lines = ["| field | on create | for more | for fewer |", "|---|---|---|---|"]
+    return lines + [
+        f"| `{kind}` | `{kind.count}`, 0 calls more | 1 `{kind.assign}` | 1 `{kind.unassign}` |"
+        for kind in ADDRESS_KINDS
+    ]
 
 
 def _on_create(attribute: Attribute[Any], defaults: dict[str, Any]) -> str:

@@ -187,7 +187,8 @@ REFUSED = [
         (
             "--ec2-rate: 'RunInstances' is not metered here; these are: CreateNetworkInterface, "
             "AttachNetworkInterface, DetachNetworkInterface, DeleteNetworkInterface, "
-            "ModifyNetworkInterfaceAttribute, CreateTags, DeleteTags"
+            "ModifyNetworkInterfaceAttribute, CreateTags, DeleteTags, AssignPrivateIpAddresses, "
+            "UnassignPrivateIpAddresses, AssignIpv6Addresses, UnassignIpv6Addresses"
         ),
     ),
     (["--read-lag=0s"], {}, "--read-lag: '0s' is not above zero: write it as 30s, 5m or 1h30m"),

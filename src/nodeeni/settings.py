@@ -31,6 +31,10 @@ _EC2_ACTIONS = (
     "ModifyNetworkInterfaceAttribute",
     "CreateTags",
     "DeleteTags",
+    "AssignPrivateIpAddresses",
+    "UnassignPrivateIpAddresses",
+    "AssignIpv6Addresses",
+    "UnassignIpv6Addresses",
 )
 _MOST_IDS = 199  # beside the present one: EC2 takes 200 values of a filter
 _RATE = re.compile(r"(\w+)=(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)")

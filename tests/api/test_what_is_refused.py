@@ -50,6 +50,31 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"deviceIndexPolicy": "Any"}, "spec.deviceIndexPolicy", '"Exact", "NextFree"'),
     ({"networkCardIndex": 32}, "spec.networkCardIndex", "less than or equal to 31"),
     ({"networkCardIndex": -1}, "spec.networkCardIndex", "greater than or equal to 0"),
+    *(
+        refused
+        for field in ("secondaryPrivateIPCount", "ipv4PrefixCount", "ipv6AddressCount", "ipv6PrefixCount")
+        for refused in (
+            ({field: -1}, f"spec.{field}", "greater than or equal to 0"),
+            ({field: 256}, f"spec.{field}", "less than or equal to 255"),
+            ({field: "4"}, f"spec.{field}", "integer"),
+        )
+    ),
+    (
+        {"secondaryPrivateIPCount": 1, "ipv4PrefixCount": 1},
+        "spec.ipv4PrefixCount",
+        "at most one of secondaryPrivateIPCount and ipv4PrefixCount can be above 0",
+    ),
+    (
+        {"ipv6AddressCount": 1, "ipv6PrefixCount": 1},
+        "spec.ipv6PrefixCount",
+        "at most one of ipv6AddressCount and ipv6PrefixCount can be above 0",
+    ),
+    ({"enablePrimaryIPv6": 1}, "spec.enablePrimaryIPv6", "boolean"),
+    (
+        {"enablePrimaryIPv6": True, "ipv6AddressCount": 0},
+        "spec.ipv6AddressCount",
+        "set ipv6AddressCount to 1",
+    ),
     ({"mtu": 1279}, "spec.mtu", "greater than or equal to 1280"),
     ({"mtu": 9002}, "spec.mtu", "less than or equal to 9001"),
     ({"description": "d" * 256}, "spec.description", "Too long"),

@@ -81,7 +81,7 @@ def _unanswered(stage: Stage) -> None:
     [
         (_denied, "NotAuthorized"),
         (_tag_policy, "RejectedByEC2"),
-        (_no_block, "SubnetFull"),
+        (_no_block, "NoFreePrefix"),
         (_unanswered, "EC2Error"),
     ],
     ids=["no permission", "tag policy", "no block of addresses", "not answered"],

@@ -31,6 +31,7 @@ COMING = [
     (ATTACH, "InvalidParameterValue", TAKEN),
     (ATTACH, "AttachmentLimitExceeded", ""),
     (CREATE, "InsufficientFreeAddressesInSubnet", ""),
+    (CREATE, "InsufficientCidrBlocks", ""),
     (CREATE, "NetworkInterfaceLimitExceeded", ""),
     (CREATE, "SomethingElseLimitExceeded", ""),
     (CREATE, "InvalidSubnetID.NotFound", ""),

@@ -40,6 +40,8 @@ def test_the_plain_one_is_v1_1_0s_list_and_what_that_lacked() -> None:
     (statement,) = statements("policy-plain.json")
     assert actions(statement) - V1_1_0 == {
         *("ec2:CreateTags", "ec2:DeleteTags"),
+        *("ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
+        *("ec2:AssignIpv6Addresses", "ec2:UnassignIpv6Addresses"),
         *("ec2:DescribeInstances", "ec2:DescribeInstanceTypes", "ec2:DescribeSecurityGroups"),
     }
 

@@ -136,7 +136,7 @@ async def test_instances_types_subnets_and_groups(site: Site, instance: SandboxI
         )
     ]
     assert await site.client.describe_instance_types(["m5.xlarge", "x9.nonsense"]) == [
-        InstanceType("m5.xlarge", 4, (4,), shared=28)
+        InstanceType("m5.xlarge", 4, (4,), shared=28, addresses={4: 15, 6: 15})
     ]
     assert await site.client.describe_subnets({"tag:Name": ["multus"]}) == [
         Subnet(site.subnet.id, site.vpc.id, "us-west-2a", "10.1.0.0/16", 65530, "multus")

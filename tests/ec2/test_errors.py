@@ -58,7 +58,7 @@ TABLE = [
     ("InvalidInterface.IpAddressLimitExceeded", "", "bad-reference"),
     ("InvalidInstanceID", "There are multiple interfaces attached", "bad-reference"),
     ("InvalidInstanceID", "The instance i-1 is not 'running'", "not-ready"),
-    ("InsufficientCidrBlocks", "", "no-addresses"),
+    ("InsufficientCidrBlocks", "", "no-block"),
     ("DependencyViolation", "resource has a dependent object", "not-ready"),
     ("ConcurrentTagAccess", "", "not-ready"),
     ("InvalidClientTokenId", "", "credentials"),

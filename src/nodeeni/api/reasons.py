@@ -174,6 +174,21 @@ class RowReason(StrEnum):
         Mender.PERSON,
         "none of the candidates is in the node's zone: add one to `subnetIDs` or `subnetNames`",
     )
+    ADDRESS_FAMILY_MISSING = (
+        "AddressFamilyMissing",
+        Mender.PERSON,
+        "`spec` asks for addresses of a family (IPv4, IPv6) that no candidate of the node's zone has",
+    )
+    TOO_MANY_ADDRESSES = (
+        "TooManyAddresses",
+        Mender.PERSON,
+        "the instance type has fewer addresses per interface than `spec` asks for: lower the count",
+    )
+    NO_FREE_PREFIX = (
+        "NoFreePrefix",
+        Mender.TIME,
+        "the subnet has no free block in one piece; a CIDR reservation of type `prefix` keeps some",
+    )
     SUBNET_FULL = "SubnetFull", Mender.TIME, "the next candidate is taken; with none left it is tried again"
     DEVICE_INDEX_TAKEN = (
         "DeviceIndexTaken",

@@ -16,6 +16,7 @@ from nodeeni.api.names import OWN_TAGS, RELEASE_HOLD
 from nodeeni.api.reasons import READY, ConditionReason, ConditionType
 
 ACRONYMS = {"id": "ID", "ids": "IDs", "cidr": "CIDR", "ip": "IP", "pci": "PCI", "dpdk": "DPDK", "eni": "ENI"}
+ACRONYMS |= {"ips": "IPs", "ipv4": "IPv4", "ipv6": "IPv6"}
 
 
 def camel_case(field: str) -> str:
@@ -53,6 +54,26 @@ InterfaceName = Annotated[
         pattern=r"^[^/\s]+$",
     ),
 ]
+
+
+# More than any instance type has today; what a type has is looked at before any call.
+_MOST_ADDRESSES = 255
+
+
+def _count(of: str, more: str = "") -> Meta:
+    description = (
+        f"How many {of} each ENI has.{more} Those beyond it are given back, the last ones first, also those "
+        "that were assigned by hand. Absent: left as they are."
+    )
+    return schema(description, minimum=0, maximum=_MOST_ADDRESSES)
+
+
+def _at_most_one(one: str, other: str, family: str) -> Rule:
+    return Rule(
+        f"!has(self.{one}) || self.{one} == 0 || !has(self.{other}) || self.{other} == 0",
+        f"at most one of {one} and {other} can be above 0: EC2 makes an ENI with one form of {family}",
+        other,
+    )
 
 
 class LabelRequirement(msgspec.Struct, rename=camel_case, frozen=True, omit_defaults=True):
@@ -111,6 +132,14 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
             "kubernetes.io/cluster/managed-by, node.k8s.amazonaws.com/no_manage, "
             "nodeeni.networking.k8s.aws/*) cannot be set",
             "tags",
+        ),
+        _at_most_one("secondaryPrivateIPCount", "ipv4PrefixCount", "IPv4"),
+        _at_most_one("ipv6AddressCount", "ipv6PrefixCount", "IPv6"),
+        Rule(
+            "!has(self.enablePrimaryIPv6) || !self.enablePrimaryIPv6 || !has(self.ipv6AddressCount)"
+            " || self.ipv6AddressCount > 0",
+            "a primary IPv6 address is one of the ENI's IPv6 addresses: set ipv6AddressCount to 1 or more",
+            "ipv6AddressCount",
         ),
     )
 
@@ -172,6 +201,24 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
     interface_name: InterfaceName | None = None
     tags: Annotated[dict[str, TagValue], schema("Extra tags of the ENI.", maxProperties=40)] = {}
     source_dest_check: Annotated[bool, schema("EC2's source/destination check of the ENI.")] = True
+    secondary_private_ip_count: (
+        Annotated[int, _count("private IPv4 addresses beside the primary one")] | None
+    ) = None
+    ipv4_prefix_count: Annotated[int, _count("IPv4 prefixes (/28, 16 addresses)")] | None = None
+    ipv6_address_count: (
+        Annotated[int, _count("IPv6 addresses", " 0 keeps a subnet from giving one by itself.")] | None
+    ) = None
+    ipv6_prefix_count: Annotated[int, _count("IPv6 prefixes (/80)")] | None = None
+    enable_primary_ipv6: (
+        Annotated[
+            bool,
+            schema(
+                "Whether the first IPv6 address is the ENI's primary one, which it keeps. EC2 does not take "
+                "it back: false makes an ENI that has one anew. Absent: left as it is."
+            ),
+        ]
+        | None
+    ) = None
     # The names of v1.3.8. Accepted so that its manifests apply unchanged; a condition says that they are
     # not yet applied.
     enable_dpdk: Annotated[
@@ -243,7 +290,11 @@ class AttachmentStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_def
     device_index: int | None = None
     network_card_index: int | None = None
     mac_address: str = ""
-    private_ip_address: str = ""
+    private_ip_address: Annotated[str, schema("The primary IPv4 address.")] = ""
+    secondary_private_ip_addresses: tuple[str, ...] = ()
+    ipv4_prefixes: tuple[str, ...] = ()
+    ipv6_addresses: Annotated[tuple[str, ...], schema("A primary one comes first.")] = ()
+    ipv6_prefixes: tuple[str, ...] = ()
     mtu: int | None = None
     status: Annotated[str, schema("creating, attaching, attached, detaching, deleting or failed.")] = ""
     reason: Annotated[str, schema("Why it failed, as one CamelCase word.")] = ""
@@ -325,7 +376,10 @@ class ENINodeInterface(msgspec.Struct, rename=camel_case, kw_only=True, omit_def
     network_card_index: int
     subnet_id: str = ""
     subnet_cidr: str = ""
-    private_ip_addresses: tuple[str, ...] = ()
+    private_ip_addresses: Annotated[tuple[str, ...], schema("The primary one comes first.")] = ()
+    ipv4_prefixes: tuple[str, ...] = ()
+    ipv6_addresses: Annotated[tuple[str, ...], schema("A primary one comes first.")] = ()
+    ipv6_prefixes: tuple[str, ...] = ()
     mtu: Annotated[int, schema("MTU in bytes; absent: left as it is.")] | None = None
     interface_name: Annotated[str, schema("Alternative name of the link.")] = ""
 

@@ -121,7 +121,7 @@ class Announcer:
     def call_failed(self, action: Action, error: EC2Error, hold: Hold) -> None:
         """EC2 refused a call; people are told of what they can do something about."""
         if error.error_class is ErrorClass.THROTTLED and not hold.reported:
-            self._throttled(action.CALL)
+            self._throttled(action.call)
             return
         log.debug(
             "cannot %s: %s", action.text, hold.why.message, extra=_where(action.node, action.nodeeni)

@@ -34,7 +34,13 @@ Place = tuple[str, ...]
 Waiter = tuple[str, tuple[str, str]]  # node, key of its action
 
 _EC2: Place = ("EC2",)
-_OF_PLACES = (ErrorClass.DENIED, ErrorClass.REJECTED, ErrorClass.BAD_REFERENCE, ErrorClass.NO_ADDRESSES)
+_OF_PLACES = (
+    ErrorClass.DENIED,
+    ErrorClass.REJECTED,
+    ErrorClass.BAD_REFERENCE,
+    ErrorClass.NO_ADDRESSES,
+    ErrorClass.NO_BLOCK,
+)
 _OF_ALL_CALLS = (ErrorClass.CREDENTIALS, ErrorClass.UNKNOWN_OUTCOME)
 
 
@@ -44,7 +50,7 @@ def _asked_of(action: Action) -> Place:
 
 
 def _places(action: Action) -> tuple[Place, ...]:
-    return (_EC2, (action.CALL.value,), _asked_of(action))
+    return (_EC2, (action.call.value,), _asked_of(action))
 
 
 class _Closed:
@@ -104,11 +110,11 @@ class Causes:
         waiter = _waiter(action)
         place = self._place_of(action, error)
         if error.error_class not in _OF_ALL_CALLS:
-            self._unanswered.pop(action.CALL, None)
+            self._unanswered.pop(action.call, None)
             if error.error_class is not ErrorClass.THROTTLED:
                 self._tell(action, error, why)
             self._open(_EC2)
-            self._open((action.CALL.value,))
+            self._open((action.call.value,))
         if place is None:
             return False
         closed = self._closed.get(place)
@@ -132,10 +138,10 @@ class Causes:
         return self._closed[place].failures if place in self._closed else 0
 
     def succeeded(self, action: Action) -> None:
-        self._unanswered.pop(action.CALL, None)
+        self._unanswered.pop(action.call, None)
         for cause in [cause for cause in self._told if cause[0] == _asked_of(action)]:
             del self._told[cause]
-            self._log.over(cause, f"EC2 takes {action.CALL} of NodeENI {action.nodeeni} again")
+            self._log.over(cause, f"EC2 takes {action.call} of NodeENI {action.nodeeni} again")
         for place in _places(action):
             self._open(place)
 
@@ -164,8 +170,8 @@ class Causes:
             case ErrorClass.CREDENTIALS:
                 return _EC2
             case ErrorClass.UNKNOWN_OUTCOME:
-                self._unanswered[action.CALL] += count
-                return (action.CALL.value,) if self._unanswered[action.CALL] >= UNANSWERED else None
+                self._unanswered[action.call] += count
+                return (action.call.value,) if self._unanswered[action.call] >= UNANSWERED else None
             case error_class if error_class in _OF_PLACES:
                 return _asked_of(action)
             case _:
@@ -216,7 +222,7 @@ class Causes:
         closed = self._closed.get(cause[0])
         nodes = {node for node, _ in (*fails, *(closed.waiting if closed else ()))}
         what = (
-            f"EC2 refuses {action.CALL} of NodeENI {action.nodeeni}, {len(nodes)} nodes wait: {why.message}"
+            f"EC2 refuses {action.call} of NodeENI {action.nodeeni}, {len(nodes)} nodes wait: {why.message}"
         )
         about = {"code": error.code, "node": action.node, "nodeeni": action.nodeeni}
         about |= {"request_id": error.request_id} if error.request_id else {}

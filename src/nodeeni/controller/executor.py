@@ -21,6 +21,7 @@ from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.types import Attachment
 from nodeeni.plan.actions import (
     Action,
+    Assign,
     Attach,
     Cause,
     Create,
@@ -29,6 +30,7 @@ from nodeeni.plan.actions import (
     Modify,
     RemoveTags,
     SetTags,
+    Unassign,
 )
 from nodeeni.plan.policy import Hold
 
@@ -134,18 +136,21 @@ class Executor:
                 return
             if self._memory.stops(work.action):
                 return
-            await self._buckets.spend(work.action.CALL, _priority(work.action, missing))
+            await self._buckets.spend(work.action.call, _priority(work.action, missing))
             async with self._calls:
                 if not self._fence():
                     await asyncio.sleep(FENCED_RETRY)
                     return
                 # What others heard meanwhile holds for those that are still here.
                 if self._memory.stops(work.action) or not self._memory.takes_turn(work.action):
-                    self._buckets.give_back(work.action.CALL)
+                    self._buckets.give_back(work.action.call)
                     return
                 if self._is_unseen(work.action) and time.monotonic() < self._lagged + LAGS:
-                    self._buckets.give_back(work.action.CALL)
+                    self._buckets.give_back(work.action.call)
                     self._wait_until_shown(work.action)
+                    return
+                if await self._is_unsure(work.action):
+                    self._buckets.give_back(work.action.call)
                     return
                 work.begun = True
                 await self._call(work.action)
@@ -189,6 +194,12 @@ class Executor:
             case Modify():
                 await self._ec2.modify(action.eni_id, action.attribute, action.value, action.attachment_id)
                 self._inventory.note_modified(action.eni_id, action.attribute, action.value)
+            case Assign():
+                added = await self._ec2.assign(action.eni_id, action.kind, action.count)
+                self._inventory.note_addresses(action.eni_id, action.kind, added=added)
+            case Unassign():
+                await self._ec2.unassign(action.eni_id, action.kind, action.addresses)
+                self._inventory.note_addresses(action.eni_id, action.kind, removed=action.addresses)
             case SetTags():
                 await self._ec2.create_tags([action.eni_id], action.tags)
                 self._note_tags(action)
@@ -242,7 +253,9 @@ class Executor:
         self._on_failure(action, error, hold)
         if error.error_class is ErrorClass.TOKEN_MISMATCH and isinstance(action, Create):
             await self._find_by_tag(action)
-        elif error.error_class.look_again and not isinstance(action, Create):
+        elif isinstance(action, Unassign) or (
+            error.error_class.look_again and not isinstance(action, Create)
+        ):
             await self._look_at(action.target)
 
     def _is_unseen(self, action: Action) -> bool:
@@ -252,6 +265,21 @@ class Executor:
             and not self._inventory.sightings(action.eni_id)
             and self._inventory.young(action.eni_id)
         )
+
+    async def _is_unsure(self, action: Action) -> bool:
+        """Whether it is not known how many addresses the interface has: to assign some once more would double
+        those of a try whose answer was lost, or of a predecessor. Then it waits, or EC2 is asked.
+        """
+        wait = self._inventory.unsure_for(action.target) if isinstance(action, Assign | Unassign) else None
+        if wait is None:
+            return False
+        if wait:
+            self._memory.wait_until_shown(action, wait)
+        else:
+            await self._look_at(action.target)
+            if self._inventory.unsure_for(action.target) is not None:  # EC2 did not answer
+                self._memory.wait_until_shown(action, self._read_lag)
+        return True
 
     def _wait_until_shown(self, action: Action) -> None:
         if isinstance(action, Attach):
@@ -277,10 +305,12 @@ class Executor:
     def _learn(self, action: Action, error: EC2Error) -> None:
         match error.error_class:
             case ErrorClass.THROTTLED:
-                self._buckets.throttled(action.CALL)
+                self._buckets.throttled(action.call)
             case ErrorClass.NO_ADDRESSES if isinstance(action, Create):
                 self._memory.subnet_is_full(action.request.subnet_id)
                 self._lookups.invalidate_subnet(action.request.subnet_id)
+            case ErrorClass.NO_BLOCK if isinstance(action, Create):
+                self._memory.subnet_is_fragmented(action.request.subnet_id)
             case ErrorClass.INDEX_TAKEN if isinstance(action, Attach):
                 self._memory.index_is_taken(
                     action.instance_id, action.network_card_index, action.device_index
@@ -299,6 +329,8 @@ class Executor:
                 self._lookups.invalidate_instance(action.instance_id)
             case ErrorClass.UNKNOWN_OUTCOME if isinstance(action, Create):
                 self._inventory.note_uncertain(action.uid)
+            case ErrorClass.UNKNOWN_OUTCOME if isinstance(action, Assign | Unassign):
+                self._inventory.note_unsure(action.target)
 
     def _forget_references(self, group_ids: Iterable[str], subnet_id: str | None = None) -> None:
         for group_id in group_ids:

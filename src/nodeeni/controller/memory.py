@@ -61,6 +61,7 @@ class Memory:
         self._holds: dict[str, dict[tuple[str, str], Hold]] = {}
         self._generations: dict[str, dict[str, int]] = {}  # instance → NodeENI uid → generation
         self._avoided_subnets: dict[str, float] = {}
+        self._fragmented_subnets: dict[str, float] = {}
         self._taken: dict[tuple[str, int, int], float] = {}
         self._full: dict[str, _Full] = {}
         self.causes = Causes(self._let_try, self._let_go, self._explain, clock)
@@ -101,8 +102,8 @@ class Memory:
         self._holds.setdefault(action.node, {})[action.key] = hold
         return hold
 
-    def wait_until_shown(self, action: Attach, seconds: float) -> None:
-        """EC2 does not know the interface everywhere yet: a look is to show it, for `seconds` at most."""
+    def wait_until_shown(self, action: Action, seconds: float) -> None:
+        """EC2 does not show everywhere yet what was done: a look is to show it, for `seconds` at most."""
         why = Refusal.of(action, None, "EC2 does not show it yet", seconds, event=None)
         hold = Hold(action=action, why=why, until=self._clock() + seconds, attempts=1)
         self._holds.setdefault(action.node, {})[action.key] = hold
@@ -245,6 +246,9 @@ class Memory:
     def subnet_is_full(self, subnet_id: str) -> None:
         self._avoided_subnets[subnet_id] = self._clock() + SUBNET_AVOIDED
 
+    def subnet_is_fragmented(self, subnet_id: str) -> None:
+        self._fragmented_subnets[subnet_id] = self._clock() + SUBNET_AVOIDED
+
     def index_is_taken(self, instance_id: str, card: int, index: int) -> None:
         self._taken[instance_id, card, index] = self._clock() + INDEX_TAKEN
 
@@ -289,6 +293,11 @@ class Memory:
     def avoided_subnets(self) -> frozenset[str]:
         self._avoided_subnets = self._current(self._avoided_subnets)
         return frozenset(self._avoided_subnets)
+
+    @property
+    def fragmented_subnets(self) -> frozenset[str]:
+        self._fragmented_subnets = self._current(self._fragmented_subnets)
+        return frozenset(self._fragmented_subnets)
 
     def taken_indexes(self, instance_id: str) -> frozenset[tuple[int, int]]:
         self._taken = self._current(self._taken)

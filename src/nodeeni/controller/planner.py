@@ -155,6 +155,7 @@ class Planner:
             in_flight=self._under_way(name),
             generations=self._memory.generations(instance.id) if instance else {},
             avoided_subnets=self._memory.avoided_subnets,
+            fragmented_subnets=self._memory.fragmented_subnets,
             taken_indexes=self._memory.taken_indexes(instance.id) if instance else frozenset(),
             full=bool(instance and self._memory.is_full(instance)),
             gone=self._gone(instance),

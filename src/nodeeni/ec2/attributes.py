@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from nodeeni.ec2.addresses import Counts, creation
 from nodeeni.ec2.types import Interface
 
 V = TypeVar("V")
@@ -36,6 +37,8 @@ class Attribute(Generic[V]):
     wanted value is not `made_with`, which is what EC2 gives an interface by itself. `modify` gives those of
     ModifyNetworkInterfaceAttribute, from value and attachment id ("" where it is not of the attachment).
 
+    `for_good` is a value that EC2 does not take back: where another one is wanted, the interface is replaced.
+
     `printed` is the value in logs, `nodeeni plan` and refusals: "set NAME of eni-1 to PRINTED". `refused`:
     EC2's codes for values that it does not take, in the words of `errors.py`. `references`: the ids of
     security groups in a value, which are looked up anew when EC2 says that one does not exist.
@@ -51,6 +54,7 @@ class Attribute(Generic[V]):
     of_attachment: bool = False
     same: Callable[[V, V], bool] = eq
     printed: Callable[[V], str] = str
+    for_good: V | None = None
     refused: tuple[str, ...] = ()
     references: Callable[[V], Iterable[str]] = _nothing
 
@@ -79,6 +83,14 @@ class Attribute(Generic[V]):
         """Whether it has to be set: a value is wanted, and EC2 shows another one."""
         shown = self.shown(interface)
         return wanted is not None and shown is not None and not self.same(wanted, shown)
+
+    def stands_in_the_way(self, interface: Interface, wanted: V | None) -> bool:
+        """Whether it differs, and only another interface can have what is wanted."""
+        return (
+            self.for_good is not None
+            and self.shown(interface) == self.for_good
+            and self.differs(interface, wanted)
+        )
 
 
 def _truth(value: bool) -> str:
@@ -141,8 +153,27 @@ SOURCE_DEST_CHECK: Attribute[bool] = Attribute(
     printed=_truth,
 )
 
+PRIMARY_IPV6: Attribute[bool] = Attribute(
+    name="enablePrimaryIPv6",
+    label="the primary IPv6 address",
+    fields=("enable_primary_ipv6",),
+    shown_as="primary_ipv6",
+    made_with=False,
+    create=lambda value: {"EnablePrimaryIpv6": True} if value else {},
+    modify=lambda value, _: {"EnablePrimaryIpv6": value},
+    printed=_truth,
+    for_good=True,
+    refused=("InvalidParameterValue", "InvalidParameterCombination"),
+)
+
 # In the order in which they are put right.
-ATTRIBUTES: tuple[Attribute[Any], ...] = (DELETE_ON_TERMINATION, GROUPS, DESCRIPTION, SOURCE_DEST_CHECK)
+ATTRIBUTES: tuple[Attribute[Any], ...] = (
+    DELETE_ON_TERMINATION,
+    GROUPS,
+    DESCRIPTION,
+    SOURCE_DEST_CHECK,
+    PRIMARY_IPV6,
+)
 
 Values = Mapping[Attribute[Any], Any]
 
@@ -154,6 +185,7 @@ class InterfaceRequest(msgspec.Struct, frozen=True):
     values: Values  # of the attributes that a create takes
     tags: dict[str, str]
     client_token: str  # at most 64 ASCII characters
+    counts: Counts = msgspec.field(default_factory=dict)
 
     @property
     def group_ids(self) -> tuple[str, ...]:
@@ -161,8 +193,8 @@ class InterfaceRequest(msgspec.Struct, frozen=True):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The attributes, as parameters of the call."""
-        sent: dict[str, Any] = {}
+        """Attributes and addresses, as parameters of the call."""
+        sent: dict[str, Any] = dict(creation(self.counts))
         for attribute, value in self.values.items():
             if attribute.create is not None:
                 sent |= attribute.create(value)

@@ -54,6 +54,10 @@ DOCUMENTED: dict[Action, BucketSize] = {
     Action.MODIFY: BucketSize(100, 5, reserve=10),
     Action.CREATE_TAGS: BucketSize(100, 10, reserve=10),
     Action.DELETE_TAGS: BucketSize(100, 10, reserve=10),
+    Action.ASSIGN_IPV4: BucketSize(100, 5),
+    Action.UNASSIGN_IPV4: BucketSize(100, 5),
+    Action.ASSIGN_IPV6: BucketSize(100, 5),
+    Action.UNASSIGN_IPV6: BucketSize(100, 5),
 }
 
 _ROUNDING = 1e-9

@@ -23,6 +23,7 @@ from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from nodeeni.ec2.addresses import AddressKind
 from nodeeni.ec2.attributes import Attribute, InterfaceRequest, V
 from nodeeni.ec2.credentials import be_patient
 from nodeeni.ec2.errors import EC2Error, ErrorClass, UnusableSettings
@@ -202,6 +203,19 @@ class EC2Client:
         parameters = attribute.modify(value, attachment_id)
         await self._send(Action.MODIFY, NetworkInterfaceId=eni_id, **parameters)
 
+    async def assign(self, eni_id: str, kind: AddressKind, count: int) -> tuple[str, ...]:
+        """So many more of that kind; returns them. Not idempotent: one whose answer was lost may be done."""
+        answer = await self._send(kind.assign, NetworkInterfaceId=eni_id, **{kind.count: count})
+        listed, member = kind.answered
+        return _decoded(
+            kind.assign,
+            lambda told: tuple(str(each[member] if member else each) for each in told.get(listed) or ()),
+            answer,
+        )
+
+    async def unassign(self, eni_id: str, kind: AddressKind, addresses: Sequence[str]) -> None:
+        await self._send(kind.unassign, NetworkInterfaceId=eni_id, **{kind.listed: list(addresses)})
+
     async def create_tags(self, eni_ids: Sequence[str], tags: Mapping[str, str]) -> None:
         await self._send(Action.CREATE_TAGS, Resources=list(eni_ids), Tags=_tag_pairs(tags))
 
@@ -355,6 +369,7 @@ def _tag_pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 _WOULD_BE_DONE = "DryRunOperation"
+_NO_IPV4, _NO_IPV6 = "192.0.2.1", "2001:db8::1"  # of documentation: no interface has them
 
 
 def _rehearsed(action: Action, on: Rehearsal) -> dict[str, Any]:
@@ -369,6 +384,10 @@ def _rehearsed(action: Action, on: Rehearsal) -> dict[str, Any]:
         Action.MODIFY: {**interface, "Description": {"Value": "nodeeni"}},
         Action.CREATE_TAGS: tagged,
         Action.DELETE_TAGS: tagged,
+        Action.ASSIGN_IPV4: {**interface, "SecondaryPrivateIpAddressCount": 1},
+        Action.UNASSIGN_IPV4: {**interface, "PrivateIpAddresses": [_NO_IPV4]},
+        Action.ASSIGN_IPV6: {**interface, "Ipv6AddressCount": 1},
+        Action.UNASSIGN_IPV6: {**interface, "Ipv6Addresses": [_NO_IPV6]},
     }
     return parameters[action]
 
@@ -381,6 +400,10 @@ _METHODS: dict[str, str] = {
     Action.MODIFY: "modify_network_interface_attribute",
     Action.CREATE_TAGS: "create_tags",
     Action.DELETE_TAGS: "delete_tags",
+    Action.ASSIGN_IPV4: "assign_private_ip_addresses",
+    Action.UNASSIGN_IPV4: "unassign_private_ip_addresses",
+    Action.ASSIGN_IPV6: "assign_ipv6_addresses",
+    Action.UNASSIGN_IPV6: "unassign_ipv6_addresses",
     "DescribeNetworkInterfaces": "describe_network_interfaces",
     "DescribeInstances": "describe_instances",
     "DescribeInstanceTypes": "describe_instance_types",

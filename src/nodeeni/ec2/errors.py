@@ -136,13 +136,24 @@ class ErrorClass(StrEnum):
         reason=RowReason.INSTANCE_FULL,
         reported_after=AT_ONCE,
     )
-    # The subnet has no free address, or no free block for a prefix.
+    # The subnet has no free address.
     NO_ADDRESSES = _Row(
         word="no-addresses",
-        codes="InsufficientFreeAddressesInSubnet InsufficientCidrBlocks",
+        codes="InsufficientFreeAddressesInSubnet",
         retry=RetryRule(first=5, factor=2, most=300),
         reason=RowReason.SUBNET_FULL,
         way_out="no free address is left: add a subnet of this zone to spec.subnetIDs, or free addresses",
+        reported_after=AT_ONCE,
+    )
+    # The subnet may have free addresses, and has no free block in one piece for a prefix.
+    NO_BLOCK = _Row(
+        word="no-block",
+        codes="InsufficientCidrBlocks",
+        retry=RetryRule(first=5, factor=2, most=300),
+        reason=RowReason.NO_FREE_PREFIX,
+        way_out="no free block for a prefix is left in one piece: add another subnet of this zone to "
+        "spec.subnetIDs, or keep blocks for prefixes: aws ec2 create-subnet-cidr-reservation "
+        "--reservation-type prefix --subnet-id ... --cidr ...",
         reported_after=AT_ONCE,
     )
     # A limit of the region or the account.

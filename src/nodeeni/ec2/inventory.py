@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 
 from nodeeni.api.names import TAG_CLUSTER, TAG_INSTANCE, TAG_NODE, TAG_UID
+from nodeeni.ec2.addresses import AddressKind
 from nodeeni.ec2.attributes import Attribute, V
 from nodeeni.ec2.client import EC2Client, Filters
 from nodeeni.ec2.overlay import Record, Stage
@@ -305,6 +306,34 @@ class Inventory:
             record.attribute_write(self._clock(), attribute, value)
             self._changed(before, record.view)
 
+    def note_addresses(
+        self,
+        eni_id: str,
+        kind: AddressKind,
+        *,
+        added: tuple[str, ...] = (),
+        removed: tuple[str, ...] = (),
+    ) -> None:
+        """Addresses that EC2 assigned, or took back, for us."""
+        record = self._records.get(eni_id)
+        if record is not None:
+            before = record.view
+            record.addresses_write(self._clock(), kind, added, removed)
+            self._changed(before, record.view)
+
+    def note_unsure(self, eni_id: str) -> None:
+        """A call about its addresses got no answer: for the time of the lag no read is sure to show it."""
+        record = self._records.get(eni_id)
+        if record is not None:
+            record.is_unsure(self._clock() + self._lag)
+
+    def unsure_for(self, eni_id: str) -> float | None:
+        """Seconds until a read shows for sure how many addresses it has; None: they are known."""
+        record = self._records.get(eni_id)
+        if record is None or record.unsure_until == float("-inf"):
+            return None
+        return max(0.0, record.unsure_until - self._clock())
+
     def note_tags(self, eni_id: str, tags: Mapping[str, str | None]) -> None:
         """Tags that we set, or took away where the value is None."""
         record = self._records.get(eni_id)
@@ -346,7 +375,7 @@ class Inventory:
             return
         record = self._records.get(interface.id)
         if record is None:
-            record = Record(interface)
+            record = Record(interface, unsure_until=self._clock() + self._lag)
             record.read(interface, began, self._lag, self.gap)
             self._add(interface.id, record)
             return

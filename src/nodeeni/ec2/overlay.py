@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace
 
+from nodeeni.ec2.addresses import AddressKind
 from nodeeni.ec2.attributes import Attribute, V
 from nodeeni.ec2.types import Attachment, Interface
 
@@ -115,6 +116,32 @@ class AttributeWrite:
         return interface.attachment is not None and interface.attachment.id == self._attachment_id
 
 
+class AddressesWrite:
+    """Addresses of one kind that were assigned or given back; writes that are not shown yet add up."""
+
+    def __init__(
+        self,
+        at: float,
+        kind: AddressKind,
+        added: tuple[str, ...],
+        removed: tuple[str, ...],
+        earlier: Write | None,
+    ) -> None:
+        self.at = at
+        self._kind = kind
+        self._added, self._removed = added, removed
+        if isinstance(earlier, AddressesWrite):
+            self._added = (*(each for each in earlier._added if each not in removed), *added)
+            self._removed = (*(each for each in earlier._removed if each not in added), *removed)
+
+    def shown(self, read: Interface, began: float, lag: float) -> bool:
+        held = set(self._kind.on(read))
+        return held.issuperset(self._added) and held.isdisjoint(self._removed)
+
+    def apply(self, view: Interface) -> Interface:
+        return self._kind.written(view, self._added, self._removed)
+
+
 class TagsWrite:
     """Tags set, or taken away where the value is None; writes that are not shown yet add up."""
 
@@ -138,6 +165,7 @@ class Record:
     __slots__ = (
         "_known_since",
         "_read_at",
+        "_unsure_until",
         "_writes",
         "absent_at",
         "created_at",
@@ -147,7 +175,9 @@ class Record:
         "view",
     )
 
-    def __init__(self, seen: Interface, *, created_at: float | None = None) -> None:
+    def __init__(
+        self, seen: Interface, *, created_at: float | None = None, unsure_until: float = float("-inf")
+    ) -> None:
         self.view = seen
         self.created_at = created_at  # when our own Create was answered
         self.absent_at: float | None = None  # begin of the first covering read that lacked it
@@ -156,6 +186,7 @@ class Record:
         self.seen = seen
         self._read_at = float("-inf")
         self._known_since = created_at
+        self._unsure_until = unsure_until
         self._writes: dict[str, Write] = {}
 
     def read(self, shown: Interface, began: float, lag: float, gap: float) -> None:
@@ -168,6 +199,8 @@ class Record:
         if began >= self.sighted_at + gap:
             self.sightings += 1
             self.sighted_at = began
+        if began >= self._unsure_until:
+            self._unsure_until = float("-inf")
         if shown != self.seen:
             self.seen = shown
         for field, write in list(self._writes.items()):
@@ -200,6 +233,21 @@ class Record:
         if attachment is not None or not attribute.of_attachment:
             attachment_id = attachment.id if attachment else ""
             self._write(attribute.name, AttributeWrite(at, attribute, value, attachment_id))
+
+    def addresses_write(
+        self, at: float, kind: AddressKind, added: tuple[str, ...], removed: tuple[str, ...]
+    ) -> None:
+        earlier = self._writes.get(kind.name)
+        self._write(kind.name, AddressesWrite(at, kind, added, removed, earlier))
+
+    @property
+    def unsure_until(self) -> float:
+        """From when on a read shows what was assigned before, by a try without an answer or by a predecessor;
+        negative infinity: one has."""
+        return self._unsure_until
+
+    def is_unsure(self, until: float) -> None:
+        self._unsure_until = max(self._unsure_until, until)
 
     def has_tags_pending(self) -> bool:
         return "tags" in self._writes

@@ -89,6 +89,10 @@ class Action(StrEnum):
     MODIFY = "ModifyNetworkInterfaceAttribute"
     CREATE_TAGS = "CreateTags"
     DELETE_TAGS = "DeleteTags"
+    ASSIGN_IPV4 = "AssignPrivateIpAddresses"
+    UNASSIGN_IPV4 = "UnassignPrivateIpAddresses"
+    ASSIGN_IPV6 = "AssignIpv6Addresses"
+    UNASSIGN_IPV6 = "UnassignIpv6Addresses"
 
 
 class NetworkInterfaceAttachmentShape(Shape):
@@ -144,6 +148,19 @@ class NetworkInterfacePrivateIpAddressShape(Shape):
     primary: bool = False
 
 
+class NetworkInterfaceIpv6AddressShape(Shape):
+    ipv6_address: str
+    is_primary_ipv6: bool = False
+
+
+class Ipv4PrefixSpecificationShape(Shape):
+    ipv4_prefix: str
+
+
+class Ipv6PrefixSpecificationShape(Shape):
+    ipv6_prefix: str
+
+
 class NetworkInterfaceShape(Shape):
     network_interface_id: str
     status: str
@@ -151,6 +168,9 @@ class NetworkInterfaceShape(Shape):
     vpc_id: str
     mac_address: str
     private_ip_addresses: tuple[NetworkInterfacePrivateIpAddressShape, ...] = ()
+    ipv4_prefixes: tuple[Ipv4PrefixSpecificationShape, ...] = ()
+    ipv6_addresses: tuple[NetworkInterfaceIpv6AddressShape, ...] = ()
+    ipv6_prefixes: tuple[Ipv6PrefixSpecificationShape, ...] = ()
     description: str = ""
     groups: tuple[GroupIdentifierShape, ...] = ()
     tag_set: tuple[TagShape, ...] = ()
@@ -162,7 +182,8 @@ class Interface(msgspec.Struct, frozen=True):
     """A network interface (ENI) as DescribeNetworkInterfaces shows it.
 
     `status` is EC2's: `pending`, `available`, `attaching`, `in-use`, `detaching`. `private_ips` has the
-    primary address first.
+    primary address first, and `ipv6_addresses` too where it has one: `primary_ipv6`. One of an IPv6-only
+    subnet has no `private_ips`.
     """
 
     id: str
@@ -171,6 +192,10 @@ class Interface(msgspec.Struct, frozen=True):
     vpc_id: str
     mac: str
     private_ips: tuple[str, ...] = ()
+    ipv4_prefixes: tuple[str, ...] = ()
+    ipv6_addresses: tuple[str, ...] = ()
+    ipv6_prefixes: tuple[str, ...] = ()
+    primary_ipv6: bool = False
     description: str = ""
     group_ids: tuple[str, ...] = ()
     tags: dict[str, str] = msgspec.field(default_factory=dict)
@@ -182,6 +207,7 @@ def read_interface(answer: Answer) -> Interface:
     """One `NetworkInterface`, of DescribeNetworkInterfaces or CreateNetworkInterface."""
     shown = msgspec.convert(answer, NetworkInterfaceShape)
     addresses = sorted(shown.private_ip_addresses, key=lambda item: not item.primary)
+    of_ipv6 = sorted(shown.ipv6_addresses, key=lambda item: not item.is_primary_ipv6)
     return Interface(
         id=shown.network_interface_id,
         status=intern(shown.status),
@@ -189,6 +215,10 @@ def read_interface(answer: Answer) -> Interface:
         vpc_id=intern(shown.vpc_id),
         mac=shown.mac_address.lower(),
         private_ips=tuple(item.private_ip_address for item in addresses),
+        ipv4_prefixes=tuple(item.ipv4_prefix for item in shown.ipv4_prefixes),
+        ipv6_addresses=tuple(item.ipv6_address for item in of_ipv6),
+        ipv6_prefixes=tuple(item.ipv6_prefix for item in shown.ipv6_prefixes),
+        primary_ipv6=any(item.is_primary_ipv6 for item in of_ipv6),
         description=shown.description,
         group_ids=tuple(intern(group.group_id) for group in shown.groups),
         tags=_tags(shown.tag_set),
@@ -317,6 +347,9 @@ class NetworkCardInfoShape(Shape):
 class NetworkInfoShape(Shape):
     maximum_network_interfaces: int
     network_cards: tuple[NetworkCardInfoShape, ...] = ()
+    ipv4_addresses_per_interface: int | None = None
+    ipv6_addresses_per_interface: int | None = None
+    ipv6_supported: bool = True
 
 
 class EbsInfoShape(Shape):
@@ -333,13 +366,15 @@ class InstanceTypeInfoShape(Shape):
 class InstanceType(msgspec.Struct, frozen=True):
     """What an instance type allows: interfaces in all, and by network card (card index is the position);
     `shared` attachments of EBS volumes and of interfaces but the primary together, 0 where each is counted
-    apart.
+    apart. `addresses`, by family (4, 6): the most of an interface, prefixes included; one that EC2 does not
+    tell is absent.
     """
 
     name: str
     max_interfaces: int
     max_interfaces_by_card: tuple[int, ...]
     shared: int = 0
+    addresses: dict[int, int] = msgspec.field(default_factory=dict)
 
 
 def read_instance_type(answer: Answer) -> InstanceType:
@@ -347,13 +382,25 @@ def read_instance_type(answer: Answer) -> InstanceType:
     shown = msgspec.convert(answer, InstanceTypeInfoShape)
     network, ebs = shown.network_info, shown.ebs_info
     cards = sorted(network.network_cards, key=lambda card: card.network_card_index)
+    of_ipv6 = network.ipv6_addresses_per_interface if network.ipv6_supported else 0
+    addresses = {4: network.ipv4_addresses_per_interface, 6: of_ipv6}
     return InstanceType(
         name=shown.instance_type,
         max_interfaces=network.maximum_network_interfaces,
         max_interfaces_by_card=tuple(card.maximum_network_interfaces for card in cards)
         or (network.maximum_network_interfaces,),
         shared=ebs.maximum_ebs_attachments if ebs and ebs.attachment_limit_type == "shared" else 0,
+        addresses={family: most for family, most in addresses.items() if most is not None},
     )
+
+
+class SubnetCidrBlockStateShape(Shape):
+    state: str = ""
+
+
+class SubnetIpv6CidrBlockAssociationShape(Shape):
+    ipv6_cidr_block: str = ""
+    ipv6_cidr_block_state: SubnetCidrBlockStateShape | None = None
 
 
 class SubnetShape(Shape):
@@ -362,11 +409,16 @@ class SubnetShape(Shape):
     availability_zone: str
     available_ip_address_count: int
     cidr_block: str = ""
+    ipv6_cidr_block_association_set: tuple[SubnetIpv6CidrBlockAssociationShape, ...] = ()
+    assign_ipv6_address_on_creation: bool = False
     tags: tuple[TagShape, ...] = ()
 
 
 class Subnet(msgspec.Struct, frozen=True):
-    """`cidr` is that of IPv4; an IPv6-only subnet has none, and no free addresses."""
+    """`cidr` is that of IPv4, `ipv6_cidr` that of IPv6, and one of them may be empty. `free_addresses` are
+    those of IPv4: an IPv6-only subnet has none, and is not full. `gives_ipv6`: an address to each new
+    interface, unasked.
+    """
 
     id: str
     vpc_id: str
@@ -374,11 +426,18 @@ class Subnet(msgspec.Struct, frozen=True):
     cidr: str
     free_addresses: int
     name: str = ""  # the tag `Name`
+    ipv6_cidr: str = ""
+    gives_ipv6: bool = False
+
+    @property
+    def ipv6_only(self) -> bool:
+        return bool(self.ipv6_cidr) and not self.cidr
 
 
 def read_subnet(answer: Answer) -> Subnet:
     """One `Subnet` of DescribeSubnets."""
     shown = msgspec.convert(answer, SubnetShape)
+    blocks = (each.ipv6_cidr_block for each in shown.ipv6_cidr_block_association_set if _is_associated(each))
     return Subnet(
         id=shown.subnet_id,
         vpc_id=shown.vpc_id,
@@ -386,7 +445,14 @@ def read_subnet(answer: Answer) -> Subnet:
         cidr=shown.cidr_block,
         free_addresses=shown.available_ip_address_count,
         name=_tags(shown.tags).get("Name", ""),
+        ipv6_cidr=next(blocks, ""),
+        gives_ipv6=shown.assign_ipv6_address_on_creation,
     )
+
+
+def _is_associated(shown: SubnetIpv6CidrBlockAssociationShape) -> bool:
+    state = shown.ipv6_cidr_block_state
+    return bool(shown.ipv6_cidr_block) and (state is None or state.state in ("", "associated"))
 
 
 class SecurityGroupShape(Shape):

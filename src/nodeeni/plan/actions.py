@@ -11,6 +11,7 @@ import msgspec
 
 from nodeeni.api import names
 from nodeeni.api.reasons import EventReason
+from nodeeni.ec2.addresses import AddressKind
 from nodeeni.ec2.attributes import Attribute, InterfaceRequest
 from nodeeni.ec2.types import Action as EC2Action
 
@@ -24,7 +25,7 @@ class Cause(StrEnum):
     NODE_GONE = "the node is gone"
     ORPHAN = "no NodeENI owns it"
     SURPLUS = "the node has another one for the same NodeENI"
-    REPLACED = "subnet, device index or network card were edited"
+    REPLACED = "subnet, device index or network card were edited, or what EC2 does not take back"
     REFUSED = "it cannot be attached as the NodeENI asks"
     HANGS = "its attach hangs, and is tried once more"
     STUCK = "its detach hangs, and it is to be attached anew"
@@ -42,6 +43,10 @@ class _Action(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> tuple[str, str]:
         return (type(self).__name__, self.target)
+
+    @property
+    def call(self) -> EC2Action:
+        return self.CALL
 
     @property
     def word(self) -> str:
@@ -75,7 +80,9 @@ class Create(_Action, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         groups = ",".join(self.request.group_ids)
-        return f"create an ENI in {self.request.subnet_id} with {groups} for index {self.device_index}"
+        counts = (kind.numbered(count) for kind, count in self.request.counts.items() if count)
+        what = " and ".join((groups, *counts))
+        return f"create an ENI in {self.request.subnet_id} with {what} for index {self.device_index}"
 
 
 class _OnInterface(_Action, frozen=True, kw_only=True):
@@ -151,6 +158,50 @@ class Modify(_OnInterface, frozen=True, kw_only=True):
         return f"set {self.attribute.label} of {self.eni_id} to {self.attribute.printed(self.value)}"
 
 
+class _OfAddresses(_OnInterface, frozen=True, kw_only=True):
+    """Of an interface each kind of addresses is a piece of work of its own."""
+
+    kind: AddressKind
+
+    @property
+    def word(self) -> str:
+        name = self.kind.name.removesuffix("Count")
+        return f"{type(self).__name__}{name[0].upper()}{name[1:]}"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.word, self.target)
+
+
+class Assign(_OfAddresses, frozen=True, kw_only=True):
+    """Give it so many more, which EC2 chooses."""
+
+    count: int
+
+    @property
+    def call(self) -> EC2Action:
+        return self.kind.assign
+
+    @property
+    def text(self) -> str:
+        return f"assign {self.kind.numbered(self.count)} to {self.eni_id}"
+
+
+class Unassign(_OfAddresses, frozen=True, kw_only=True):
+    """Give these back to the subnet."""
+
+    addresses: tuple[str, ...]
+
+    @property
+    def call(self) -> EC2Action:
+        return self.kind.unassign
+
+    @property
+    def text(self) -> str:
+        what = self.kind.one if len(self.addresses) == 1 else self.kind.many
+        return f"give back the {what} {', '.join(self.addresses)} of {self.eni_id}"
+
+
 class SetTags(_OnInterface, frozen=True, kw_only=True):
     """Add tags or change their values; also how an interface of an older version is adopted."""
 
@@ -177,4 +228,4 @@ class RemoveTags(_OnInterface, frozen=True, kw_only=True):
         return f"remove the tags {', '.join(self.keys)} from {self.eni_id}"
 
 
-Action = Create | Attach | Detach | Delete | Modify | SetTags | RemoveTags
+Action = Create | Attach | Detach | Delete | Modify | Assign | Unassign | SetTags | RemoveTags

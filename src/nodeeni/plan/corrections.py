@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from nodeeni.api import names
-from nodeeni.ec2.attributes import ATTRIBUTES, DESCRIPTION
+from nodeeni.ec2.attributes import ATTRIBUTES, DESCRIPTION, PRIMARY_IPV6
 from nodeeni.ec2.types import Interface
-from nodeeni.plan.actions import Action, Modify, RemoveTags, SetTags
+from nodeeni.plan.actions import Action, Assign, Modify, RemoveTags, SetTags, Unassign
 from nodeeni.plan.desired import DesiredInterface, default_description
 
 _V1_DESCRIPTION = "ENI created by nodeeni-controller for node "
@@ -18,6 +18,10 @@ def corrections(wanted: DesiredInterface, interface: Interface) -> Iterable[Acti
         value = wanted.values[attribute]
         if not attribute.differs(interface, value):
             continue
+        if attribute.stands_in_the_way(interface, value):
+            continue  # it is replaced
+        if attribute is PRIMARY_IPV6 and not interface.ipv6_addresses:
+            continue  # it comes with the first address
         if attribute is DESCRIPTION and _both_by_default(wanted, interface.description):
             continue
         attachment_id = interface.attachment.id if attribute.of_attachment and interface.attachment else ""
@@ -41,6 +45,7 @@ def corrections(wanted: DesiredInterface, interface: Interface) -> Iterable[Acti
 def still_to_apply(actions: Sequence[Action]) -> list[str]:
     """What of the spec these corrections have still to put right, in words; our own tags are none of it."""
     labels = [action.attribute.label for action in actions if isinstance(action, Modify)]
+    labels += [f"the {a.kind.many}" for a in actions if isinstance(a, Assign | Unassign)]
     keys = {key for action in actions if isinstance(action, SetTags) for key in action.tags}
     keys |= {key for action in actions if isinstance(action, RemoveTags) for key in action.keys}
     return [*labels, *(["tags"] if keys - set(names.OWN_TAGS) else [])]

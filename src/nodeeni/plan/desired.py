@@ -11,6 +11,7 @@ import msgspec
 from nodeeni.api.names import TAG_EXTRA, TAG_VALUE_LIMIT, interface_tags
 from nodeeni.api.reasons import EventReason, RowReason
 from nodeeni.api.v1alpha1 import LabelRequirement, NodeENI, NodeENISpec
+from nodeeni.ec2.addresses import ADDRESS_KINDS, IPV6_ADDRESSES, Counts
 from nodeeni.ec2.attributes import ATTRIBUTES, DESCRIPTION, GROUPS, Values
 from nodeeni.ec2.types import Instance, SecurityGroup, Subnet
 from nodeeni.plan.observed import ENDS, NodeView
@@ -44,6 +45,7 @@ class DesiredInterface(msgspec.Struct, frozen=True, kw_only=True):
     instance_id: str
     subnets: tuple[Subnet, ...]
     values: Values  # of every attribute
+    counts: Counts
     device_index: int
     next_free: bool
     network_card_index: int
@@ -196,7 +198,10 @@ def _interface(
             f"{LEFT_OVER_AFTER:g} s, and the Node still stands: kubectl delete node {node.name}"
         )
         return _unresolved(nodeeni, RowReason.NODE_LEFT_OVER, message)
+    counts = {k: count for k in ADDRESS_KINDS if (count := getattr(spec, k.field)) is not None}
     subnets = _subnets(nodeeni, instance, network)
+    if not isinstance(subnets, Refusal):
+        subnets = _of_families(nodeeni, subnets, counts)
     if isinstance(subnets, Refusal):
         return subnets
     groups = _groups(nodeeni, instance.vpc_id, network)
@@ -216,6 +221,7 @@ def _interface(
             GROUPS: groups,
             DESCRIPTION: spec.description or default_description(name, node.name),
         },
+        counts=counts,
         device_index=spec.device_index,
         next_free=spec.device_index_policy == "NextFree",
         network_card_index=spec.network_card_index,
@@ -268,6 +274,37 @@ def _subnets(nodeeni: NodeENI, instance: Instance, network: Network) -> tuple[Su
         f"attached in its own zone, but {places}: add a subnet of {instance.zone} to spec.subnetIDs or "
         "spec.subnetNames",
     )
+
+
+def _of_families(
+    nodeeni: NodeENI, subnets: tuple[Subnet, ...], counts: Counts
+) -> tuple[Subnet, ...] | Refusal:
+    """Those that have addresses of the families that the spec asks for."""
+    lacks = {subnet: _lacks(nodeeni.spec, subnet, counts) for subnet in subnets}
+    fitting = tuple(subnet for subnet, why in lacks.items() if not why)
+    if fitting:
+        return fitting
+    return _unresolved(
+        nodeeni,
+        RowReason.ADDRESS_FAMILY_MISSING,
+        "; ".join(f"{subnet.id} {why}" for subnet, why in lacks.items()),
+    )
+
+
+def _lacks(spec: NodeENISpec, subnet: Subnet, counts: Counts) -> str:
+    """Why an interface of the subnet cannot be as the spec asks, with the way out; empty: it can."""
+    asked = {kind.family: kind for kind, count in counts.items() if count}
+    if subnet.ipv6_only and 4 in asked:
+        return f"has IPv6 only: leave out spec.{asked[4]}, or name a subnet with an IPv4 CIDR block"
+    if subnet.ipv6_only and counts.get(IPV6_ADDRESSES) == 0:
+        return "has IPv6 only, so that an ENI of it needs an address: set spec.ipv6AddressCount to 1 or more"
+    if not subnet.cidr or subnet.ipv6_cidr:
+        return ""
+    if 6 in asked:
+        return f"has no IPv6 CIDR block, which spec.{asked[6]} needs: associate one with it"
+    if spec.enable_primary_ipv6:
+        return "has no IPv6 CIDR block, which spec.enablePrimaryIPv6 needs: associate one with it"
+    return ""
 
 
 def _groups(nodeeni: NodeENI, vpc_id: str, network: Network) -> tuple[str, ...] | Refusal:

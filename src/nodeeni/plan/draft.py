@@ -71,7 +71,7 @@ class Draft:
     ) -> None:
         if interface is not None and interface.attachment is not None:
             index = interface.attachment.device_index
-        cidrs = {s.id: s.cidr for s in wanted.subnets}
+        cidrs = {s.id: s.cidr or s.ipv6_cidr for s in wanted.subnets}
         self.rows.append(
             Row(
                 uid=wanted.uid,

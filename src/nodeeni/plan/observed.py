@@ -70,6 +70,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: tuple[Action, ...] = ()
     generations: dict[str, int] = msgspec.field(default_factory=dict)  # of client tokens, by NodeENI uid
     avoided_subnets: frozenset[str] = frozenset()  # lately found full
+    fragmented_subnets: frozenset[str] = frozenset()  # lately found without a free block for a prefix
     taken_indexes: frozenset[tuple[int, int]] = frozenset()  # (card, index) that EC2 lately refused
     full: bool = False  # EC2 said that the instance takes no more interfaces, and nothing left it since
     gone: frozenset[str] = frozenset()  # interfaces that we removed, which EC2 may still show

@@ -2,6 +2,7 @@
 
 from nodeeni.api.reasons import RowReason
 from nodeeni.ec2.types import Instance, Subnet
+from nodeeni.plan.addresses import has_room, needs
 from nodeeni.plan.desired import DesiredInterface
 from nodeeni.plan.observed import Observed
 from nodeeni.plan.refusal import Refusal
@@ -58,18 +59,26 @@ def usable_subnet(
     wanted: DesiredInterface, observed: Observed, *, last_resort: bool = False
 ) -> Subnet | Refusal:
     """The candidate to create in: the one with most free addresses that was not lately found full; where all
-    were, as a `last_resort` the first that shows a free address, and the call waits for its turn.
+    were, as a `last_resort` the first that shows room, and the call waits for its turn.
     """
-    with_addresses = [subnet for subnet in wanted.subnets if subnet.free_addresses > 0]
-    preferred = [subnet for subnet in with_addresses if subnet.id not in observed.avoided_subnets]
+    avoided = observed.avoided_subnets
+    if any(count for kind, count in wanted.counts.items() if kind.of_blocks):
+        avoided |= observed.fragmented_subnets
+    with_addresses = [subnet for subnet in wanted.subnets if has_room(wanted, subnet)]
+    preferred = [subnet for subnet in with_addresses if subnet.id not in avoided]
     if last_resort:
         preferred += with_addresses
     if preferred:
         return preferred[0]
     full = ", ".join(subnet.id for subnet in wanted.subnets)
+    lacking = "no free address is left in"
+    if with_addresses and not preferred:
+        lacking = "no free address, or no free block for a prefix, was left a moment ago in"
+    elif needs(wanted) > 1:
+        lacking = f"{needs(wanted)} free addresses are needed, and so many are left in none of"
     return Refusal.of(
         wanted,
         RowReason.SUBNET_FULL,
-        f"no free address is left in {full}: add a subnet of this zone to spec.subnetIDs, or free addresses",
+        f"{lacking} {full}: add a subnet of this zone to spec.subnetIDs, or free addresses",
         SUBNET_RETRY,
     )

@@ -17,6 +17,7 @@ from nodeeni.api.v1alpha1 import (
     NodeENI,
     NodeENIStatus,
 )
+from nodeeni.ec2.addresses import SECONDARY_IPS
 from nodeeni.plan.actions import Cause, Detach
 from nodeeni.plan.conditions import Standing, conditions, of_first, standing
 from nodeeni.plan.draft import is_of
@@ -113,6 +114,9 @@ def eninode_spec(instance_id: str, rows: Iterable[Row]) -> ENINodeSpec:
                 subnet_id=interface.subnet_id,
                 subnet_cidr=row.subnet_cidr,
                 private_ip_addresses=interface.private_ips,
+                ipv4_prefixes=interface.ipv4_prefixes,
+                ipv6_addresses=interface.ipv6_addresses,
+                ipv6_prefixes=interface.ipv6_prefixes,
                 mtu=row.mtu,
                 interface_name=row.interface_name,
             )
@@ -196,6 +200,10 @@ def _attachment(row: Row, before: AttachmentStatus | None, now: str) -> Attachme
         network_card_index=row.network_card_index,
         mac_address=interface.mac if interface else "",
         private_ip_address=interface.private_ips[0] if interface and interface.private_ips else "",
+        secondary_private_ip_addresses=SECONDARY_IPS.on(interface) if interface else (),
+        ipv4_prefixes=interface.ipv4_prefixes if interface else (),
+        ipv6_addresses=interface.ipv6_addresses if interface else (),
+        ipv6_prefixes=interface.ipv6_prefixes if interface else (),
         mtu=row.mtu,
         status=row.state.value,
         reason=row.reason or "",

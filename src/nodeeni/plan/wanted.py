@@ -4,9 +4,10 @@ import msgspec
 
 from nodeeni.api import names
 from nodeeni.api.reasons import EventReason, RowReason
-from nodeeni.ec2.attributes import InterfaceRequest, creatable
+from nodeeni.ec2.attributes import ATTRIBUTES, InterfaceRequest, creatable
 from nodeeni.ec2.types import Instance, Interface
 from nodeeni.plan.actions import Attach, Cause, Create
+from nodeeni.plan.addresses import address_corrections, cannot_be, missing_primary, too_many
 from nodeeni.plan.adopting import candidates, fitting, surplus, take_over
 from nodeeni.plan.adopting import left_alone as not_adopted
 from nodeeni.plan.corrections import corrections, still_to_apply
@@ -81,6 +82,10 @@ class Wanted:
         if isinstance(subnet, Refusal):
             self.draft.refuse(wanted, subnet)
             return
+        lacking = missing_primary(wanted, subnet)
+        if lacking is not None:
+            self.draft.refuse(wanted, lacking)
+            return
         generation = self.draft.observed.generations.get(wanted.uid, 0)
         action = Create(
             node=wanted.node,
@@ -92,6 +97,7 @@ class Wanted:
             request=InterfaceRequest(
                 subnet_id=subnet.id,
                 values=creatable(wanted.values),
+                counts=wanted.counts,
                 tags={**wanted.tags, names.TAG_GENERATION: str(generation)} if generation else wanted.tags,
                 client_token=names.client_token(
                     cluster_id=wanted.tags[names.TAG_CLUSTER],
@@ -108,7 +114,7 @@ class Wanted:
         if interface.status not in ("available", "pending"):
             self.draft.row(wanted, interface, State.ATTACHING)
             return
-        if interface.subnet_id not in {s.id for s in wanted.subnets}:
+        if interface.subnet_id not in {s.id for s in wanted.subnets} or _in_the_way(wanted, interface):
             self.removal.remove(interface, Cause.REPLACED, wanted)
             return
         index = self._index(wanted, interface.id)
@@ -136,6 +142,10 @@ class Wanted:
         under_way = self.draft.under_way.get(("Attach", eni_id))
         if isinstance(under_way, Attach):
             return under_way.device_index
+        too_much = too_many(wanted, self._instance, self.draft.observed.instance_type)
+        if too_much is not None:
+            self.draft.refuse(wanted, too_much)
+            return None
         found = self._place(wanted, self.slots)
         if isinstance(found, Refusal):
             self._await_place(wanted, self.slots)
@@ -215,6 +225,9 @@ class Wanted:
 
     def _new_place(self, wanted: DesiredInterface, interface: Interface) -> int | Refusal:
         assert self.slots is not None
+        too_much = too_many(wanted, self._instance, self.draft.observed.instance_type)
+        if too_much is not None:
+            return too_much
         if interface.subnet_id not in {s.id for s in wanted.subnets}:
             subnet = usable_subnet(wanted, self.draft.observed)
             if isinstance(subnet, Refusal):
@@ -229,7 +242,14 @@ class Wanted:
 
     def _in_place(self, wanted: DesiredInterface, interface: Interface) -> None:
         asked = list(corrections(wanted, interface))
+        too_much = too_many(wanted, self._instance, self.draft.observed.instance_type)
+        if too_much is None:
+            asked += address_corrections(wanted, interface)
         self.draft.actions += asked
+        why = too_much or cannot_be(wanted, interface)
+        if why is not None:
+            self.draft.refuse(wanted, why, interface)
+            return
         left = ", ".join(still_to_apply(asked))
         if left:
             message = f"still to be applied: {left}"
@@ -243,12 +263,21 @@ def to_be_replaced(wanted: DesiredInterface, interface: Interface) -> bool:
     index = interface.attachment.device_index
     wrong_index = index < wanted.device_index if wanted.next_free else index != wanted.device_index
     wrong_card = interface.attachment.network_card_index != wanted.network_card_index
-    return wrong_index or wrong_card or interface.subnet_id not in {s.id for s in wanted.subnets}
+    wrong_subnet = interface.subnet_id not in {s.id for s in wanted.subnets}
+    return wrong_index or wrong_card or wrong_subnet or bool(_in_the_way(wanted, interface))
+
+
+def _in_the_way(wanted: DesiredInterface, interface: Interface) -> str:
+    """What of it EC2 does not take back, and is wanted otherwise; empty: nothing."""
+    labels = [a.label for a in ATTRIBUTES if a.stands_in_the_way(interface, wanted.values[a])]
+    return " and ".join(labels)
 
 
 def _what_for(wanted: DesiredInterface, interface: Interface, index: int) -> str:
     if interface.subnet_id not in {s.id for s in wanted.subnets}:
         return f"it is replaced, since {interface.subnet_id} is none of the NodeENI's subnets now"
+    if lasting := _in_the_way(wanted, interface):
+        return f"it is made anew, since EC2 does not take back {lasting}"
     card = f" of card {wanted.network_card_index}" if wanted.network_card_index else ""
     return f"it moves to index {index}{card}"
 

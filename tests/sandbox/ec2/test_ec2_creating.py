@@ -90,7 +90,14 @@ _AWS_TAG = [{"ResourceType": "network-interface", "Tags": [{"Key": "aws:x", "Val
         ({"PrivateIpAddress": "10.9.0.1"}, "InvalidParameterValue", "subnet's address range"),
         ({"PrivateIpAddress": "10.0.0.4"}, "InvalidIPAddress.InUse", "in use"),
         ({"DryRun": True}, "DryRunOperation", "would have succeeded"),
-        ({"Ipv6AddressCount": 1}, "UnknownParameter", "Ipv6AddressCount is not recognized"),
+        ({"Ipv6AddressCount": 1}, "InvalidParameterValue", "has no IPv6 CIDR block"),
+        ({"EnablePrimaryIpv6": True}, "InvalidParameterCombination", "needs an IPv6 address"),
+        (
+            {"Ipv4PrefixCount": 1, "SecondaryPrivateIpAddressCount": 1},
+            "InvalidParameterCombination",
+            "Specify only one",
+        ),
+        ({"Ipv6Prefixes": [{"Ipv6Prefix": "fd00::/80"}]}, "UnknownParameter", "Ipv6Prefix is not recognized"),
     ],
 )
 async def test_a_bad_create_is_refused_and_makes_nothing(

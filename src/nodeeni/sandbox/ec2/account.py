@@ -14,7 +14,8 @@ import msgspec
 
 from .errors import EC2Error, invalid_value, malformed, not_found
 from .instance_types import INSTANCE_TYPES, InstanceType
-from .model import AddressPool, Attachment, Instance, Interface, SecurityGroup, Subnet, Vpc
+from .model import Attachment, Instance, Interface, SecurityGroup, Subnet, Vpc
+from .pools import AddressPool, IPv6Pool
 from .settings import EC2Settings
 from .tables import Table
 from .wire import Raw
@@ -38,6 +39,7 @@ class Account:
         self.instances: Table[Instance] = Table(settings.stale_reads)
         self.interfaces: Table[Interface] = Table(settings.stale_reads)
         self.pools: dict[str, AddressPool] = {}
+        self.ipv6_pools: dict[str, IPv6Pool] = {}
         self.created: dict[str, Interface] = {}  # as first answered, by id, for repeated tokens
         self.rendered: dict[str, tuple[Interface, Raw]] = {}
         self.burnt: set[tuple[str, int, int]] = set()
@@ -187,15 +189,14 @@ class Account:
         check_tags(tags)
         self.put(msgspec.structs.replace(resource, tags=tags))
 
-    def new_interface(self, subnet: Subnet, private_ips: tuple[str, ...], **fields: object) -> Interface:
-        """A new interface in `subnet`, stored; the addresses are taken from the pool already."""
+    def new_interface(self, subnet: Subnet, **fields: object) -> Interface:
+        """A new interface in `subnet`, stored; its addresses are taken from the pools already."""
         interface = Interface(
             id=self.new_id("eni"),
             subnet_id=subnet.id,
             vpc_id=subnet.vpc_id,
             zone=subnet.zone,
             mac=self.new_mac(),
-            private_ips=private_ips,
             **fields,  # type: ignore[arg-type]  # the struct checks the names
         )
         self.put(interface)
@@ -225,7 +226,7 @@ class Account:
         self._forget_attachment(interface)
         self.interfaces.remove(interface.id)
         self.rendered.pop(interface.id, None)
-        for address in interface.private_ips:
+        for address in (*interface.private_ips, *interface.ipv4_prefixes):
             self.pools[interface.subnet_id].give_back(address)
 
     def release(self, interface: Interface) -> Interface:

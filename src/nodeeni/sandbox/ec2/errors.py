@@ -15,6 +15,10 @@ REFUSALS: dict[str, tuple[int, str]] = {
         400,
         "The specified subnet does not have enough free addresses to satisfy the request.",
     ),
+    "InsufficientCidrBlocks": (
+        400,
+        "The specified subnet does not have enough free cidr blocks to satisfy the request.",
+    ),
     "InternalError": (500, "An internal error has occurred"),
     "InternalFailure": (500, "An internal failure has occurred"),
     "MissingAuthenticationToken": (403, "Request is missing Authentication Token"),

@@ -28,6 +28,10 @@ _ON_RESOURCES = frozenset(
         "ModifyNetworkInterfaceAttribute",
         "CreateTags",
         "DeleteTags",
+        "AssignPrivateIpAddresses",
+        "UnassignPrivateIpAddresses",
+        "AssignIpv6Addresses",
+        "UnassignIpv6Addresses",
     }
 )
 _NAMED_BY = ("SubnetId", "NetworkInterfaceId", "InstanceId", "SecurityGroupId", "ResourceId")

@@ -117,8 +117,8 @@ class Imds:
             "device-number": str(attachment.device_index if attachment else 0),
             "network-card": str(attachment.network_card_index if attachment else 0),
             "interface-id": interface.id,
-            "local-hostname": account.dns_name(interface.private_ips[0]),
-            "local-ipv4s": "\n".join(interface.private_ips),
+            "local-hostname": "".join(map(account.dns_name, interface.private_ips[:1])),
+            **_lists(interface),
             "mac": interface.mac,
             "owner-id": account.id,
             "security-group-ids": "\n".join(interface.group_ids),
@@ -142,6 +142,17 @@ class Imds:
             "version": "2017-09-30",
         }
         return json.dumps(document, indent=2)
+
+
+def _lists(interface: Interface) -> dict[str, str]:
+    """Of a kind that it has none of, there is no such path."""
+    lists = {
+        "local-ipv4s": interface.private_ips,
+        "ipv4-prefix": interface.ipv4_prefixes,
+        "ipv6s": interface.ipv6_addresses,
+        "ipv6-prefix": interface.ipv6_prefixes,
+    }
+    return {name: "\n".join(held) for name, held in lists.items() if held}
 
 
 def _credentials() -> str:

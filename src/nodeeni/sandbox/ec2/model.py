@@ -1,12 +1,8 @@
 """EC2's objects as the simulator keeps them: frozen, so that one can be shown as it was before."""
 
-import ipaddress
-from collections.abc import Iterator
 from typing import Annotated, Any, get_args, get_type_hints
 
 import msgspec
-
-from .errors import EC2Error
 
 INSTANCE_STATES = {
     "pending": 0,
@@ -42,6 +38,8 @@ class Subnet(msgspec.Struct, frozen=True):
     zone: str
     cidr: str
     tags: dict[str, str] = {}
+    ipv6_cidr: str = ""
+    gives_ipv6: bool = False  # an address to each new interface, unasked
 
 
 class SecurityGroup(msgspec.Struct, frozen=True):
@@ -65,7 +63,7 @@ class Attachment(msgspec.Struct, frozen=True):
 
 
 class Interface(msgspec.Struct, frozen=True):
-    """A network interface; `private_ips` has the primary address first."""
+    """A network interface; `private_ips` has the primary address first, `ipv6_addresses` where it has one."""
 
     id: str
     subnet_id: str
@@ -74,6 +72,10 @@ class Interface(msgspec.Struct, frozen=True):
     mac: str
     private_ips: tuple[str, ...]
     group_ids: tuple[str, ...]
+    ipv4_prefixes: tuple[str, ...] = ()
+    ipv6_addresses: tuple[str, ...] = ()
+    ipv6_prefixes: tuple[str, ...] = ()
+    primary_ipv6: bool = False
     description: Annotated[str, Attribute("Description.Value", "description")] = ""
     tags: dict[str, str] = {}
     source_dest_check: Annotated[bool, Attribute("SourceDestCheck.Value", "sourceDestCheck")] = True
@@ -135,50 +137,3 @@ class Instance(msgspec.Struct, frozen=True):
     node_name: str = ""
     tags: dict[str, str] = {}
     volumes: tuple[str, ...] = ()  # attached EBS volumes, the root's first
-
-
-class AddressPool:
-    """The free addresses of one subnet. EC2 keeps the first four and the last one for itself.
-
-    An IPv6-only subnet (no `cidr`) has none.
-    """
-
-    def __init__(self, cidr: str) -> None:
-        self._network = ipaddress.IPv4Network(cidr or "0.0.0.0/32")
-        self._used: set[int] = set()
-        self._last = 3
-
-    @property
-    def free(self) -> int:
-        return max(0, self._network.num_addresses - 5 - len(self._used))
-
-    def take(self, count: int) -> list[str]:
-        """`count` addresses not in use, or `InsufficientFreeAddressesInSubnet` and none taken."""
-        if count > self.free:
-            raise EC2Error("InsufficientFreeAddressesInSubnet")
-        offsets = self._next_free()
-        taken = [next(offsets) for _ in range(count)]
-        return [str(self._network[offset]) for offset in taken]
-
-    def take_this(self, address: str) -> None:
-        try:
-            offset = int(ipaddress.IPv4Address(address)) - int(self._network.network_address)
-        except ValueError:
-            raise EC2Error("InvalidParameterValue", f"Invalid value '{address}' for privateIp.") from None
-        if not 4 <= offset < self._network.num_addresses - 1:
-            raise EC2Error("InvalidParameterValue", "Address does not fall within the subnet's address range")
-        if offset in self._used:
-            raise EC2Error("InvalidIPAddress.InUse", f"The address '{address}' is in use.")
-        self._used.add(offset)
-
-    def give_back(self, address: str) -> None:
-        self._used.discard(int(ipaddress.IPv4Address(address)) - int(self._network.network_address))
-
-    def _next_free(self) -> Iterator[int]:
-        """Round the subnet, so that an address just given back is not the next one handed out."""
-        highest = self._network.num_addresses - 2
-        while True:
-            self._last = self._last + 1 if self._last < highest else 4
-            if self._last not in self._used:
-                self._used.add(self._last)
-                yield self._last

@@ -9,7 +9,8 @@ from .account import Account
 from .actions.instances import launch
 from .imds import Imds
 from .lifecycle import Lifecycle
-from .model import AddressPool, Attachment, Instance, Interface, SecurityGroup, Subnet, Vpc
+from .model import Attachment, Instance, Interface, SecurityGroup, Subnet, Vpc
+from .pools import AddressPool, IPv6Pool
 
 
 class Scene:
@@ -27,16 +28,32 @@ class Scene:
         self.add_security_group(vpc, group_name="default", description="default VPC security group")
         return vpc
 
-    def add_subnet(self, vpc: Vpc, zone: str, cidr: str, *, id: str = "", name: str = "") -> Subnet:
-        """`zone` is a letter (`a`) or a whole name (`us-west-2a`). Without `cidr` it is IPv6-only."""
+    def add_subnet(
+        self,
+        vpc: Vpc,
+        zone: str,
+        cidr: str,
+        *,
+        id: str = "",
+        name: str = "",
+        ipv6_cidr: str = "",
+        gives_ipv6: bool = False,
+    ) -> Subnet:
+        """`zone` is a letter (`a`) or a whole name (`us-west-2a`). Without `cidr` it is IPv6-only.
+        `gives_ipv6`: an address to each new interface, unasked, as an IPv6-only one does.
+        """
         subnet = Subnet(
             id=id or self.account.new_id("subnet"),
             vpc_id=vpc.id,
             zone=zone if len(zone) > 1 else self.account.region + zone,
             cidr=cidr,
             tags=_named(name),
+            ipv6_cidr=ipv6_cidr,
+            gives_ipv6=gives_ipv6 or not cidr,
         )
         self.account.pools[subnet.id] = AddressPool(cidr)
+        if ipv6_cidr:
+            self.account.ipv6_pools[subnet.id] = IPv6Pool(ipv6_cidr)
         self.account.put(subnet)
         return subnet
 
@@ -165,6 +182,10 @@ class Scene:
     def imds(self, instance_id: str) -> Imds:
         """The metadata service of the instance, to be started by the caller."""
         return Imds(self.account, instance_id)
+
+    def reserve_for_prefixes(self, subnet: Subnet, cidr: str) -> None:
+        """As CreateSubnetCidrReservation of type prefix does."""
+        self.account.pools[subnet.id].reserve(cidr)
 
     # Looking
 

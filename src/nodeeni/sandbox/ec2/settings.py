@@ -13,6 +13,8 @@ DOCUMENTED_BUCKETS: Mapping[str, tuple[float, float]] = {
     "ModifyNetworkInterfaceAttribute": (100, 5),
     "AssignPrivateIpAddresses": (100, 5),
     "UnassignPrivateIpAddresses": (100, 5),
+    "AssignIpv6Addresses": (100, 5),
+    "UnassignIpv6Addresses": (100, 5),
     "CreateTags": (100, 10),
     "DeleteTags": (100, 10),
     "RunInstances": (5, 2),

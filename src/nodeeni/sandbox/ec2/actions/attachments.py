@@ -15,6 +15,7 @@ from nodeeni.sandbox.ec2.model import (
 )
 from nodeeni.sandbox.ec2.wire import Parameters
 
+from .addresses import check_held
 from .interfaces import checked_description
 from .registry import Request, accepted, action
 
@@ -39,6 +40,7 @@ def attach_network_interface(request: Request) -> Mapping[str, object]:
     if interface.attachment is not None:
         raise EC2Error("InvalidNetworkInterface.InUse", f"Interface: [{interface.id}] in use.")
     _check_slot(account, instance, device_index, card_index)
+    check_held(interface, instance_type(instance.type))
     attachment = request.lifecycle.attach(interface, instance, device_index, card_index, stuck=request.stuck)
     return {"attachmentId": attachment.id, "networkCardIndex": card_index}
 
@@ -106,7 +108,7 @@ _PATHS = {
     "Attachment.AttachmentId",
     *(a.parameter for _, a in (*INTERFACE_ATTRIBUTES.values(), *ATTACHMENT_ATTRIBUTES.values())),
 }
-_BY_PARAMETER = {"SecurityGroupId", *(path.partition(".")[0] for path in _PATHS)}
+_BY_PARAMETER = {"SecurityGroupId", "EnablePrimaryIpv6", *(path.partition(".")[0] for path in _PATHS)}
 
 
 @action(
@@ -133,11 +135,25 @@ def _modified(account: Account, interface: Interface, parameter: str, asked: Par
             interface.vpc_id, asked.texts("SecurityGroupId"), f"network interface {interface.id}"
         )
         return _replace(interface, group_ids=group_ids)
+    if parameter == "EnablePrimaryIpv6":
+        return _with_primary_ipv6(interface, asked.boolean("EnablePrimaryIpv6"))
     if parameter == "Description":
         checked_description(asked.text("Description.Value"))
     if any(each.parameter.startswith(f"{parameter}.") for _, each in INTERFACE_ATTRIBUTES.values()):
         return _replace(interface, **_sent(INTERFACE_ATTRIBUTES, parameter, asked))
     return _with_attachment(interface, parameter, asked)
+
+
+def _with_primary_ipv6(interface: Interface, enabled: bool) -> Interface:
+    if interface.primary_ipv6 and not enabled:
+        raise EC2Error(
+            "InvalidParameterValue", "A primary IPv6 address cannot be disabled once it is enabled"
+        )
+    if enabled and not interface.ipv6_addresses:
+        raise EC2Error(
+            "InvalidParameterCombination", f"{interface.id} has no IPv6 address to be the primary one"
+        )
+    return _replace(interface, primary_ipv6=enabled)
 
 
 def _with_attachment(interface: Interface, parameter: str, asked: Parameters) -> Interface:

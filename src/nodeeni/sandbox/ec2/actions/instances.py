@@ -10,7 +10,7 @@ from nodeeni.sandbox.ec2.filters import INSTANCE_FILTERS
 from nodeeni.sandbox.ec2.model import INSTANCE_STATES, Instance, Interface, Subnet
 from nodeeni.sandbox.ec2.paging import select
 
-from .interfaces import attachment_xml, default_group, group_set, private_addresses
+from .interfaces import attachment_xml, default_group, group_set, primary_address, private_addresses
 from .registry import Request, action
 from .tags import tag_set, tags_for
 
@@ -120,7 +120,7 @@ def launch(
     )
     account.put(instance)
     attachment = account.new_attachment(instance.id, 0, 0, status="attached", delete_on_termination=True)
-    account.new_interface(subnet, (address,), group_ids=groups, attachment=attachment)
+    account.new_interface(subnet, private_ips=(address,), group_ids=groups, attachment=attachment)
     return instance
 
 
@@ -225,8 +225,7 @@ def _instance_interface(account: Account, interface: Interface) -> Mapping[str, 
         "ownerId": account.id,
         "status": interface.status,
         "macAddress": interface.mac,
-        "privateIpAddress": interface.private_ips[0],
-        "privateDnsName": account.dns_name(interface.private_ips[0]),
+        **primary_address(account, interface),
         "sourceDestCheck": interface.source_dest_check,
         "groupSet": group_set(account, interface.group_ids),
         "attachment": attachment_xml(account, interface.attachment),

@@ -7,8 +7,9 @@ from nodeeni.sandbox.ec2.errors import EC2Error, invalid_value
 from nodeeni.sandbox.ec2.filters import INTERFACE_FILTERS, zone_id
 from nodeeni.sandbox.ec2.model import Attachment, Interface, shown_attributes
 from nodeeni.sandbox.ec2.paging import select
-from nodeeni.sandbox.ec2.wire import Parameters, Raw, render_members
+from nodeeni.sandbox.ec2.wire import Raw, render_members
 
+from .addresses import given_at_creation
 from .registry import Request, action
 from .tags import tag_set, tags_for
 
@@ -17,8 +18,7 @@ _PLAIN_TYPES = ("interface", "efa", "efa-only")
 
 @action(
     "CreateNetworkInterface",
-    without="ConnectionTrackingSpecification EnablePrimaryIpv6 Ipv4Prefix Ipv4PrefixCount "
-    "Ipv6AddressCount Ipv6Addresses Ipv6Prefix Ipv6PrefixCount Operator",
+    without="ConnectionTrackingSpecification Ipv4Prefix Ipv6Addresses Ipv6Prefix Operator",
 )
 def create_network_interface(request: Request) -> Mapping[str, object]:
     account, asked = request.account, request.parameters
@@ -56,7 +56,7 @@ def _create(request: Request) -> Interface:
         raise EC2Error("NetworkInterfaceLimitExceeded")
     interface = account.new_interface(
         subnet,
-        _addresses(account, subnet.id, asked),
+        **given_at_creation(account, subnet, asked),
         group_ids=group_ids or default_group(account, subnet.vpc_id),
         description=description,
         tags=tags,
@@ -65,28 +65,6 @@ def _create(request: Request) -> Interface:
     )
     request.lifecycle.created(interface, request.reply)
     return interface
-
-
-def _addresses(account: Account, subnet_id: str, asked: Parameters) -> tuple[str, ...]:
-    """The primary address, chosen by the caller or by EC2, and the secondary ones."""
-    pool = account.pools[subnet_id]
-    listed = asked.children("PrivateIpAddresses")
-    primary = asked.text("PrivateIpAddress")
-    secondary = []
-    for each in listed:
-        if each.boolean("Primary"):
-            primary = each.required("PrivateIpAddress")
-        else:
-            secondary.append(each.required("PrivateIpAddress"))
-    count = asked.integer("SecondaryPrivateIpAddressCount")
-    if pool.free < 1 + len(secondary) + count:
-        raise EC2Error("InsufficientFreeAddressesInSubnet")
-    chosen = [address for address in (primary, *secondary) if address]
-    for address in chosen:
-        pool.take_this(address)
-    if not primary:
-        chosen = pool.take(1) + chosen
-    return (*chosen, *pool.take(count))
 
 
 def default_group(account: Account, vpc_id: str) -> tuple[str, ...]:
@@ -153,7 +131,6 @@ def interface_xml(account: Account, interface: Interface) -> Raw:
     kept = account.rendered.get(interface.id)
     if kept is not None and kept[0] is interface:
         return kept[1]
-    primary = interface.private_ips[0]
     rendered = render_members(
         {
             "networkInterfaceId": interface.id,
@@ -166,19 +143,30 @@ def interface_xml(account: Account, interface: Interface) -> Raw:
             "requesterManaged": False,
             "status": interface.status,
             "macAddress": interface.mac,
-            "privateIpAddress": primary,
-            "privateDnsName": account.dns_name(primary),
+            **primary_address(account, interface),
             **shown_attributes(interface),
             "groupSet": group_set(account, interface.group_ids),
             "attachment": attachment_xml(account, interface.attachment),
             "tagSet": tag_set(interface.tags),
             "privateIpAddressesSet": private_addresses(account, interface.private_ips),
-            "ipv6AddressesSet": [],
+            "ipv4PrefixSet": [{"ipv4Prefix": block} for block in interface.ipv4_prefixes] or None,
+            "ipv6AddressesSet": [
+                {"ipv6Address": address, "isPrimaryIpv6": interface.primary_ipv6 and not position}
+                for position, address in enumerate(interface.ipv6_addresses)
+            ],
+            "ipv6PrefixSet": [{"ipv6Prefix": block} for block in interface.ipv6_prefixes] or None,
             "interfaceType": interface.interface_type,
         }
     )
     account.rendered[interface.id] = (interface, rendered)
     return rendered
+
+
+def primary_address(account: Account, interface: Interface) -> Mapping[str, object]:
+    """One of an IPv6-only subnet has none of IPv4."""
+    for address in interface.private_ips[:1]:
+        return {"privateIpAddress": address, "privateDnsName": account.dns_name(address)}
+    return {"ipv6Address": interface.ipv6_addresses[0], "ipv6Native": True}
 
 
 def private_addresses(account: Account, addresses: tuple[str, ...]) -> list[Mapping[str, object]]:

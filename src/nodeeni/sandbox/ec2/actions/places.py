@@ -67,6 +67,9 @@ def _subnet_xml(account: Account, subnet: Subnet) -> Mapping[str, object]:
         "ownerId": account.id,
         "vpcId": subnet.vpc_id,
         "cidrBlock": subnet.cidr or None,  # an IPv6-only subnet has none
+        "ipv6CidrBlockAssociationSet": _ipv6_blocks(subnet),
+        "ipv6Native": not subnet.cidr,
+        "assignIpv6AddressOnCreation": subnet.gives_ipv6,
         "availableIpAddressCount": account.pools[subnet.id].free,
         "availabilityZone": subnet.zone,
         "availabilityZoneId": zone_id(subnet.zone),
@@ -74,6 +77,11 @@ def _subnet_xml(account: Account, subnet: Subnet) -> Mapping[str, object]:
         "mapPublicIpOnLaunch": False,
         "tagSet": tag_set(subnet.tags),
     }
+
+
+def _ipv6_blocks(subnet: Subnet) -> list[Mapping[str, object]]:
+    state = {"state": "associated"}
+    return [{"ipv6CidrBlock": subnet.ipv6_cidr, "ipv6CidrBlockState": state}] if subnet.ipv6_cidr else []
 
 
 @action("DescribeSecurityGroups")
