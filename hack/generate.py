@@ -17,7 +17,7 @@ from nodeeni import metrics
 from nodeeni.agent.counters import Counters
 from nodeeni.agent.settings import AGENT_SETTINGS
 from nodeeni.api.crd import manifests, nodeeni_crd
-from nodeeni.api.reasons import ConditionReason, ConditionType, EventReason, Mender, RowReason
+from nodeeni.api.reasons import ConditionReason, ConditionType, EventReason, Mender, NodeReason, RowReason
 from nodeeni.api.v1alpha1 import NodeENISpec
 from nodeeni.ec2.addresses import ADDRESS_KINDS
 from nodeeni.ec2.attributes import ATTRIBUTES, Attribute
@@ -328,6 +328,11 @@ def condition_reasons() -> list[str]:
     return lines
 
 
+def node_reasons() -> list[str]:
+    lines = ["| is | reason | when |", "|---|---|---|"]
+    return [*lines, *(f"| {r is NodeReason.ENIS_READY} | `{r}` | {r.meaning} |" for r in NodeReason)]
+
+
 def row_reasons() -> list[str]:
     """The reasons of failures, and who mends them."""
     lines = ["| reason | passes by itself | then |", "|---|---|---|"]
@@ -377,6 +382,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "conditions": conditions,
     "reasons of conditions": condition_reasons,
     "reasons of failures": row_reasons,
+    "reasons of NodeENIsReady": node_reasons,
     "events": event_reasons,
     "what EC2 refuses": error_classes,
 }

@@ -24,6 +24,7 @@ CHART = ROOT / "charts" / "nodeeni"
 CRDS = ROOT / "deploy" / "crds"
 HEADER = "# Rendered from charts/nodeeni by `make render`. Edit there.\n"
 EXAMPLE = "registry.example/nodeeni"  # a name that kustomize's `images:` finds, and that leads nowhere
+STARTUP_TAINT = "nodeeni.networking.k8s.aws/not-ready"  # of deploy/readiness.yaml
 PLACEHOLDER = "${UNIFIED_IMAGE}"  # v1.1.0's users replace it with sed
 
 Object = dict[str, Any]
@@ -47,6 +48,7 @@ TYPES: Mapping[str, Object] = {
     "positive_int": {"type": "integer", "minimum": 1},
     "verbosity": {"anyOf": [{"type": "integer", "minimum": 0}, {"enum": ["info", "debug"]}]},
     "truth": {"type": "boolean"},
+    "taint_key": {"type": "string", "pattern": "^[-A-Za-z0-9_./]*$"},
     "physical": {"enum": ["physical", "listed"]},
     "log_format": {"enum": ["json", "text"]},
     "pattern": {"type": "string", "format": "regex"},
@@ -162,7 +164,15 @@ def manifests() -> dict[Path, str]:
     manager = [o for o in ours if "eni-manager" in o["metadata"]["name"]]
     if len(controller) + len(manager) != len(ours) + 2:
         raise SystemExit("an object of the chart belongs to neither file")
+    told = rendered(
+        f"image.repository={EXAMPLE}",
+        "controller.settings.nodeCondition=true",
+        f"controller.settings.startupTaint={STARTUP_TAINT}",
+    )
     return {
+        ROOT / "deploy" / "readiness.yaml": _dump(
+            o for o in told if o["metadata"]["name"] == "eni-controller-nodes"
+        ),
         ROOT / "deploy" / "deployment.yaml": _dump(controller),
         ROOT / "deploy" / "eni-manager-daemonset.yaml": _dump(manager),
         ROOT / "deploy" / "install.yaml": _dump([namespace, *rendered(f"image.repository={EXAMPLE}")]),

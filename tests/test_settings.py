@@ -36,6 +36,9 @@ DEFAULTS = Settings(
     orphan_grace_period=300.0,
     stalled_after=120.0,
     deaf_timeout=600.0,
+    node_condition=False,
+    startup_taint=None,
+    require_link_up=False,
     dry_run=False,
 )
 
@@ -66,6 +69,7 @@ def test_every_flag() -> None:
         "--stalled-after=1m",
         "--deaf-timeout=20m",
         "--log-format=json",
+        *("--node-condition", "--startup-taint=example.com/no-eni-yet", "--require-link-up"),
     ]
     assert controller_settings(arguments, {}) == Settings(
         metrics_addr=("127.0.0.1", 9090),
@@ -90,6 +94,9 @@ def test_every_flag() -> None:
         orphan_grace_period=90.0,
         stalled_after=60.0,
         deaf_timeout=1200.0,
+        node_condition=True,
+        startup_taint="example.com/no-eni-yet",
+        require_link_up=True,
         dry_run=True,
     )
 
@@ -106,6 +113,8 @@ def test_variables_stand_in_for_flags() -> None:
         "RECONCILE_PERIOD": "1m",
         "DETACHMENT_TIMEOUT": "2m",
         "MAX_CONCURRENT_RECONCILES": "3",
+        "NODE_CONDITION": "true",
+        "STARTUP_TAINT": "no-eni-yet",
     }
     assert controller_settings([], environment) == with_changes(
         leader_election_namespace="ns",
@@ -117,6 +126,8 @@ def test_variables_stand_in_for_flags() -> None:
         resync_period=60.0,
         force_detach_after=120.0,
         max_concurrent_nodes=3,
+        node_condition=True,
+        startup_taint="no-eni-yet",
     )
 
 
@@ -209,6 +220,14 @@ REFUSED = [
         ["--metrics-addr=:70000"],
         {},
         "--metrics-addr: ':70000' is not an address: write it as :8080 or 127.0.0.1:8080",
+    ),
+    (
+        ["--startup-taint=example.com/no-eni-yet:NoSchedule"],
+        {},
+        (
+            "--startup-taint: 'example.com/no-eni-yet:NoSchedule' is not the key of a taint, such as "
+            "example.com/no-eni-yet: write it without value and effect"
+        ),
     ),
     (["--dry-run=perhaps"], {}, "--dry-run: 'perhaps' is neither true nor false"),
 ]

@@ -11,7 +11,9 @@ from nodeeni.api.names import NAMESPACE
 
 Object = dict[str, Any]
 
-INSTALL = Path(__file__).parents[2] / "deploy" / "install.yaml"
+DEPLOY = Path(__file__).parents[2] / "deploy"
+INSTALL = DEPLOY / "install.yaml"
+READINESS = DEPLOY / "readiness.yaml"  # what --node-condition and --startup-taint need besides
 CONTROLLER, MANAGER = "eni-controller", "eni-manager"
 _ANYBODYS = "selfsubjectaccessreviews"  # what may I do: no role of ours grants that
 _ROLES = ("ClusterRole", "Role")
@@ -45,7 +47,7 @@ class Right:
 
 def shipped() -> list[Object]:
     """The objects of the shipped manifests that say who may do what, and what that needs."""
-    documents = yaml.safe_load_all(INSTALL.read_text())
+    documents = [each for path in (INSTALL, READINESS) for each in yaml.safe_load_all(path.read_text())]
     return [document for document in documents if document and document["kind"] in _KINDS]
 
 

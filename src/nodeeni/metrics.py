@@ -47,6 +47,11 @@ LINK_UP_SECONDS = Histogram(
     "From a node's first need of an ENI to its link being up, as the node's ENI manager reports.",
     buckets=(1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 600),
 )
+NODE_READY_SECONDS = Histogram(
+    "nodeeni_node_ready_seconds",
+    "From the first sight of a node without its network to the condition NodeENIsReady, or the taint's end.",
+    buckets=(1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 600),
+)
 KUBE_WRITES = Counter(
     "nodeeni_kubernetes_writes_total", "Writes to the API server by resource.", ["resource"]
 )

@@ -37,6 +37,12 @@ _EC2_ACTIONS = (
     "UnassignIpv6Addresses",
 )
 _MOST_IDS = 199  # beside the present one: EC2 takes 200 values of a filter
+# A qualified name: a DNS name and a slash, or nothing, before a name.
+_LABEL_KEY = re.compile(
+    r"([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
+    r"[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?",
+    re.ASCII,
+)
 _RATE = re.compile(r"(\w+)=(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)")
 
 
@@ -66,6 +72,15 @@ def _cluster_ids(text: str) -> tuple[str, ...]:
             f"{len(ids)} ids are more than the {_MOST_IDS} that EC2 takes beside the present one"
         )
     return ids
+
+
+def _taint_key(text: str) -> str:
+    if not _LABEL_KEY.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is not the key of a taint, such as example.com/no-eni-yet: write it without value and "
+            "effect"
+        )
+    return text
 
 
 def _verbosity(text: str) -> int:
@@ -139,6 +154,15 @@ CONTROLLER_SETTINGS = (
     Setting("--stalled-after", positive_duration, "2m",
             "How long a NodeENI waits for a person before its condition Stalled says so: Helm and Flux, "
             "waiting for it, give up then."),
+    Setting("--node-condition", truth, "false",
+            "Tell each Node that a NodeENI selects, by its condition NodeENIsReady, whether its ENIs are "
+            "attached as asked, and their links up.", ("NODE_CONDITION",)),
+    Setting("--startup-taint", _taint_key, None,
+            "Key of a taint that nodes are born with: it is taken off once NodeENIs select the node, and "
+            "their ENIs are attached and up. It is never put on.", ("STARTUP_TAINT",)),
+    Setting("--require-link-up", truth, "false",
+            "For --node-condition and --startup-taint: wait for the word of the ENI manager also on nodes "
+            "where none has reported. The chart sets it where it installs the ENI manager."),
     Setting("--dry-run", truth, "false",
             "Log what would be done, as `nodeeni plan` tells it, and do nothing: no call that changes EC2, "
             "no ENINode, no status."),
@@ -170,6 +194,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     orphan_grace_period: float
     deaf_timeout: float
     stalled_after: float
+    node_condition: bool
+    startup_taint: str | None
+    require_link_up: bool
     dry_run: bool
 
 

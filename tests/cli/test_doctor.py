@@ -20,6 +20,7 @@ from nodeeni.ec2.types import Action
 from nodeeni.kube.client import KubeClient
 from nodeeni.sandbox.ec2.denials import Denied
 from nodeeni.sandbox.ec2.faults import Fault
+from nodeeni.settings import controller_settings
 
 ARN = "arn:aws:iam::123456789012:user/sandbox"
 CRDS = "customresourcedefinitions"
@@ -233,6 +234,25 @@ async def test_a_removal_that_is_held_is_told_with_the_way_out(site: Site) -> No
     assert seen["NodeENI other"] == ("note", f"RemovalDelayed: {delayed}")
 
 
+async def test_nodes_that_keep_the_startup_taint_since_nothing_selects_them_are_listed(site: Site) -> None:
+    await site.node("n1")
+    for name in ("n2", "n3"):
+        await site.world.add_node(name, labels={})
+    site.apply()
+    taint = {"key": "example.com/no-eni-yet", "effect": "NoSchedule"}
+    for name in ("n1", "n3", "n2"):
+        site.world.kube.patch("", "nodes", name, {"spec": {"taints": [taint]}})
+    assert "startup taint" not in found(await site.run("doctor", "-o", "json"))
+    told = found(await site.run("doctor", "-o", "json", "--startup-taint", "example.com/no-eni-yet"))
+    assert told["startup taint"] == (
+        "note",
+        (
+            "n2, n3: no NodeENI selects 2 nodes with the taint example.com/no-eni-yet, so it stays: label "
+            "the nodes, or take it off: kubectl taint node n2 example.com/no-eni-yet-"
+        ),
+    )
+
+
 async def test_no_kubeconfig_and_no_api_server(site: Site, tmp_path: Path) -> None:
     missing = str(tmp_path / "missing")
     seen = await site.run("doctor", "--kubeconfig", missing)
@@ -274,7 +294,7 @@ async def strict_server(tmp_path: Path) -> AsyncIterator[KubeClient]:
 
 
 async def test_missing_permissions_are_told_as_a_role_would_grant_them(strict_server: KubeClient) -> None:
-    finding = await kubernetes.permissions(strict_server)
+    finding = await kubernetes.permissions(strict_server, controller_settings([], {}))
     prefix, _, missing = finding.message.partition(": ")
     assert (finding.mark, prefix) == (Mark.WRONG, "grant in a ClusterRole")
     assert missing.split(", ") == [

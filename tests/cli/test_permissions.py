@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-from nodeeni.controller.permissions import KUBERNETES, Permission
+from nodeeni.controller.permissions import Permission, kubernetes
+from nodeeni.settings import controller_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 Grant = tuple[str, str, str, str, str]  # namespace, API group, resource, name, verb
@@ -31,8 +33,26 @@ def granted(role: dict[str, Any]) -> set[Grant]:
     }
 
 
+def roles(*files: str) -> set[Grant]:
+    documents = [d for file in files for d in yaml.safe_load_all((ROOT / "deploy" / file).read_text())]
+    found = [d for d in documents if d and d["kind"] in ("Role", "ClusterRole")]
+    return {grant for role in found for grant in granted(role)}
+
+
+def needed(*flags: str) -> set[Grant]:
+    permissions = kubernetes(controller_settings(flags, {}))
+    return {grant for permission in permissions for grant in asked(permission)}
+
+
 def test_the_controllers_roles_grant_all_that_it_needs() -> None:
-    documents = list(yaml.safe_load_all((ROOT / "deploy" / "deployment.yaml").read_text()))
-    roles = [d for d in documents if d and d["kind"] in ("Role", "ClusterRole")]
-    needed = {grant for permission in KUBERNETES for grant in asked(permission)}
-    assert needed - {grant for role in roles for grant in granted(role)} == set()
+    assert needed() - roles("deployment.yaml") == set()
+
+
+@pytest.mark.parametrize(
+    ("flag", "resource"),
+    [("--node-condition", "nodes/status"), ("--startup-taint=example.com/no-eni-yet", "nodes")],
+)
+def test_what_is_told_of_nodes_needs_the_role_that_goes_with_it(flag: str, resource: str) -> None:
+    lacking = needed(flag) - roles("deployment.yaml")
+    assert lacking == {("", "", resource, "", "patch")}
+    assert lacking - roles("readiness.yaml") == set()

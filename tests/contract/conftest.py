@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 from hack.apiserver import accounts
 from hack.apiserver.accounts import CONTROLLER
+from hack.render import STARTUP_TAINT
 from tests.contract.real import RealKube
 from tests.controller.conftest import Stage
 
@@ -29,6 +30,7 @@ async def stage(kube: RealKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """The controller's environment with the token of its service account in place of an administrator's."""
     async with World(quick_settings(), kube=cast("KubeServer", kube)) as world:
         environment = world.environment(tmp_path / "kubeconfig")
+        environment |= {"NODE_CONDITION": "true", "STARTUP_TAINT": STARTUP_TAINT}  # as the chart can have it
         (tmp_path / "kubeconfig").write_text(kube.kubeconfig(accounts.token(kube, CONTROLLER)))
         for name, value in environment.items():
             monkeypatch.setenv(name, value)

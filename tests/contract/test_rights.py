@@ -17,6 +17,7 @@ import pytest
 from hack.apiserver import accounts
 from hack.apiserver.accounts import CONTROLLER, MANAGER
 from hack.apiserver.server import MERGE_PATCH
+from hack.render import STARTUP_TAINT
 from tests.agent.situation import NODE, a_node
 from tests.contract.processes import real_is_wanted
 from tests.contract.real import RealKube
@@ -36,11 +37,15 @@ Object = dict[str, Any]
 async def all_the_work(stage: Stage) -> None:
     """Once through everything that the controller does in Kubernetes."""
     staying, leaving, dying = [await stage.node() for _ in range(3)]
+    taint = {"key": STARTUP_TAINT, "effect": "NoSchedule"}
+    stage.kube.patch("", "nodes", staying.name, {"spec": {"taints": [taint]}})
     stage.apply()
     orphan_of(stage)
     flags = ("--enable-leader-election", "--resync-period=1s", "--orphan-grace-period=1s")
     async with stage.controller(*flags):
         await stage.until_attached(staying, leaving, dying)
+        await stage.until(lambda: tells_that_it_is_ready(stage, staying.name))
+        await stage.until(lambda: not (stage.kube.get("", "nodes", staying.name) or {})["spec"].get("taints"))
         stage.apply(mtu=9001)  # the node's ENI manager is told by its ENINode
         await stage.until(lambda: mtus(stage, staying.name) == [9001])
         stage.world.label(leaving.name, ng=None)
@@ -60,6 +65,11 @@ async def all_the_work(stage: Stage) -> None:
     async with stage.controller(*flags):  # another holder takes the lease that is there
         await stage.until(lambda: stage.kube.objects("coordination.k8s.io", "leases"))
         await stage.node(matching=True)
+
+
+def tells_that_it_is_ready(stage: Stage, node: str) -> bool:
+    found = (stage.kube.get("", "nodes", node) or {}).get("status", {}).get("conditions", [])
+    return any(each["type"] == "NodeENIsReady" and each["status"] == "True" for each in found)
 
 
 def mtus(stage: Stage, node: str) -> list[int | None]:
@@ -186,7 +196,8 @@ def test_a_manager_may_do_nothing_else(kube: RealKube, method: str, path: str, b
         ("GET", "/api/v1/secrets"),
         ("GET", "/api/v1/pods"),
         ("DELETE", "/api/v1/nodes/n1"),
-        ("PATCH", "/api/v1/nodes/n1"),
+        ("POST", "/api/v1/nodes"),
+        ("PATCH", "/api/v1/nodes/n1/proxy"),
         ("DELETE", f"{NODEENIS}/multus"),
         ("PATCH", f"{ENINODES}/n1/status"),
         ("GET", "/api/v1/namespaces/default"),

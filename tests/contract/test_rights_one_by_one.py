@@ -13,10 +13,11 @@ from typing import Any, cast
 import pytest
 from hack.apiserver import accounts
 from hack.apiserver.accounts import CONTROLLER, MANAGER, Right, rights
+from hack.render import STARTUP_TAINT
 from tests.agent.situation import NODE, Node, a_node, until
 from tests.contract.processes import real_is_wanted
 from tests.contract.real import RealKube
-from tests.contract.test_rights import doctor, orphan_of
+from tests.contract.test_rights import doctor, orphan_of, tells_that_it_is_ready
 from tests.controller.conftest import Stage
 
 from nodeeni.kube.events import GATHER
@@ -125,6 +126,24 @@ async def a_leader_stays_leader(stage: Stage, reached: Reached) -> bool:
         return await reached(lambda: stage.ours(node=node))
 
 
+async def a_node_is_told_that_its_network_is_there(stage: Stage, reached: Reached) -> bool:
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller(*FLAGS):
+        await stage.until_attached(node)
+        return await reached(lambda: tells_that_it_is_ready(stage, node.name))
+
+
+async def a_startup_taint_goes(stage: Stage, reached: Reached) -> bool:
+    node = await stage.node()
+    taint = {"key": STARTUP_TAINT, "effect": "NoSchedule"}
+    stage.kube.patch("", "nodes", node.name, {"spec": {"taints": [taint]}})
+    stage.apply()
+    async with stage.controller(*FLAGS):
+        await stage.until_attached(node)
+        return await reached(lambda: not (stage.kube.get("", "nodes", node.name) or {})["spec"].get("taints"))
+
+
 async def doctor_compares_the_definitions(stage: Stage, reached: Reached) -> bool:
     """As it does in the controller's pod: with its token."""
     told = await doctor(stage)
@@ -136,6 +155,8 @@ NEEDED_BY: dict[str, Callable[[Stage, Reached], Awaitable[bool]]] = {
     "get customresourcedefinitions.apiextensions.k8s.io": doctor_compares_the_definitions,
     "list nodes": a_status_is_reported,
     "watch nodes": a_new_node_is_served,
+    "patch nodes/status": a_node_is_told_that_its_network_is_there,
+    "patch nodes": a_startup_taint_goes,
     "get namespaces": a_status_is_reported,
     "list nodeenis.networking.k8s.aws": a_status_is_reported,
     "watch nodeenis.networking.k8s.aws": a_status_is_reported,  # it waits to see its finalizer

@@ -17,7 +17,7 @@ from tests.deploy.conftest import CHART, IMAGE, ROOT, Template, container
 from nodeeni import metrics
 from nodeeni.agent import counters
 from nodeeni.agent.settings import agent_settings
-from nodeeni.controller.permissions import KUBERNETES
+from nodeeni.controller.permissions import kubernetes
 from nodeeni.settings import controller_settings
 
 IMAGE_NAMED = ("--set", f"image.repository={IMAGE}")
@@ -160,17 +160,59 @@ def test_commands_that_people_start_in_the_pod_know_the_cluster_ids(template: Te
     assert (variables["CLUSTER_ID"], variables["FORMER_CLUSTER_IDS"]) == ("blue", "old,older")
 
 
-def test_the_controller_may_do_what_it_does_and_no_more(template: Template) -> None:
+READINESS = {"nodeCondition": "true", "startupTaint": "example.com/no-eni-yet"}
+
+
+@pytest.mark.parametrize(
+    "on",
+    [(), ("nodeCondition",), ("startupTaint",), ("nodeCondition", "startupTaint")],
+    ids=["neither", "condition", "taint", "both"],
+)
+def test_the_controller_may_do_what_it_does_and_no_more(template: Template, on: tuple[str, ...]) -> None:
+    objects = template(*(f"controller.settings.{name}={READINESS[name]}" for name in on))
     granted = set()
-    for (kind, name), role in template().items():
+    for (kind, name), role in objects.items():
         if kind in ("Role", "ClusterRole") and name.startswith("eni-controller"):
             granted |= _granted(role)
+    given = [flag for flag in container(objects[DEPLOYMENT])["args"] if "metrics" not in flag]
     needed = {
         (p.resource.group, p.resource.plural + (f"/{p.subresource}" if p.subresource else ""), verb)
-        for p in KUBERNETES
+        for p in kubernetes(controller_settings(given, {}))
         for verb in p.verbs
     }
     assert granted == needed
+    assert (("ValidatingAdmissionPolicy", "eni-controller-nodes") in objects) == bool(on)
+
+
+def test_nodes_are_ready_by_the_eni_managers_word_where_it_is_installed(template: Template) -> None:
+    """Else a node would be ready before its ENI manager has started."""
+
+    def waits(*values: str) -> bool:
+        args = container(template(*values)[DEPLOYMENT])["args"]
+        return bool(controller_settings(args, {}).require_link_up)
+
+    told = "controller.settings.nodeCondition=true"
+    assert not waits()
+    assert waits(told)
+    assert not waits(told, "manager.enabled=false")
+    assert not waits(told, "controller.settings.requireLinkUp=false")
+
+
+def test_doctor_in_the_pod_knows_what_is_told_of_nodes(template: Template) -> None:
+    given = template(*(f"controller.settings.{name}={value}" for name, value in READINESS.items()))
+    variables = {each["name"]: each.get("value", "") for each in container(given[DEPLOYMENT])["env"]}
+    settings = controller_settings([], {k: variables[k] for k in ("NODE_CONDITION", "STARTUP_TAINT")})
+    assert (settings.node_condition, settings.startup_taint) == (True, "example.com/no-eni-yet")
+
+
+@pytest.mark.parametrize("name", READINESS)
+def test_what_no_policy_could_confine_is_not_installed(template: Template, name: str) -> None:
+    with pytest.raises(ValueError, match=r"need Kubernetes 1\.30 or newer"):
+        template(
+            f"image.repository={IMAGE}",
+            f"controller.settings.{name}={READINESS[name]}",
+            arguments=("--kube-version", "1.29.9"),
+        )
 
 
 def test_the_eni_manager_may_read_eninodes_and_report(template: Template) -> None:

@@ -18,7 +18,7 @@ RUN = {
     ("docs/sandbox.md", "When EC2 fails"): IN_THE_SANDBOX,
     ("docs/gitops.md", "Wait with kubectl"): IN_THE_SANDBOX,
     ("docs/how-to.md", "Changing a live NodeENI"): IN_THE_SANDBOX,
-    ("docs/how-to.md", "Karpenter"): IN_THE_SANDBOX,
+    ("docs/how-to.md", "Pods wait for their network"): IN_THE_SANDBOX,
     ("docs/troubleshooting.md", "The controller does not start, or does nothing"): IN_THE_SANDBOX,
     ("docs/troubleshooting.md", "A link stays down"): IN_THE_SANDBOX,
     ("docs/upgrade.md", "Look first"): IN_THE_SANDBOX,

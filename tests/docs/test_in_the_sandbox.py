@@ -163,11 +163,15 @@ def test_an_edit_is_looked_at_before_it_is_made(terminal: Shell) -> None:
 
 @pytest.mark.skipif(not probe().possible, reason=f"{NO_KERNELS}{probe().reason}")
 def test_a_startup_taint_is_taken_off_when_the_link_is_up(terminal: Shell) -> None:
-    terminal.types(f"kubectl taint node {FIRST_NODE} example.com/no-eni-yet:NoSchedule")
-    with controller(terminal):
+    key = "nodeeni.networking.k8s.aws/not-ready"
+    tainted = f"kubectl get node {FIRST_NODE} -o jsonpath='{{.spec.taints[*].key}}'"
+    terminal.types(f"kubectl taint node {FIRST_NODE} {key}:NoSchedule")
+    with controller(terminal, "--node-condition", f"--startup-taint={key}", "--require-link-up"):
         terminal.types("kubectl apply -f examples/multus-eni.yaml")
-        printed = terminal.runs(shell("docs/how-to.md", "Karpenter"), NODE=FIRST_NODE)
-    assert f"node/{FIRST_NODE} untainted" in printed
+        printed = terminal.runs(shell("docs/how-to.md", "Pods wait for their network"), NODE=FIRST_NODE)
+        assert f"node/{FIRST_NODE} condition met" in printed
+        gone = f'for i in $(seq 50); do [ -z "$({tainted})" ] && break; sleep 0.1; done; {tainted}'
+        assert key not in terminal.types(gone)
 
 
 def test_kubectl_waits_until_the_eni_is_there(terminal: Shell) -> None:

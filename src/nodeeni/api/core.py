@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 
 from nodeeni.api.meta import ObjectMeta
+from nodeeni.api.names import NODE_CONDITION
 
 OUT_OF_SERVICE_TAINT = "node.kubernetes.io/out-of-service"
 REGION_LABEL = "topology.kubernetes.io/region"
@@ -27,6 +28,8 @@ class NodeSpec(msgspec.Struct, frozen=True):
 class NodeCondition(msgspec.Struct, frozen=True):
     type: str = ""
     status: str = ""
+    reason: str = ""
+    message: str = ""
 
 
 class NodeStatus(msgspec.Struct, frozen=True):
@@ -44,6 +47,11 @@ class Node(msgspec.Struct, kw_only=True):
         said = (condition.status for condition in self.status.conditions if condition.type == "Ready")
         status = next(said, None)
         return None if status is None else status == "True"
+
+    @property
+    def told(self) -> NodeCondition | None:
+        """What our controller has told of it; None: nothing."""
+        return next((each for each in self.status.conditions if each.type == NODE_CONDITION), None)
 
     @property
     def instance_id(self) -> str:

@@ -14,6 +14,7 @@ FINALIZER = "nodeeni.networking.k8s.aws/finalizer"
 LEASE = "nodeeni-controller-leader-election"
 LEASE_TOKENS = "nodeeni.networking.k8s.aws/ec2-tokens"  # annotation: what EC2's buckets held at the release
 NAMESPACE = "eni-controller-system"
+NODE_CONDITION = "NodeENIsReady"  # of a Node
 # Annotation of a NodeENI: the id of the held removal that a person lets go on.
 RELEASE_HOLD = "nodeeni.networking.k8s.aws/release-hold"
 

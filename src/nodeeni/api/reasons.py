@@ -103,6 +103,32 @@ class ConditionReason(StrEnum):
     )
 
 
+class NodeReason(StrEnum):
+    """Reasons of the condition NodeENIsReady of a Node, which is True by the first one alone."""
+
+    meaning: str
+
+    def __new__(cls, word: str, meaning: str) -> Self:
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.meaning = meaning
+        return member
+
+    ENIS_READY = (
+        "ENIsReady",
+        "each NodeENI that selects the node has its ENI attached, and its link is up",
+    )
+    NOT_ATTACHED = "NotAttached", "an ENI is not attached yet, or cannot be: the NodeENI says why"
+    LINK_NOT_UP = (
+        "LinkNotUp",
+        "attached, but the node's ENI manager has its link down, missing or not as asked",
+    )
+    LINK_NOT_REPORTED = (
+        "LinkNotReported",
+        "attached, and no ENI manager of that node has told of its link (`--require-link-up`)",
+    )
+
+
 class Mender(StrEnum):
     """Who can mend what is wrong."""
 

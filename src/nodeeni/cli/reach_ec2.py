@@ -26,8 +26,11 @@ def add_former_ids(flags: Flags) -> None:
 
 def settings(options: Namespace) -> Settings:
     """As the controller's environment has them, if this command runs in it. Raises UsageError."""
-    given = options.former_cluster_ids
-    return controller_settings([] if given is None else [f"--former-cluster-ids={given}"], os.environ)
+    given = {
+        "--former-cluster-ids": options.former_cluster_ids,
+        "--startup-taint": getattr(options, "startup_taint", None),  # of those that have it
+    }
+    return controller_settings([f"{k}={v}" for k, v in given.items() if v is not None], os.environ)
 
 
 async def cluster_id(options: Namespace, client: KubeClient) -> str:

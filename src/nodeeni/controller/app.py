@@ -163,9 +163,13 @@ class _Controller:
                 group.create_task(works.finalizers.run())
                 group.create_task(works.releases.run())
                 group.create_task(parts.eninodes.run())
+                if parts.readiness is not None:
+                    group.create_task(parts.readiness.run())
             await parts.queue.drained()
             works.questions.patience = PATIENCE
             parts.reporter.begin()
+            if parts.readiness is not None:
+                parts.readiness.begin()
             parts.turns.begin()
             works.brake.begin()
             works.releases.surveyed.set()

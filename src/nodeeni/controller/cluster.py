@@ -36,8 +36,10 @@ class Cluster:
 
     def __init__(self, client: KubeClient) -> None:
         self.nodes: Informer[Node] = Informer(
-            client, NODES, Node, kept=kept_node, gather=NODES_GATHER, page_limit=NODES_PAGE
+            client, NODES, Node, kept=self._kept, gather=NODES_GATHER, page_limit=NODES_PAGE
         )
+        # Told of a Node whose condition of ours is another than before: by our own write, as a rule.
+        self.on_told: Callable[[Node], None] = lambda node: None
         self.nodeenis: Informer[NodeENI] = Informer(client, NODEENIS, NodeENI)
         self.eninodes: Informer[ENINode] = Informer(client, ENINODES, ENINode)
         self._names: dict[str, tuple[str, ...]] = {}  # instance → names of its Nodes
@@ -100,6 +102,13 @@ class Cluster:
         moved = attachment and attachment.instance_id != interface.tags.get(TAG_INSTANCE)
         return node_of(interface, self.nodes_of, self.told(interface.id) if moved else UNTOLD)
 
+    def _kept(self, old: Node | None, new: Node) -> Node:
+        before = old.told if old is not None else None
+        kept = kept_node(old, new)
+        if kept is old and kept.told != before:  # else the listeners are told
+            self.on_told(kept)
+        return kept
+
     def _index_node(self, old: Node | None, new: Node | None) -> None:
         if old is not None:
             known = self._names.pop(old.instance_id, ())
@@ -155,7 +164,10 @@ def kept_node(old: Node | None, new: Node) -> Node:
 
 
 def _kept_status(node: Node) -> NodeStatus:
-    return _STATUSES[node.ready]
+    told = node.told
+    if told is None:
+        return _STATUSES[node.ready]
+    return NodeStatus((*_STATUSES[node.ready].conditions, told))
 
 
 def node_changed(old: Node, new: Node) -> bool:

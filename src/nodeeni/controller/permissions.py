@@ -5,6 +5,7 @@ import msgspec
 from nodeeni.api import names
 from nodeeni.ec2.types import Action
 from nodeeni.kube.resources import CRDS, ENINODES, EVENTS, LEASES, NAMESPACES, NODEENIS, NODES, Resource
+from nodeeni.settings import Settings
 
 
 class Permission(msgspec.Struct, frozen=True):
@@ -17,7 +18,7 @@ class Permission(msgspec.Struct, frozen=True):
     name: str = ""
 
 
-KUBERNETES = (
+_ALWAYS = (
     Permission(NODES, ("list", "watch")),
     Permission(NODEENIS, ("get", "list", "watch", "patch")),
     Permission(NODEENIS, ("patch",), "status"),
@@ -29,6 +30,16 @@ KUBERNETES = (
     Permission(EVENTS, ("create", "patch"), namespace="default"),  # where those of cluster-wide objects go
     Permission(LEASES, ("get", "create", "patch"), namespace=names.NAMESPACE),
 )
+
+TELLS_NODES = Permission(NODES, ("patch",), "status")  # an admission policy confines both
+TAKES_TAINTS_OFF = Permission(NODES, ("patch",))
+
+
+def kubernetes(settings: Settings) -> tuple[Permission, ...]:
+    """What a controller with these settings needs."""
+    more = (TELLS_NODES,) if settings.node_condition else ()
+    return (*_ALWAYS, *more, *((TAKES_TAINTS_OFF,) if settings.startup_taint else ()))
+
 
 EC2_READS = (
     "DescribeNetworkInterfaces",

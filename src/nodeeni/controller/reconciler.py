@@ -45,8 +45,9 @@ class Reconciler:
         waits: Waits,
         queue: WorkQueue,
         doubt: Callable[[str], None],
+        reported: Callable[[str], None],
     ) -> None:
-        """`doubt` has EC2 asked for an interface again."""
+        """`doubt` has EC2 asked for an interface again; `reported` is told of a node whose rows were."""
         self._settings = settings
         self._planner = planner
         self._turns = turns
@@ -59,6 +60,7 @@ class Reconciler:
         self._queue = queue
         self._doubt = doubt
         self._waits = waits
+        self._reported = reported
 
     async def reconcile(self, name: str) -> None:
         """Bring one node nearer to what is desired."""
@@ -99,6 +101,7 @@ class Reconciler:
         name, node = plan.observed.name, plan.observed.node
         rows = report.with_failures(plan.rows, self._memory.holds(name).values())
         self._reporter.report(name, rows)
+        self._reported(name)
         self._announcer.refusals(name, plan.refusals)
         self._waits.observe(name, rows)
         spec = report.eninode_spec(node.instance_id if node else "", rows)

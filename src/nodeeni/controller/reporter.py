@@ -242,6 +242,14 @@ class Reporter:
         nodeeni = self._cluster.by_uid(uid)
         return nodeeni.metadata.resource_version if nodeeni is not None else ""
 
+    def rows_on(self, node: str) -> list[Row]:
+        """One for each NodeENI that selects the node, looked at or not."""
+        return [
+            _as_selected(self._rows.get(nodeeni.metadata.uid, {}).get(node), node, nodeeni)
+            for nodeeni in self._cluster.nodeenis.store.values()
+            if node in self.selection.of(nodeeni.metadata.uid)
+        ]
+
     def _rows_of(self, nodeeni: NodeENI) -> dict[str, Row]:
         """By node: of each that is selected, looked at or not, and of each that still has something."""
         selected = self.selection.of(nodeeni.metadata.uid)

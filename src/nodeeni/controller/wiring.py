@@ -24,6 +24,7 @@ from nodeeni.controller.memory import Memory
 from nodeeni.controller.planner import Planner
 from nodeeni.controller.questions import PATIENCE_AT_START, Questions
 from nodeeni.controller.rates import AccountRates
+from nodeeni.controller.readiness import Readiness
 from nodeeni.controller.reconciler import Reconciler
 from nodeeni.controller.releases import Releases
 from nodeeni.controller.reporter import Reporter
@@ -72,6 +73,9 @@ class Parts:
         self.eninodes = ENINodeWriter(self.writer, self.cluster)
         self.eninodes.on_put_right = self.announcer.eninode_put_right
         self.waits = Waits(self.cluster)
+        self.readiness = None
+        if settings.node_condition or settings.startup_taint:
+            self.readiness = Readiness(self.writer, self.cluster, settings, self.reporter.rows_on)
         self.rates = AccountRates(self.buckets, settings.ec2_rate or {})
         self.health = Health(
             cluster=self.cluster,
@@ -176,6 +180,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         waits=parts.waits,
         queue=parts.queue,
         doubt=waiter.doubt,
+        reported=parts.readiness.look_at if parts.readiness else lambda node: None,
     )
     departures = Departures(
         announcer=parts.announcer,
@@ -275,6 +280,11 @@ def listen(parts: Parts, works: Works) -> None:
             ],
         ),
     ]
+    if parts.readiness is not None:
+        told += [
+            (cluster.nodes, [parts.readiness.node_changed]),
+            (cluster.eninodes, [parts.readiness.eninode_changed]),
+        ]
     for source, listeners in told:
         for listener in listeners:
             source.add_listener(listener)

@@ -32,13 +32,15 @@ from nodeeni.kube.resources import Resource
 
 T = TypeVar("T")
 Items: TypeAlias = list[T]
-Body: TypeAlias = dict[str, Any] | msgspec.Struct
+Body: TypeAlias = dict[str, Any] | list[dict[str, Any]] | msgspec.Struct
 
 REQUEST_TIMEOUT = 10.0  # seconds to connect, and to wait for each part of an answer
 _METHODS = {"get": "GET", "list": "GET", "create": "POST", "patch": "PATCH", "delete": "DELETE"}
 _WRITES = frozenset({"create", "patch", "delete"})
 _WHOLE = 3  # times that, for the request as a whole: authentication, connection and answer
 MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 
 
 class _ListMeta(msgspec.Struct, rename="camel"):

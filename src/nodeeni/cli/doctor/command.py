@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import AsyncIterator, Sequence
 
 from nodeeni.cli import reach, reach_ec2, tables
-from nodeeni.cli.doctor import deletions, ec2, holds, kubernetes, leftovers, links
+from nodeeni.cli.doctor import deletions, ec2, holds, kubernetes, leftovers, links, taints
 from nodeeni.cli.findings import Finding, Mark, right, wrong
 from nodeeni.cli.leader import leader
 from nodeeni.controller.cluster import Cluster
@@ -15,6 +15,7 @@ from nodeeni.ec2.denials import Denial
 from nodeeni.ec2.errors import EC2Error
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import ConfigError, KubeError, NotFound
+from nodeeni.settings import Settings
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,6 +28,11 @@ def main(arguments: Sequence[str]) -> int:
     )
     reach_ec2.add_flags(flags)
     reach_ec2.add_former_ids(flags)
+    flags.add_argument(
+        "--startup-taint",
+        metavar="KEY",
+        help="key of the controller's startup taint (default: as STARTUP_TAINT has it)",
+    )
     flags.add_argument(
         "--denials",
         action="store_true",
@@ -74,7 +80,8 @@ async def _checks_of_cluster(options: Namespace, client: KubeClient) -> AsyncIte
         return
     async for finding in kubernetes.definitions(client):
         yield finding
-    yield await kubernetes.permissions(client)
+    settings = reach_ec2.settings(options)
+    yield await kubernetes.permissions(client, settings)
     yield await leader(client)
     cluster = await _read(client)
     for finding in deletions.findings(cluster.nodeenis.store.values(), datetime.datetime.now(datetime.UTC)):
@@ -83,7 +90,9 @@ async def _checks_of_cluster(options: Namespace, client: KubeClient) -> AsyncIte
         yield finding
     for finding in links.findings(cluster.eninodes.store.values()):
         yield finding
-    async for finding in _checks_of_ec2(options, client, cluster):
+    for finding in taints.findings(cluster, settings.startup_taint):
+        yield finding
+    async for finding in _checks_of_ec2(options, settings, client, cluster):
         yield finding
 
 
@@ -99,7 +108,9 @@ async def _read(client: KubeClient) -> Cluster:
     return cluster
 
 
-async def _checks_of_ec2(options: Namespace, client: KubeClient, cluster: Cluster) -> AsyncIterator[Finding]:
+async def _checks_of_ec2(
+    options: Namespace, settings: Settings, client: KubeClient, cluster: Cluster
+) -> AsyncIterator[Finding]:
     cluster_id = await reach_ec2.cluster_id(options, client)
     yield right("cluster id", cluster_id)
     region = await reach_ec2.region(options, cluster)
@@ -113,7 +124,7 @@ async def _checks_of_ec2(options: Namespace, client: KubeClient, cluster: Cluste
         async for finding in ec2.reads(connection, cluster, arn, denials):
             yield finding
         if not denials:
-            former_ids = reach_ec2.settings(options).former_cluster_ids or ()
+            former_ids = settings.former_cluster_ids or ()
             found = await leftovers.find(connection, cluster, Evidence(cluster, cluster_id, former_ids))
             async for finding in ec2.writes(connection, cluster, found.ours, cluster_id, arn, denials):
                 yield finding

@@ -8,10 +8,11 @@ import msgspec
 from nodeeni.api.crd import manifests
 from nodeeni.api.meta import ObjectMeta
 from nodeeni.cli.findings import Finding, note, right, wrong
-from nodeeni.controller.permissions import KUBERNETES, Permission
+from nodeeni.controller.permissions import Permission, kubernetes
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import Forbidden, KubeError, NotFound
-from nodeeni.kube.resources import CRDS, Resource
+from nodeeni.kube.resources import CRDS, NODES, Resource
+from nodeeni.settings import Settings
 
 REVIEWS = Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"  # the API server's own
@@ -35,7 +36,7 @@ class _Review(msgspec.Struct):
 async def reached(client: KubeClient) -> Finding:
     """Anybody who is known at all may ask what he may do."""
     try:
-        await _may(client, KUBERNETES[0], "list")
+        await _may(client, Permission(NODES, ("list",)), "list")
     except KubeError as error:
         return wrong("API server", f"{client.url} does not serve us: {error}")
     return right("API server", client.url)
@@ -99,15 +100,16 @@ def _some(fields: set[str]) -> str:
     return ", ".join(outer[:MOST_NAMED]) + more
 
 
-async def permissions(client: KubeClient) -> Finding:
+async def permissions(client: KubeClient, settings: Settings) -> Finding:
     """Whether the present user, in the pod the controller's service account, may do all of it."""
+    needed = kubernetes(settings)
     missing = [
         f"{verb} {permission.resource.described(permission.subresource)}"
-        for permission in KUBERNETES
+        for permission in needed
         for verb in permission.verbs
         if not await _may(client, permission, verb)
     ]
-    count = sum(len(permission.verbs) for permission in KUBERNETES)
+    count = sum(len(permission.verbs) for permission in needed)
     if missing:
         return wrong("RBAC", f"grant in a ClusterRole: {', '.join(missing)}")
     return right("RBAC", f"all {count} permissions that the controller needs, for the user of this command")
