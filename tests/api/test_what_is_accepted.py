@@ -79,6 +79,7 @@ async def test_every_field_at_its_limit(cluster: KubeClient) -> None:
         "interfaceName": "n" * 127,
         "tags": {f"key-{number}": "v" * 256 for number in range(40)},
         "sourceDestCheck": False,
+        "connectionTracking": {"tcpEstablishedTimeout": 432000, "udpStreamTimeout": 180, "udpTimeout": 60},
         "enableDPDK": True,
         "dpdkDriver": "vfio-pci",
         "dpdkResourceName": "intel.com/sriov",

@@ -101,6 +101,19 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"matchExpressions": [{"key": "a", "operator": "Gt"}]}, "matchExpressions[0].operator", "Unsupported"),
     ({"matchExpressions": [{"operator": "Exists"}]}, "spec.matchExpressions[0].key", "Required value"),
     ({"dpdkPCIAddress": "00:05.0"}, "spec.dpdkPCIAddress", "should match"),
+    *(
+        ({"connectionTracking": {name: value}}, f"spec.connectionTracking.{name}", told)
+        for name, least, most in (
+            ("tcpEstablishedTimeout", 60, 432000),
+            ("udpStreamTimeout", 60, 180),
+            ("udpTimeout", 30, 60),
+        )
+        for value, told in (
+            (least - 1, f"greater than or equal to {least}"),
+            (most + 1, f"less than or equal to {most}"),
+            (f"{least}s", "integer"),
+        )
+    ),
 ]
 
 

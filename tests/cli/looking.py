@@ -54,8 +54,8 @@ class Site:
         captured = self._capsys.readouterr()
         return Seen(status, captured.out, captured.err)
 
-    async def node(self, name: str, zone: str = "a") -> WorldNode:
-        return await self.world.add_node(name, zone=zone, labels=LABELS)
+    async def node(self, name: str, zone: str = "a", type: str = "m5.xlarge") -> WorldNode:
+        return await self.world.add_node(name, zone=zone, type=type, labels=LABELS)
 
     def manifest(self, name: str = NAME, **spec: Any) -> dict[str, Any]:
         given = {

@@ -283,3 +283,22 @@ async def test_a_controller_with_another_id_than_the_plan_is_told(site: Site) ->
         f"! NodeENI {NAME}: the controller tells OtherClusterID, which nothing here is for cluster id "
         f"{site.cluster_id}: name its own by --cluster-id"
     )
+
+
+async def test_a_type_that_forgets_idle_connections_soon_is_told(site: Site) -> None:
+    await site.node("n1", type="m8i.xlarge")
+    await site.node("n2", type="m8i.xlarge")
+    await site.node("n3")
+    site.apply()
+    told = (
+        "on 2 nodes of m8i.xlarge its security groups forget a TCP connection that is idle for 350 s, the "
+        "type's default (432000 s on older types): set spec.connectionTracking.tcpEstablishedTimeout, to "
+        "that value if it is right"
+    )
+    assert f"! {NAME}: {told}" in (await site.run("plan")).lines
+    assert (await site.run("plan", "-o", "json")).json["notes"] == [{"nodeENI": NAME, "message": told}]
+    (note,) = [each for each in (await site.run("doctor", "-o", "json")).json if told == each["message"]]
+    assert (note["check"], note["result"]) == (f"NodeENI {NAME}", "note")
+    site.apply(connectionTracking={"tcpEstablishedTimeout": 350})
+    assert (await site.run("plan", "-o", "json")).json["notes"] == []
+    assert told not in (await site.run("doctor")).out

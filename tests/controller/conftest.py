@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract import permitted
+from tests.contract import by_the_model, permitted
 from tests.contract.processes import real_is_wanted
 from tests.contract.servers import new_server
 from tests.faults.guard import Guard
@@ -194,6 +194,7 @@ async def staged(
             guarding.cancel()
             await asyncio.gather(guarding, return_exceptions=True)
         assert permitted.denied(made.policy) == []
+        assert by_the_model.unknown(world.ec2.calls) == []
         assert list(made.guard.broken) == []
 
 

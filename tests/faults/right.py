@@ -9,6 +9,7 @@ from typing import Any
 
 from nodeeni.api import names
 from nodeeni.sandbox.ec2 import Interface
+from nodeeni.sandbox.ec2.instance_types import INSTANCE_TYPES
 from nodeeni.sandbox.world import World
 
 Object = dict[str, Any]
@@ -77,9 +78,24 @@ def not_as_asked(world: World, interface: Interface, spec: Object) -> Iterator[s
         yield f"has description {interface.description!r}"
     if interface.source_dest_check != spec.get("sourceDestCheck", True):
         yield f"has source/destination check {interface.source_dest_check}"
+    yield from _not_tracked_as_asked(world, interface, spec)
     for key, value in spec.get("tags", {}).items():
         if interface.tags.get(key) != value:
             yield f"has tag {key}={interface.tags.get(key)}, not {value}"
+
+
+def _not_tracked_as_asked(world: World, interface: Interface, spec: Object) -> Iterator[str]:
+    """What nobody set is as the instance's type has it."""
+    assert interface.attachment is not None
+    kind = INSTANCE_TYPES[world.ec2.instance(interface.attachment.instance_id).type]
+    timeouts = {
+        "tcpEstablishedTimeout": (interface.tcp_established_timeout, kind.tcp_established_timeout),
+        "udpStreamTimeout": (interface.udp_stream_timeout, 180),
+        "udpTimeout": (interface.udp_timeout, 30),
+    }
+    for name, (shown, default) in timeouts.items():
+        if (shown or default) != spec.get("connectionTracking", {}).get(name, default):
+            yield f"has {name} {shown or default}"
 
 
 def _subnets(world: World, spec: Object) -> set[str]:

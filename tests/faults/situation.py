@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.contract import permitted
+from tests.contract import by_the_model, permitted
 from tests.contract.collector import collect
 from tests.contract.processes import real_is_wanted
 from tests.contract.servers import new_server
@@ -160,3 +160,4 @@ async def situated(
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+        assert by_the_model.unknown(world.ec2.calls) == []

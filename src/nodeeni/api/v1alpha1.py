@@ -95,6 +95,46 @@ class LabelRequirement(msgspec.Struct, rename=camel_case, frozen=True, omit_defa
     values: Annotated[list[LabelValue], schema("Label values, for In and NotIn.", maxItems=64)] = []
 
 
+class ConnectionTracking(msgspec.Struct, rename=camel_case, frozen=True, omit_defaults=True):
+    """Seconds after which EC2's security groups forget a connection that is idle."""
+
+    tcp_established_timeout: (
+        Annotated[
+            int,
+            schema(
+                "Of established TCP connections, in seconds. Absent: the instance type's default, 350 on "
+                "Nitro v6 and 432000 (5 days) before.",
+                minimum=60,
+                maximum=432000,
+            ),
+        ]
+        | None
+    ) = None
+    udp_stream_timeout: (
+        Annotated[
+            int,
+            schema(
+                "Of UDP flows with more than one request and response, in seconds. Absent: the instance "
+                "type's default, 180.",
+                minimum=60,
+                maximum=180,
+            ),
+        ]
+        | None
+    ) = None
+    udp_timeout: (
+        Annotated[
+            int,
+            schema(
+                "Of other UDP flows, in seconds. Absent: the instance type's default, 30.",
+                minimum=30,
+                maximum=60,
+            ),
+        ]
+        | None
+    ) = None
+
+
 _OWN_TAG_LIST = ", ".join(f"'{tag}'" for tag in OWN_TAGS)
 
 
@@ -215,6 +255,16 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
             schema(
                 "Whether the first IPv6 address is the ENI's primary one, which it keeps. EC2 does not take "
                 "it back: false makes an ENI that has one anew. Absent: left as it is."
+            ),
+        ]
+        | None
+    ) = None
+    connection_tracking: (
+        Annotated[
+            ConnectionTracking,
+            schema(
+                "When the ENI's security groups forget connections that are idle. Absent: as the instance "
+                "type has it."
             ),
         ]
         | None

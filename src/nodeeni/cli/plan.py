@@ -13,6 +13,7 @@ from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.cli import reach, reach_ec2, tables
 from nodeeni.cli.nodeeni_files import read_nodeenis
 from nodeeni.cli.planned import Hold, NodePlan, Step, told, told_holds
+from nodeeni.cli.tracking import ShortTimeout, short_timeouts, types_of
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.planning import Planning, read_cluster
 from nodeeni.ec2.client import EC2Client
@@ -55,14 +56,23 @@ async def _plan(options: Namespace, supposed: Sequence[NodeENI]) -> int:
                     for node in nodes
                 ]
                 holds = planning.holds()
+                notes = await _notes(ec2, cluster, nodes)
             finally:
                 await planning.close()
     if options.output == "json":
-        tables.print_json({"nodes": [plan for plan in plans if not plan.empty], "holds": told_holds(holds)})
+        changing = [plan for plan in plans if not plan.empty]
+        tables.print_json({"nodes": changing, "holds": told_holds(holds), "notes": notes})
     else:
-        _show(tables.console(), plans, holds)
+        _show(tables.console(), plans, holds, notes)
         _doubt(tables.console(), cluster, plans, cluster_id)
     return 0
+
+
+async def _notes(ec2: EC2Client, cluster: Cluster, names: Sequence[str]) -> list[ShortTimeout]:
+    """What is to be known of NodeENIs on these nodes, and changes nothing."""
+    nodes = [cluster.nodes.store[name] for name in names if name in cluster.nodes.store]
+    types = await ec2.describe_instance_types(sorted(types_of(nodes)), left_out=[])
+    return list(short_timeouts(cluster.nodeenis.store.values(), nodes, {each.name: each for each in types}))
 
 
 def _doubt(to: Console, cluster: Cluster, plans: Sequence[NodePlan], cluster_id: str) -> None:
@@ -86,7 +96,12 @@ def _chosen(wanted: Sequence[str], known: Sequence[str]) -> list[str]:
     return [name for name in known if not wanted or name in wanted]
 
 
-def _show(to: Console, plans: Sequence[NodePlan], holds: Sequence[HeldRemoval]) -> None:
+def _show(
+    to: Console,
+    plans: Sequence[NodePlan],
+    holds: Sequence[HeldRemoval],
+    notes: Sequence[ShortTimeout],
+) -> None:
     for plan in plans:
         if plan.empty:
             continue
@@ -94,7 +109,9 @@ def _show(to: Console, plans: Sequence[NodePlan], holds: Sequence[HeldRemoval]) 
         to.print()
     for hold in told_holds(holds):
         print_hold(to, hold)
-    if holds:
+    for note in notes:
+        tables.print_finding(to, "!", note.node_eni, note.message)
+    if holds or notes:
         to.print()
     to.print(_summary(plans), markup=False)
 

@@ -177,7 +177,10 @@ class Planner:
                         reason=RowReason.EC2_ERROR, message=unread.text, retry_after=UNREAD_RETRY
                     )
         dead_for = self._dead_for(name, instance)
-        return desired_interfaces(node, instance, selected, sought, self._cluster_id, dead_for), observed
+        desired = desired_interfaces(
+            node, instance, selected, sought, self._cluster_id, dead_for, observed.instance_type
+        )
+        return desired, observed
 
     def _dead_for(self, name: str, instance: Instance | None) -> float:
         """Seconds since the node's instance was first seen to end; 0 where it does not."""

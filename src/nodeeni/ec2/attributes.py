@@ -14,8 +14,9 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from nodeeni.api.v1alpha1 import ConnectionTracking
 from nodeeni.ec2.addresses import Counts, creation
-from nodeeni.ec2.types import Interface
+from nodeeni.ec2.types import NO_TRACKING, Interface
 
 V = TypeVar("V")
 Parameters = Mapping[str, Any]  # of a call, as botocore takes them
@@ -166,6 +167,58 @@ PRIMARY_IPV6: Attribute[bool] = Attribute(
     refused=("InvalidParameterValue", "InvalidParameterCombination"),
 )
 
+
+class TrackingOfType(ConnectionTracking, frozen=True, kw_only=True):
+    """Timeouts as asked for. Of those that are not, `default` holds: the instance type's, which EC2 does not
+    put back by itself. It is empty while the type is not known, and what is not asked for stays then.
+    """
+
+    default: ConnectionTracking = NO_TRACKING
+
+    @property
+    def asked(self) -> dict[str, int]:
+        """By field, those that the spec has."""
+        return _set(self)
+
+    @property
+    def whole(self) -> dict[str, int]:
+        """By field, every timeout that is known."""
+        return _set(self.default) | self.asked
+
+    def holds(self, shown: ConnectionTracking) -> bool:
+        """Whether they are in force where EC2 shows those: of what it does not show, the default is."""
+        return self.whole.items() <= (_set(self.default) | _set(shown)).items()
+
+    def __str__(self) -> str:
+        names = {field.name: field.encode_name for field in msgspec.structs.fields(ConnectionTracking)}
+        return ", ".join(
+            f"{names[field]} {seconds} s{'' if field in self.asked else ' (default)'}"
+            for field, seconds in self.whole.items()
+        )
+
+
+def _set(timeouts: ConnectionTracking) -> dict[str, int]:
+    fields = ConnectionTracking.__struct_fields__
+    return {field: seconds for field in fields if (seconds := getattr(timeouts, field)) is not None}
+
+
+def _tracking(timeouts: Mapping[str, int]) -> Parameters:
+    named = {"".join(word.capitalize() for word in f.split("_")): seconds for f, seconds in timeouts.items()}
+    return {"ConnectionTrackingSpecification": named} if named else {}
+
+
+CONNECTION_TRACKING: Attribute[TrackingOfType] = Attribute(
+    name="connectionTracking",
+    label="the connection tracking timeouts",
+    fields=("connection_tracking",),
+    shown_as="connection_tracking",
+    made_with=None,
+    create=lambda value: _tracking(value.asked),
+    modify=lambda value, _: _tracking(value.whole),
+    same=lambda wanted, shown: wanted.holds(shown),
+    refused=("InvalidParameterValue", "InvalidParameterCombination", "UnsupportedOperation"),
+)
+
 # In the order in which they are put right.
 ATTRIBUTES: tuple[Attribute[Any], ...] = (
     DELETE_ON_TERMINATION,
@@ -173,6 +226,7 @@ ATTRIBUTES: tuple[Attribute[Any], ...] = (
     DESCRIPTION,
     SOURCE_DEST_CHECK,
     PRIMARY_IPV6,
+    CONNECTION_TRACKING,
 )
 
 Values = Mapping[Attribute[Any], Any]

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from nodeeni.api.names import TAG_INSTANCE, TAG_NODE, TAG_UID
+from nodeeni.api.v1alpha1 import ConnectionTracking
 
 Answer = Mapping[str, Any]  # as botocore decodes it
 
@@ -161,6 +162,14 @@ class Ipv6PrefixSpecificationShape(Shape):
     ipv6_prefix: str
 
 
+class ConnectionTrackingConfigurationShape(Shape):
+    """Absent where none was ever set; of members, those that were not are."""
+
+    tcp_established_timeout: int | None = None
+    udp_stream_timeout: int | None = None
+    udp_timeout: int | None = None
+
+
 class NetworkInterfaceShape(Shape):
     network_interface_id: str
     status: str
@@ -175,7 +184,11 @@ class NetworkInterfaceShape(Shape):
     groups: tuple[GroupIdentifierShape, ...] = ()
     tag_set: tuple[TagShape, ...] = ()
     source_dest_check: bool = True
+    connection_tracking_configuration: ConnectionTrackingConfigurationShape | None = None
     attachment: NetworkInterfaceAttachmentShape | None = None
+
+
+NO_TRACKING = ConnectionTracking()
 
 
 class Interface(msgspec.Struct, frozen=True):
@@ -183,7 +196,7 @@ class Interface(msgspec.Struct, frozen=True):
 
     `status` is EC2's: `pending`, `available`, `attaching`, `in-use`, `detaching`. `private_ips` has the
     primary address first, and `ipv6_addresses` too where it has one: `primary_ipv6`. One of an IPv6-only
-    subnet has no `private_ips`.
+    subnet has no `private_ips`. Of what `connection_tracking` does not have, the type's default holds.
     """
 
     id: str
@@ -201,6 +214,7 @@ class Interface(msgspec.Struct, frozen=True):
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     source_dest_check: bool = True
     attachment: Attachment | None = None
+    connection_tracking: ConnectionTracking = NO_TRACKING
 
 
 def read_interface(answer: Answer) -> Interface:
@@ -224,6 +238,17 @@ def read_interface(answer: Answer) -> Interface:
         tags=_tags(shown.tag_set),
         source_dest_check=shown.source_dest_check,
         attachment=_attachment(shown.attachment),
+        connection_tracking=_tracking(shown.connection_tracking_configuration),
+    )
+
+
+def _tracking(shown: ConnectionTrackingConfigurationShape | None) -> ConnectionTracking:
+    if shown is None:
+        return NO_TRACKING
+    return ConnectionTracking(
+        tcp_established_timeout=shown.tcp_established_timeout,
+        udp_stream_timeout=shown.udp_stream_timeout,
+        udp_timeout=shown.udp_timeout,
     )
 
 
@@ -344,12 +369,19 @@ class NetworkCardInfoShape(Shape):
     maximum_network_interfaces: int
 
 
+class DefaultConnectionTrackingConfigurationShape(Shape):
+    default_tcp_established_timeout: int | None = None
+    default_udp_stream_timeout: int | None = None
+    default_udp_timeout: int | None = None
+
+
 class NetworkInfoShape(Shape):
     maximum_network_interfaces: int
     network_cards: tuple[NetworkCardInfoShape, ...] = ()
     ipv4_addresses_per_interface: int | None = None
     ipv6_addresses_per_interface: int | None = None
     ipv6_supported: bool = True
+    connection_tracking_configuration: DefaultConnectionTrackingConfigurationShape | None = None
 
 
 class EbsInfoShape(Shape):
@@ -363,11 +395,15 @@ class InstanceTypeInfoShape(Shape):
     ebs_info: EbsInfoShape | None = None
 
 
+# Of types of which DescribeInstanceTypes does not tell. Source: "Security group connection tracking", EC2.
+USUAL_TRACKING = ConnectionTracking(tcp_established_timeout=432000, udp_stream_timeout=180, udp_timeout=30)
+
+
 class InstanceType(msgspec.Struct, frozen=True):
     """What an instance type allows: interfaces in all, and by network card (card index is the position);
     `shared` attachments of EBS volumes and of interfaces but the primary together, 0 where each is counted
     apart. `addresses`, by family (4, 6): the most of an interface, prefixes included; one that EC2 does not
-    tell is absent.
+    tell is absent. `tracking` are the timeouts of an interface of which none are set.
     """
 
     name: str
@@ -375,6 +411,7 @@ class InstanceType(msgspec.Struct, frozen=True):
     max_interfaces_by_card: tuple[int, ...]
     shared: int = 0
     addresses: dict[int, int] = msgspec.field(default_factory=dict)
+    tracking: ConnectionTracking = USUAL_TRACKING
 
 
 def read_instance_type(answer: Answer) -> InstanceType:
@@ -391,6 +428,18 @@ def read_instance_type(answer: Answer) -> InstanceType:
         or (network.maximum_network_interfaces,),
         shared=ebs.maximum_ebs_attachments if ebs and ebs.attachment_limit_type == "shared" else 0,
         addresses={family: most for family, most in addresses.items() if most is not None},
+        tracking=_default_tracking(network.connection_tracking_configuration),
+    )
+
+
+def _default_tracking(shown: DefaultConnectionTrackingConfigurationShape | None) -> ConnectionTracking:
+    if shown is None:
+        return USUAL_TRACKING
+    usual = USUAL_TRACKING
+    return ConnectionTracking(
+        tcp_established_timeout=shown.default_tcp_established_timeout or usual.tcp_established_timeout,
+        udp_stream_timeout=shown.default_udp_stream_timeout or usual.udp_stream_timeout,
+        udp_timeout=shown.default_udp_timeout or usual.udp_timeout,
     )
 
 

@@ -12,8 +12,15 @@ from nodeeni.api.names import TAG_EXTRA, TAG_VALUE_LIMIT, interface_tags
 from nodeeni.api.reasons import EventReason, RowReason
 from nodeeni.api.v1alpha1 import LabelRequirement, NodeENI, NodeENISpec
 from nodeeni.ec2.addresses import ADDRESS_KINDS, IPV6_ADDRESSES, Counts
-from nodeeni.ec2.attributes import ATTRIBUTES, DESCRIPTION, GROUPS, Values
-from nodeeni.ec2.types import Instance, SecurityGroup, Subnet
+from nodeeni.ec2.attributes import (
+    ATTRIBUTES,
+    CONNECTION_TRACKING,
+    DESCRIPTION,
+    GROUPS,
+    TrackingOfType,
+    Values,
+)
+from nodeeni.ec2.types import NO_TRACKING, Instance, InstanceType, SecurityGroup, Subnet
 from nodeeni.plan.observed import ENDS, NodeView
 from nodeeni.plan.refusal import Refusal
 
@@ -121,11 +128,12 @@ def desired_interfaces(
     networks: Mapping[str, Network | Refusal],
     cluster_id: str,
     dead_for: float = 0.0,
+    instance_type: InstanceType | None = None,
 ) -> Desired:
     """The interfaces that `nodeenis`, which select the node, give it: none on a node that ends.
 
     `networks`, by uid: what EC2 has for each, or why it could not be asked. `dead_for`: seconds since the
-    instance was first seen to end.
+    instance was first seen to end. `instance_type`: None where it is not known.
     """
     selected = tuple(Selected(n.metadata.uid, n.metadata.name, n.metadata.generation) for n in nodeenis)
     ending = _ending(node, instance, dead_for)
@@ -141,7 +149,7 @@ def desired_interfaces(
                 network, nodeeni=nodeeni.metadata.name, uid=uid
             )
         else:
-            found = _interface(node, instance, nodeeni, network, cluster_id)
+            found = _interface(node, instance, instance_type, nodeeni, network, cluster_id)
         if isinstance(found, Refusal):
             refusals.append(found)
             links[found.uid] = Link(nodeeni.spec.mtu, nodeeni.link_name)
@@ -168,7 +176,12 @@ def _ending(node: NodeView, instance: Instance | None, dead_for: float) -> str:
 
 
 def _interface(
-    node: NodeView, instance: Instance | None, nodeeni: NodeENI, network: Network, cluster_id: str
+    node: NodeView,
+    instance: Instance | None,
+    instance_type: InstanceType | None,
+    nodeeni: NodeENI,
+    network: Network,
+    cluster_id: str,
 ) -> DesiredInterface | Refusal:
     spec, name, uid = nodeeni.spec, nodeeni.metadata.name, nodeeni.metadata.uid
     if node.provider_id and not node.instance_id:
@@ -220,6 +233,7 @@ def _interface(
             **{attribute: getattr(spec, attribute.fields[0]) for attribute in ATTRIBUTES},
             GROUPS: groups,
             DESCRIPTION: spec.description or default_description(name, node.name),
+            CONNECTION_TRACKING: _tracking(spec, instance_type),
         },
         counts=counts,
         device_index=spec.device_index,
@@ -233,6 +247,13 @@ def _interface(
 
 def default_description(nodeeni: str, node: str) -> str:
     return f"NodeENI {nodeeni} on node {node}"[:DESCRIPTION_LIMIT]
+
+
+def _tracking(spec: NodeENISpec, instance_type: InstanceType | None) -> TrackingOfType:
+    return TrackingOfType(
+        **msgspec.structs.asdict(spec.connection_tracking or NO_TRACKING),
+        default=instance_type.tracking if instance_type is not None else NO_TRACKING,
+    )
 
 
 def _extra_keys(tags: dict[str, str]) -> dict[str, str]:

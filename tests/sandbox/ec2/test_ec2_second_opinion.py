@@ -95,6 +95,8 @@ def test_the_types_have_the_limits_that_motos_recording_has() -> None:
             theirs["MaximumNetworkInterfaces"],
             theirs["Ipv4AddressesPerInterface"],
         )
+        tracked = theirs["ConnectionTrackingConfiguration"]
+        assert (name, ours.tcp_established_timeout) == (name, tracked["DefaultTcpEstablishedTimeout"])
 
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:moto.*")

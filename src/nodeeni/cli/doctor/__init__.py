@@ -6,6 +6,7 @@ deletions    custom resources that are being deleted and do not go
 links        names of links that came out wrong, as the ENI managers report
 ec2          region, credentials, IAM by dry runs
 leftovers    interfaces in EC2 that nothing owns, or that older versions made
+tracking     connection tracking of the nodes' instance types
 """
 
 from nodeeni.cli.doctor.command import main

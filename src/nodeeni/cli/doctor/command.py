@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import AsyncIterator, Sequence
 
 from nodeeni.cli import reach, reach_ec2, tables
-from nodeeni.cli.doctor import deletions, ec2, holds, kubernetes, leftovers, links, taints
+from nodeeni.cli.doctor import deletions, ec2, holds, kubernetes, leftovers, links, taints, tracking
 from nodeeni.cli.findings import Finding, Mark, right, wrong
 from nodeeni.cli.leader import leader
 from nodeeni.controller.cluster import Cluster
@@ -129,6 +129,8 @@ async def _checks_of_ec2(
             async for finding in ec2.writes(connection, cluster, found.ours, cluster_id, arn, denials):
                 yield finding
             for finding in leftovers.findings(found, cluster, cluster_id):
+                yield finding
+            async for finding in tracking.findings(connection, cluster):
                 yield finding
         if options.denials:
             for finding in ec2.decodings(denials):

@@ -21,6 +21,7 @@ class InstanceType(msgspec.Struct, frozen=True):
     bare_metal: bool = False
     volumes: int = 28
     dedicated: bool = False  # volumes are counted apart from interfaces
+    tcp_established_timeout: int = 432000  # seconds, of connection tracking
 
     @property
     def interface_limit(self) -> int:
@@ -45,6 +46,9 @@ INSTANCE_TYPES: dict[str, InstanceType] = {
         InstanceType("m6i.large", 2, 8 * _GIB, (3,), 10),
         InstanceType("m7i.large", 2, 8 * _GIB, (3,), 10, volumes=32, dedicated=True),
         InstanceType("m7i.xlarge", 4, 16 * _GIB, (4,), 15, volumes=32, dedicated=True),
+        InstanceType(
+            "m8i.xlarge", 4, 16 * _GIB, (4,), 30, volumes=32, dedicated=True, tcp_established_timeout=350
+        ),
         InstanceType("r5.large", 2, 16 * _GIB, (3,), 10),
         InstanceType("c5.large", 2, 4 * _GIB, (3,), 10),
         InstanceType("c5.4xlarge", 16, 32 * _GIB, (8,), 30),

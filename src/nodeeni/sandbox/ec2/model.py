@@ -24,6 +24,16 @@ class Attribute(msgspec.Struct, frozen=True):
 
     parameter: str
     shown: str
+    values: tuple[int, int] | None = None  # the least and the greatest that EC2 takes
+
+
+def _timeout(name: str, least: int, most: int) -> Attribute:
+    """Of connection tracking, in seconds; shown only once it was set."""
+    return Attribute(
+        f"ConnectionTrackingSpecification.{name}",
+        f"connectionTrackingConfiguration.{name[0].lower()}{name[1:]}",
+        (least, most),
+    )
 
 
 class Vpc(msgspec.Struct, frozen=True):
@@ -79,6 +89,9 @@ class Interface(msgspec.Struct, frozen=True):
     description: Annotated[str, Attribute("Description.Value", "description")] = ""
     tags: dict[str, str] = {}
     source_dest_check: Annotated[bool, Attribute("SourceDestCheck.Value", "sourceDestCheck")] = True
+    tcp_established_timeout: Annotated[int | None, _timeout("TcpEstablishedTimeout", 60, 432000)] = None
+    udp_stream_timeout: Annotated[int | None, _timeout("UdpStreamTimeout", 60, 180)] = None
+    udp_timeout: Annotated[int | None, _timeout("UdpTimeout", 30, 60)] = None
     interface_type: str = "interface"
     pending: bool = False
     requester_id: str = ""

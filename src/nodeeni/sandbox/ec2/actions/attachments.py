@@ -1,6 +1,6 @@
 """Attaching, detaching and modifying network interfaces."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -9,14 +9,13 @@ from nodeeni.sandbox.ec2.errors import EC2Error, invalid_value, not_found
 from nodeeni.sandbox.ec2.model import (
     ATTACHMENT_ATTRIBUTES,
     INTERFACE_ATTRIBUTES,
-    Attribute,
     Instance,
     Interface,
 )
 from nodeeni.sandbox.ec2.wire import Parameters
 
 from .addresses import check_held
-from .interfaces import checked_description
+from .interfaces import checked_description, sent_attributes
 from .registry import Request, accepted, action
 
 _replace = msgspec.structs.replace
@@ -140,7 +139,7 @@ def _modified(account: Account, interface: Interface, parameter: str, asked: Par
     if parameter == "Description":
         checked_description(asked.text("Description.Value"))
     if any(each.parameter.startswith(f"{parameter}.") for _, each in INTERFACE_ATTRIBUTES.values()):
-        return _replace(interface, **_sent(INTERFACE_ATTRIBUTES, parameter, asked))
+        return _replace(interface, **sent_attributes(INTERFACE_ATTRIBUTES, parameter, asked))
     return _with_attachment(interface, parameter, asked)
 
 
@@ -164,30 +163,8 @@ def _with_attachment(interface: Interface, parameter: str, asked: Parameters) ->
             raise not_found("InvalidAttachmentID", attachment_id)
     if attachment is None:
         raise EC2Error("IncorrectState", f"Interface '{interface.id}' is not attached.")
-    changed = _sent(ATTACHMENT_ATTRIBUTES, parameter, asked)
+    changed = sent_attributes(ATTACHMENT_ATTRIBUTES, parameter, asked)
     return _replace(interface, attachment=_replace(attachment, **changed))
-
-
-def _sent(
-    attributes: Mapping[str, tuple[type, Attribute]], parameter: str, asked: Parameters
-) -> dict[str, object]:
-    """By field, the values that were sent under one parameter, of which there has to be one."""
-    read: dict[type, Callable[[str], object]] = {
-        bool: asked.boolean,
-        int: asked.integer,
-        str: asked.text,
-    }
-    under = {
-        field: (kind, attribute.parameter)
-        for field, (kind, attribute) in attributes.items()
-        if attribute.parameter.startswith(f"{parameter}.")
-    }
-    sent = {field: read[kind](path) for field, (kind, path) in under.items() if path in asked.flat}
-    if not sent:
-        _, path = next(iter(under.values()))
-        named = ".".join(word[0].lower() + word[1:] for word in path.split("."))
-        raise EC2Error("MissingParameter", f"The request must contain the parameter {named}")
-    return sent
 
 
 def _refuse_unread(asked: Parameters) -> None:

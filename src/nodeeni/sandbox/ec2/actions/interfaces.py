@@ -1,24 +1,31 @@
 """Creating, describing and deleting network interfaces."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from nodeeni.sandbox.ec2.account import Account, check_id, fingerprint
 from nodeeni.sandbox.ec2.errors import EC2Error, invalid_value
 from nodeeni.sandbox.ec2.filters import INTERFACE_FILTERS, zone_id
-from nodeeni.sandbox.ec2.model import Attachment, Interface, shown_attributes
+from nodeeni.sandbox.ec2.model import (
+    INTERFACE_ATTRIBUTES,
+    Attachment,
+    Attribute,
+    Interface,
+    shown_attributes,
+)
 from nodeeni.sandbox.ec2.paging import select
-from nodeeni.sandbox.ec2.wire import Raw, render_members
+from nodeeni.sandbox.ec2.wire import Parameters, Raw, render_members
 
 from .addresses import given_at_creation
 from .registry import Request, action
 from .tags import tag_set, tags_for
 
+_TRACKING = "ConnectionTrackingSpecification"
 _PLAIN_TYPES = ("interface", "efa", "efa-only")
 
 
 @action(
     "CreateNetworkInterface",
-    without="ConnectionTrackingSpecification Ipv4Prefix Ipv6Addresses Ipv6Prefix Operator",
+    without="Ipv4Prefix Ipv6Addresses Ipv6Prefix Operator",
 )
 def create_network_interface(request: Request) -> Mapping[str, object]:
     account, asked = request.account, request.parameters
@@ -52,6 +59,9 @@ def _create(request: Request) -> Interface:
         raise invalid_value(kind, "interfaceType")
     description = checked_description(asked.text("Description"))
     tags = tags_for("network-interface", asked)
+    set_with_it: dict[str, object] = {}
+    if _TRACKING in asked.names():
+        set_with_it = sent_attributes(INTERFACE_ATTRIBUTES, _TRACKING, asked)
     if len(account.interfaces) >= account.settings.interface_quota:
         raise EC2Error("NetworkInterfaceLimitExceeded")
     interface = account.new_interface(
@@ -62,6 +72,7 @@ def _create(request: Request) -> Interface:
         tags=tags,
         interface_type=kind,
         pending=True,
+        **set_with_it,
     )
     request.lifecycle.created(interface, request.reply)
     return interface
@@ -81,6 +92,42 @@ def checked_description(text: str) -> str:
             "InvalidParameterValue", "Invalid value for description: it must be at most 255 characters long"
         )
     return text
+
+
+def sent_attributes(
+    attributes: Mapping[str, tuple[type, Attribute]], parameter: str, asked: Parameters
+) -> dict[str, object]:
+    """By field, the values that were sent under one parameter, of which there has to be one."""
+    read: dict[type, Callable[[str], object]] = {
+        bool: asked.boolean,
+        int: asked.integer,
+        str: asked.text,
+    }
+    under = {
+        field: (kind, attribute.parameter)
+        for field, (kind, attribute) in attributes.items()
+        if attribute.parameter.startswith(f"{parameter}.")
+    }
+    sent = {field: read[kind](path) for field, (kind, path) in under.items() if path in asked.flat}
+    for field, value in sent.items():
+        _check_range(attributes[field][1], value)
+    if not sent:
+        _, path = next(iter(under.values()))
+        named = ".".join(word[0].lower() + word[1:] for word in path.split("."))
+        raise EC2Error("MissingParameter", f"The request must contain the parameter {named}")
+    return sent
+
+
+def _check_range(attribute: Attribute, value: object) -> None:
+    if attribute.values is None or not isinstance(value, int):
+        return
+    least, most = attribute.values
+    if not least <= value <= most:
+        name = attribute.parameter.rpartition(".")[2]
+        raise EC2Error(
+            "InvalidParameterValue",
+            f"Value ({value}) for parameter {name} is invalid. It must be between {least} and {most}.",
+        )
 
 
 @action("DeleteNetworkInterface")

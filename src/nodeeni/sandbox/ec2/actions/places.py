@@ -210,6 +210,11 @@ def _type_xml(each: InstanceType) -> Mapping[str, object]:
             "ipv6Supported": True,
             "enaSupport": "required",
             "efaSupported": each.efa,
+            "connectionTrackingConfiguration": {
+                "defaultTcpEstablishedTimeout": each.tcp_established_timeout,
+                "defaultUdpStreamTimeout": 180,
+                "defaultUdpTimeout": 30,
+            },
         },
     }
 

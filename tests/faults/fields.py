@@ -1,0 +1,69 @@
+"""The fields of a NodeENI that EC2 holds, one line each: two values, and what each step costs.
+
+`test_fields.py` plays each of them: created with the first value, edited to the second, taken out again, and
+killed between each two of the calls.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET
+
+Spec = dict[str, Any]  # fields of the spec; None takes one out
+Calls = Mapping[str, int]
+
+CREATE, ATTACH, MODIFY = "CreateNetworkInterface", "AttachNetworkInterface", "ModifyNetworkInterfaceAttribute"
+DETACH, DELETE = "DetachNetworkInterface", "DeleteNetworkInterface"
+TAG, UNTAG = "CreateTags", "DeleteTags"
+# With DeleteOnTermination, which is the Modify.
+MADE: Calls = {CREATE: 1, ATTACH: 1, MODIFY: 1}
+ONE: Calls = {MODIFY: 1}
+MOVED: Calls = {DETACH: 1, ATTACH: 1, MODIFY: 1}
+ANEW: Calls = {DETACH: 1, DELETE: 1, CREATE: 1, ATTACH: 1, MODIFY: 1}
+
+SECOND_GROUP = "sg-00000000000000002"
+SECOND_SUBNET = "subnet-00000000000000002"
+
+
+@dataclass(frozen=True)
+class Field:
+    """`first` and `second` are values, `without` what stands instead of them when they are taken out."""
+
+    name: str
+    first: Spec
+    second: Spec
+    without: Spec
+    made: Calls = field(default_factory=lambda: MADE)
+    edited: Calls = field(default_factory=lambda: ONE)
+    removed: Calls = field(default_factory=lambda: ONE)
+    type: str = "m5.4xlarge"
+    killed: tuple[str, ...] = ("made", "edited", "removed")  # the steps in which it is
+
+
+def _simple(name: str, first: Any, second: Any, without: Any = None, **more: Any) -> Field:
+    return Field(name, {name: first}, {name: second}, {name: without}, **more)
+
+
+FIELDS: tuple[Field, ...] = (
+    _simple("subnetID", SUBNET, SECOND_SUBNET, SUBNET, edited=ANEW, removed=ANEW, killed=("edited",)),
+    _simple("securityGroupIDs", [SECURITY_GROUP], [SECOND_GROUP], [SECURITY_GROUP]),
+    _simple("deviceIndex", 3, 4, edited=MOVED, removed=MOVED, killed=("edited",)),
+    _simple("deleteOnTermination", False, True, made={CREATE: 1, ATTACH: 1}, removed={}),
+    _simple("description", "one", "another"),
+    _simple("sourceDestCheck", False, True, made={CREATE: 1, ATTACH: 1, MODIFY: 2}, removed={}),
+    _simple("tags", {"a": "1"}, {"a": "2"}, edited={TAG: 1}, removed={UNTAG: 1}),
+    _simple(
+        "connectionTracking",
+        {"tcpEstablishedTimeout": 600, "udpStreamTimeout": 60},
+        {"tcpEstablishedTimeout": 3600, "udpTimeout": 60},
+    ),
+    Field(
+        "connectionTracking of a type with short timeouts",
+        {"connectionTracking": {"tcpEstablishedTimeout": 432000}},
+        {"connectionTracking": {"tcpEstablishedTimeout": 350}},
+        {"connectionTracking": None},
+        removed={},
+        type="m8i.xlarge",
+    ),
+)
