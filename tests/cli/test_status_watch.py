@@ -15,7 +15,8 @@ from tests.cli.reported import a_lease
 from nodeeni.api.meta import ObjectMeta
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.cli import status
-from nodeeni.cli.status.watch import Progress, watch
+from nodeeni.cli.status.looking import Progress
+from nodeeni.cli.status.watch import watch
 from nodeeni.flags import UsageError
 from nodeeni.kube.client import KubeClient
 

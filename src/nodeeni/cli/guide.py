@@ -30,7 +30,7 @@ def write_entrances(stage: Stage, *, started_over: bool) -> None:
         entrance.chmod(0o755)
 
 
-def guide(stage: Stage, kernels: Kernels) -> str:
+def guide(stage: Stage, kernels: Kernels, page: str = "") -> str:
     """Only commands that work as they are written."""
     return "\n".join(
         [
@@ -38,6 +38,7 @@ def guide(stage: Stage, kernels: Kernels) -> str:
             "",
             f"  kubernetes  {stage.world.kube.url}",
             f"  EC2         {stage.world.ec2.url}",
+            *([f"  page        {page}"] if page else []),
             *_nodes(stage),
             f"  agents      {_agents(stage, kernels)}",
             "",

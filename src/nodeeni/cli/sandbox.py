@@ -12,6 +12,7 @@ from argparse import SUPPRESS, Namespace
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
+from nodeeni.cli import web
 from nodeeni.cli.guide import guide, write_entrances, write_environment
 from nodeeni.cli.kernels import STARTED_OVER, Kernels, find_kernels
 from nodeeni.cli.stage import Stage, fast_settings
@@ -28,7 +29,8 @@ LOOPBACK = "127.0.0.1"
 def main(arguments: Sequence[str]) -> int:
     """Run until SIGINT, SIGTERM or SIGHUP: 0."""
     options = _parse(arguments)
-    for flag, number in (("--kube-port", options.kube_port), ("--ec2-port", options.ec2_port)):
+    ports = {"--kube-port": options.kube_port, "--ec2-port": options.ec2_port, "--web": options.web or 0}
+    for flag, number in ports.items():
         _check_port(flag, number)
     kernels = find_kernels("sandbox", arguments, wanted=options.kernels and not options.machines)
     if options.machines:
@@ -63,6 +65,7 @@ def _parse(arguments: Sequence[str]) -> Namespace:
         type=typed(positive_int),
         help="so many nodes that are machines: guests with Debian's kernel and udev",
     )
+    web.add_flag(flags)
     flags.add_argument(STARTED_OVER, action="store_true", help=SUPPRESS)
     return flags.parse_args(list(arguments))
 
@@ -114,9 +117,20 @@ async def _keep(options: Namespace, kernels: Kernels, directory: Path) -> None:
         write_environment(stage)
         if stage.hosts is not None:
             write_entrances(stage, started_over=options.in_user_namespace)
-        print(guide(stage, kernels), flush=True)
-        await stop.wait()
-        print("\nending", file=sys.stderr)
+        async with _page(stage, options.web) as page:
+            print(guide(stage, kernels, page), flush=True)
+            await stop.wait()
+            print("\nending", file=sys.stderr)
+
+
+@contextlib.asynccontextmanager
+async def _page(stage: Stage, at: int | None) -> AsyncIterator[str]:
+    """Its URL; empty where nobody asked for it."""
+    if at is None:
+        yield ""
+        return
+    async with web.shown(stage, at, "nodeeni sandbox") as url:
+        yield url
 
 
 @contextlib.asynccontextmanager

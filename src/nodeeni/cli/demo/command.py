@@ -1,24 +1,26 @@
 """Flags in, demo played, exit status out: 0 all came and all went, 1 something did not, 130 Ctrl-C."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 import sys
 import tempfile
 from argparse import SUPPRESS, Namespace
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from nodeeni.cli import web
 from nodeeni.cli.demo import screen
 from nodeeni.cli.demo.observer import StepFailed
 from nodeeni.cli.demo.scenes import NODES_SHOWN, Scenes
 from nodeeni.cli.demo.summary import print_summary
 from nodeeni.cli.kernels import Kernels, find_kernels
 from nodeeni.cli.stage import Stage, fast_settings
-from nodeeni.flags import Flags
+from nodeeni.flags import Flags, UsageError
 from nodeeni.sandbox.ec2 import EC2Settings
 from nodeeni.sandbox.hosts import Hosts
 
@@ -48,6 +50,7 @@ def _parse(arguments: Sequence[str]) -> Namespace:
     flags.add_argument(
         "--no-kernels", dest="kernels", action="store_false", help="leave the nodes' kernels and agents out"
     )
+    web.add_flag(flags)
     flags.add_argument("--in-user-namespace", action="store_true", help=SUPPRESS)
     return flags.parse_args(list(arguments))
 
@@ -66,7 +69,10 @@ async def _play(options: Namespace, kernels: Kernels, directory: Path) -> int:
     settings = fast_settings() if options.fast else EC2Settings()
     with screen.Screen(console) as shown:
         _introduce(shown, kernels)
-        async with Stage(directory, settings, hosts=Hosts() if kernels.usable else None) as stage:
+        async with (
+            Stage(directory, settings, hosts=Hosts() if kernels.usable else None) as stage,
+            _page(stage, shown, options.web),
+        ):
             scenes = Scenes(stage, shown, _manifest())
             try:
                 left = await scenes.play()
@@ -84,6 +90,23 @@ async def _play(options: Namespace, kernels: Kernels, directory: Path) -> int:
                 return 0
             _show_failure(console, "something is left", directory)
             return 1
+
+
+@contextlib.asynccontextmanager
+async def _page(stage: Stage, shown: screen.Screen, at: int | None) -> AsyncIterator[None]:
+    """Where somebody asked for it: it stays after the last scene, until Ctrl-C."""
+    if at is None:
+        yield
+        return
+    try:
+        async with web.shown(stage, at, "nodeeni demo") as url:
+            shown.note("page", url)
+            yield
+            shown.note("page", f"{url} stays until Ctrl-C")
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+    except OSError as error:
+        raise UsageError(f"--web {at}: {error.strerror}; another port, or 0 for a free one") from error
 
 
 def _introduce(shown: screen.Screen, kernels: Kernels) -> None:

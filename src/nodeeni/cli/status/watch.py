@@ -1,12 +1,7 @@
 """`nodeeni status --watch`: on a terminal a bar for each NodeENI, elsewhere a line for each change."""
 
-import asyncio
 import contextlib
-import datetime
-import logging
-import time
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -14,87 +9,22 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nodeeni.api.core import Node
 from nodeeni.api.reasons import PROGRESSING, READY
-from nodeeni.api.v1alpha1 import ENINode, NodeENI
+from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.cli import tables
-from nodeeni.cli.leader import leader
-from nodeeni.cli.status.picture import Picture, pictured
+from nodeeni.cli.status.looking import Progress, look
+from nodeeni.cli.status.picture import Picture
 from nodeeni.cli.status.wrong import condition_of
 from nodeeni.kube.client import KubeClient
-from nodeeni.kube.informer import Informer
-from nodeeni.kube.resources import ENINODES, NODEENIS, NODES
 
-LOOK = 0.5  # seconds between two pictures
-LEADER_LOOK = 5.0  # seconds between two looks at the lease, which is renewed all the time
-SPAN = 10.0  # seconds over which a rate is measured
 MOST_CAUSES = 5
 BAR = 24  # columns
 
 
-class Progress:
-    """How far one NodeENI has come. It is told at each look, and so knows how many there were and how fast
-    they go."""
-
-    def __init__(self) -> None:
-        self.total = 0
-        self.done = 0
-        self._before: deque[tuple[float, int]] = deque()
-
-    def look(self, nodeeni: NodeENI, now: float) -> None:
-        """`now` is in seconds of one monotonic clock."""
-        status = nodeeni.status
-        if nodeeni.metadata.deleting:
-            left = status.removing or 0
-            self.total = max(self.total, left)
-            self.done = self.total - left
-        else:
-            self.total, self.done = status.desired or 0, status.attached or 0
-        self._before.append((now, self.done))
-        while self._before[0][0] < now - SPAN:
-            self._before.popleft()
-
-    @property
-    def rate(self) -> float:
-        """Nodes a second that got done lately."""
-        (since, had), (now, has) = self._before[0], self._before[-1]
-        return max(0, has - had) / (now - since) if now > since else 0.0
-
-
 async def watch(client: KubeClient, name: str | None, to: Console) -> None:
     """Until cancelled. What may not be read is left out; an API server that is away is told as such."""
-    logging.getLogger("nodeeni").addHandler(
-        logging.NullHandler()
-    )  # the informers' log would spoil the screen
-    nodes: Informer[Node] = Informer(client, NODES, Node)
-    nodeenis: Informer[NodeENI] = Informer(client, NODEENIS, NodeENI)
-    eninodes: Informer[ENINode] = Informer(client, ENINODES, ENINode)
-    progress: dict[str, Progress] = {}
     with _shower(to) as shower:
-        async with asyncio.TaskGroup() as group:
-            for informer in (nodes, nodeenis, eninodes):
-                group.create_task(informer.run())
-            leading, looked = await leader(client), time.monotonic()
-            while True:
-                if time.monotonic() - looked > LEADER_LOOK:
-                    leading, looked = await leader(client), time.monotonic()
-                if nodeenis.synced.is_set() and eninodes.synced.is_set():
-                    now = datetime.datetime.now(datetime.UTC)
-                    known = nodes.store.values() if nodes.synced.is_set() else None
-                    picture = pictured(
-                        nodeenis.store.values(), eninodes.store.values(), known, leading, now, name
-                    )
-                    _look(picture, progress)
-                    away = nodeenis.failure if nodeenis.failing_since is not None else None
-                    shower.show(picture, progress, f"the API server: {away}" if away else "")
-                await asyncio.sleep(LOOK)
-
-
-def _look(picture: Picture, progress: dict[str, Progress]) -> None:
-    for gone in progress.keys() - {nodeeni.metadata.uid for nodeeni in picture.nodeenis}:
-        del progress[gone]
-    for nodeeni in picture.nodeenis:
-        progress.setdefault(nodeeni.metadata.uid, Progress()).look(nodeeni, time.monotonic())
+        await look(client, name, shower.show)
 
 
 class _Screen:
@@ -103,10 +33,12 @@ class _Screen:
     def __init__(self, live: Live) -> None:
         self._live = live
 
-    def show(self, picture: Picture, progress: dict[str, Progress], away: str) -> None:
+    def show(self, picture: Picture, progress: Mapping[str, Progress], away: str) -> None:
         self._live.update(Group(*self._parts(picture, progress, away)), refresh=True)
 
-    def _parts(self, picture: Picture, progress: dict[str, Progress], away: str) -> Iterable[RenderableType]:
+    def _parts(
+        self, picture: Picture, progress: Mapping[str, Progress], away: str
+    ) -> Iterable[RenderableType]:
         if away:
             yield Text.assemble(("✗ ", tables.STYLES["✗"]), away)
         for cause in picture.causes[:MOST_CAUSES]:
@@ -133,7 +65,7 @@ def _settled(nodeeni: NodeENI) -> bool:
     return ready is not None and ready.status == "True"
 
 
-def _bars(nodeenis: Iterable[NodeENI], progress: dict[str, Progress]) -> Iterator[RenderableType]:
+def _bars(nodeenis: Iterable[NodeENI], progress: Mapping[str, Progress]) -> Iterator[RenderableType]:
     """Two lines each: the bar, and below it what is said."""
     shown = [(nodeeni, progress[nodeeni.metadata.uid]) for nodeeni in nodeenis]
     names = max(len(nodeeni.metadata.name) for nodeeni, _ in shown)
@@ -163,7 +95,7 @@ class _Lines:
         self._to = to
         self._told: dict[str, str] = {}
 
-    def show(self, picture: Picture, progress: dict[str, Progress], away: str) -> None:
+    def show(self, picture: Picture, progress: Mapping[str, Progress], away: str) -> None:
         now = {"API server": away} if away else {}
         for cause in picture.causes:
             found = cause.summary
