@@ -52,6 +52,7 @@ class Reporter:
         self._cluster = cluster
         self._rows: dict[str, dict[str, Row]] = {}  # NodeENI uid → node → row
         self._uids: dict[str, set[str]] = {}  # node → NodeENI uids with a row of it
+        self._moving: dict[str, int] = {}  # NodeENI uid → nodes in progress, when that was looked at last
         self._told: Told[NodeENIStatus] = Told(self._shown_version, self.mark)
         self._fights = Fights()
         self._refusals = Refusals("writing the status of NodeENIs", client.tells, client.returns)
@@ -124,6 +125,7 @@ class Reporter:
             for memory in (self._told, self._stalls, self._fights):
                 memory.forget(old.metadata.uid)
             self._rows.pop(old.metadata.uid, None)
+            self._moving.pop(old.metadata.uid, None)
             self._dirty.discard(old.metadata.uid)
 
     def eninode_changed(self, old: ENINode | None, new: ENINode | None) -> None:
@@ -224,9 +226,15 @@ class Reporter:
             self._stalls.has_waited,
             trouble=self._troubles.current,
             unread=self._troubles.unread,
-            pace=self.pace(),
+            pace=self._pace_of(uid, rows),
             held=self.held(nodeeni.metadata.uid),
         )
+
+    def _pace_of(self, uid: str, rows: dict[str, Row]) -> float:
+        """ENIs a second of this NodeENI: all that are in progress share what EC2 grants."""
+        moving = sum(row.state not in (State.ATTACHED, State.FAILED) for row in rows.values())
+        self._moving[uid] = moving
+        return self.pace() * moving / sum(self._moving.values()) if moving else self.pace()
 
     def _before_the_first_reading(self, nodeeni: NodeENI, now: str) -> NodeENIStatus | None:
         """One that was never reported on is told of a trouble at once, others when it lasts."""
