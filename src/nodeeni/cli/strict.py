@@ -31,6 +31,9 @@ _SPEC_HOLDS: tuple[Callable[[NodeENISpec], bool], ...] = (
     lambda spec: bool(spec.security_group_ids or spec.security_group_names),
     lambda spec: len(spec.security_group_ids) + len(spec.security_group_names) <= 16,
     lambda spec: not any(key.startswith("aws:") or key in OWN_TAGS for key in spec.tags),
+    lambda spec: not (spec.secondary_private_ip_count and spec.ipv4_prefix_count),
+    lambda spec: not (spec.ipv6_address_count and spec.ipv6_prefix_count),
+    lambda spec: not spec.enable_primary_ipv6 or spec.ipv6_address_count != 0,
 )
 _REQUIREMENT_HOLDS: tuple[Callable[[LabelRequirement], bool], ...] = (
     lambda each: bool(each.values) == (each.operator in ("In", "NotIn")),
