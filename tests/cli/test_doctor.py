@@ -16,6 +16,7 @@ from tests.contract import permitted
 from nodeeni.api.crd import nodeeni_crd
 from nodeeni.cli.doctor import kubernetes
 from nodeeni.cli.findings import Mark
+from nodeeni.ec2.client import REHEARSED
 from nodeeni.ec2.types import Action
 from nodeeni.kube.client import KubeClient
 from nodeeni.sandbox.ec2.denials import Denied
@@ -48,7 +49,7 @@ async def test_nothing_is_wrong(site: Site) -> None:
         f"✓ cluster id: {site.cluster_id}",
         f"✓ AWS credentials: {ARN} in us-west-2",
         f"✓ IAM, reading: 5 Describe actions are permitted to {ARN}",
-        f"✓ IAM, changing: permitted to {ARN}: {', '.join(Action)}",
+        f"✓ IAM, changing: permitted to {ARN}: {', '.join(REHEARSED)}",
         "✓ ENIs of this cluster: 1 ENI by cluster tag",
     ]
     assert site.changing_calls() == calls
@@ -114,11 +115,22 @@ async def test_the_policy_that_we_ship_lacks_nothing_and_what_is_taken_from_it_i
     async with site.controller():
         await site.until_attached(1)
     policy = permitted.limit(site.world.ec2, os.environ)
-    assert f"✓ IAM, changing: permitted to {ARN}: {', '.join(Action)}" in (await site.run("doctor")).lines
+    assert f"✓ IAM, changing: permitted to {ARN}: {', '.join(REHEARSED)}" in (await site.run("doctor")).lines
     policy.statement = [each for each in policy.statement if each.sid != "ChangeOnlyOurs"]
     seen = await site.run("doctor")
-    lost = [f"ec2:{action}" for action in Action if action is not Action.CREATE]
+    lost = [f"ec2:{action}" for action in REHEARSED if action is not Action.CREATE]
     assert f"✗ IAM, changing: grant {', '.join(lost)} to {ARN}" in seen.lines
+
+
+async def test_what_ec2_cannot_rehearse_is_told_where_it_is_going_to_be_asked(site: Site) -> None:
+    await site.node("n1")
+    site.apply(secondaryPrivateIPCount=2, ipv6PrefixCount=None)
+    seen = await site.run("doctor")
+    assert (
+        "! IAM, addresses: edits of spec.secondaryPrivateIPCount need ec2:AssignPrivateIpAddresses, "
+        "ec2:UnassignPrivateIpAddresses, of which EC2 has no dry run: see that they are granted to "
+        f"{ARN}"
+    ) in seen.lines
 
 
 async def test_reading_is_not_permitted(site: Site) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.faults.right import addresses
 
 from nodeeni.sandbox.ec2 import Fault
 from nodeeni.sandbox.ec2.instance_types import INSTANCE_TYPES
@@ -22,12 +23,7 @@ KINDS = {
 
 
 def counted(interface: Interface, field: str) -> tuple[str, ...]:
-    return {
-        "secondaryPrivateIPCount": interface.private_ips[1:],
-        "ipv4PrefixCount": interface.ipv4_prefixes,
-        "ipv6AddressCount": interface.ipv6_addresses,
-        "ipv6PrefixCount": interface.ipv6_prefixes,
-    }[field]
+    return addresses(interface)[field]
 
 
 def asked(field: str, count: int) -> dict[str, Any]:

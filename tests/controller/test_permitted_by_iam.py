@@ -10,6 +10,7 @@ from itertools import product
 import msgspec
 import pytest
 from tests.contract import permitted
+from tests.faults.right import addresses
 
 from nodeeni.ec2.attributes import (
     DELETE_ON_TERMINATION,
@@ -33,10 +34,16 @@ async def all_the_work(stage: Stage) -> None:
     """Once through everything that the controller asks of EC2."""
     group = stage.ec2.add_security_group(stage.world.vpc)
     node = await stage.node()
-    stage.apply(tags={"team": "radio"})
+    subnet = stage.ec2.add_subnet(stage.world.vpc, "a", "10.20.0.0/16", ipv6_cidr="2001:db8:0:1::/64")
+    stage.apply(subnetID=subnet.id, tags={"team": "radio"}, secondaryPrivateIPCount=1, ipv6AddressCount=1)
     async with stage.controller():
         await stage.until_attached(node)
         stage.apply(
+            subnetID=subnet.id,
+            secondaryPrivateIPCount=0,
+            ipv4PrefixCount=1,
+            ipv6AddressCount=0,
+            ipv6PrefixCount=1,
             securityGroupIDs=[SECURITY_GROUP, group.id],
             description="edited",
             deleteOnTermination=False,
@@ -53,6 +60,7 @@ def _is_edited(interface: Interface) -> bool:
         interface.description == "edited"
         and len(interface.group_ids) == 2
         and (interface.tags.get("team"), interface.tags.get("cost")) == (None, "1")
+        and list(map(len, addresses(interface).values())) == [0, 1, 0, 1]
         and interface.attachment is not None
         and not interface.attachment.delete_on_termination
     )

@@ -8,10 +8,11 @@ import yaml
 from tests.deploy.conftest import ROOT
 
 from nodeeni.api.names import CONTROLLER, TAG_MANAGED_BY
-from nodeeni.controller.permissions import EC2_READS, EC2_WRITES
+from nodeeni.controller.permissions import EC2_READS
+from nodeeni.ec2.types import Action
 
 IAM = ROOT / "deploy" / "iam"
-CALLED = {f"ec2:{action}" for action in (*EC2_READS, *EC2_WRITES)}
+CALLED = {f"ec2:{action}" for action in (*EC2_READS, *Action)}
 V1_1_0 = {
     f"ec2:{action}"
     for action in (

@@ -82,6 +82,21 @@ def not_as_asked(world: World, interface: Interface, spec: Object) -> Iterator[s
     for key, value in spec.get("tags", {}).items():
         if interface.tags.get(key) != value:
             yield f"has tag {key}={interface.tags.get(key)}, not {value}"
+    for field, held in addresses(interface).items():
+        if len(held) != spec.get(field, len(held)):
+            yield f"has {held} for {field} {spec[field]}"
+    if interface.primary_ipv6 != spec.get("enablePrimaryIPv6", interface.primary_ipv6):
+        yield f"has a primary IPv6 address: {interface.primary_ipv6}"
+
+
+def addresses(interface: Interface) -> dict[str, tuple[str, ...]]:
+    """By field of a spec, what of an interface it counts."""
+    return {
+        "secondaryPrivateIPCount": interface.private_ips[1:],
+        "ipv4PrefixCount": interface.ipv4_prefixes,
+        "ipv6AddressCount": interface.ipv6_addresses,
+        "ipv6PrefixCount": interface.ipv6_prefixes,
+    }
 
 
 def _not_tracked_as_asked(world: World, interface: Interface, spec: Object) -> Iterator[str]:

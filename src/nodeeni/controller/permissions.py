@@ -3,7 +3,6 @@
 import msgspec
 
 from nodeeni.api import names
-from nodeeni.ec2.types import Action
 from nodeeni.kube.resources import CRDS, ENINODES, EVENTS, LEASES, NAMESPACES, NODEENIS, NODES, Resource
 from nodeeni.settings import Settings
 
@@ -48,4 +47,3 @@ EC2_READS = (
     "DescribeSubnets",
     "DescribeSecurityGroups",
 )
-EC2_WRITES = tuple(Action)

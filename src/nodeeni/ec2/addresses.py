@@ -117,7 +117,7 @@ IPV6_PREFIXES = AddressKind(
     of_blocks=True,
     count="Ipv6PrefixCount",
     assign=Action.ASSIGN_IPV6,
-    answered=("AssignedIpv6Prefixes", "Ipv6Prefix"),
+    answered=("AssignedIpv6Prefixes", None),
     unassign=Action.UNASSIGN_IPV6,
     listed="Ipv6Prefixes",
 )

@@ -23,7 +23,7 @@ from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from nodeeni.ec2.addresses import AddressKind
+from nodeeni.ec2.addresses import ADDRESS_KINDS, AddressKind
 from nodeeni.ec2.attributes import Attribute, InterfaceRequest, V
 from nodeeni.ec2.credentials import be_patient
 from nodeeni.ec2.errors import EC2Error, ErrorClass, UnusableSettings
@@ -225,7 +225,7 @@ class EC2Client:
         )
 
     async def rehearse(self, action: Action, on: Rehearsal) -> None:
-        """Have EC2 check one of the calls above without doing it (DryRun): whether IAM permits it, above
+        """Have EC2 check one of `REHEARSED` without doing it (DryRun): whether IAM permits it, above
         all. Returns where it would be done; raises what the call itself would.
         """
         try:
@@ -369,7 +369,10 @@ def _tag_pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 _WOULD_BE_DONE = "DryRunOperation"
-_NO_IPV4, _NO_IPV6 = "192.0.2.1", "2001:db8::1"  # of documentation: no interface has them
+
+# EC2 has no DryRun of the calls that assign addresses and take them back.
+_OF_ADDRESSES = {action for kind in ADDRESS_KINDS for action in (kind.assign, kind.unassign)}
+REHEARSED = tuple(action for action in Action if action not in _OF_ADDRESSES)
 
 
 def _rehearsed(action: Action, on: Rehearsal) -> dict[str, Any]:
@@ -384,10 +387,6 @@ def _rehearsed(action: Action, on: Rehearsal) -> dict[str, Any]:
         Action.MODIFY: {**interface, "Description": {"Value": "nodeeni"}},
         Action.CREATE_TAGS: tagged,
         Action.DELETE_TAGS: tagged,
-        Action.ASSIGN_IPV4: {**interface, "SecondaryPrivateIpAddressCount": 1},
-        Action.UNASSIGN_IPV4: {**interface, "PrivateIpAddresses": [_NO_IPV4]},
-        Action.ASSIGN_IPV6: {**interface, "Ipv6AddressCount": 1},
-        Action.UNASSIGN_IPV6: {**interface, "Ipv6Addresses": [_NO_IPV6]},
     }
     return parameters[action]
 

@@ -325,6 +325,28 @@ def a_description_is_changed_in_place(site: Site) -> None:
     site.until(lambda: (site.shown(eni_id) or {})["Description"] == "new")
 
 
+@check("API reference, AssignPrivateIpAddresses, UnassignPrivateIpAddresses: SecondaryPrivateIpAddressCount")
+def secondary_addresses_come_and_go(site: Site) -> None:
+    eni_id = site.create(SecondaryPrivateIpAddressCount=1)
+    site.client.assign_private_ip_addresses(NetworkInterfaceId=eni_id, SecondaryPrivateIpAddressCount=2)
+    site.until(lambda: len((site.shown(eni_id) or {})["PrivateIpAddresses"]) == 4)
+    shown = (site.shown(eni_id) or {})["PrivateIpAddresses"]
+    last = [each["PrivateIpAddress"] for each in shown if not each["Primary"]][-1]
+    site.client.unassign_private_ip_addresses(NetworkInterfaceId=eni_id, PrivateIpAddresses=[last])
+    site.until(lambda: len((site.shown(eni_id) or {})["PrivateIpAddresses"]) == 3)
+
+
+@check("API reference, CreateNetworkInterface: one form of IPv4", lacks=("moto",))
+def prefixes_beside_secondary_addresses_are_refused(site: Site) -> None:
+    code, _ = site.refused(
+        "create_network_interface",
+        SubnetId=site.subnet_id,
+        Ipv4PrefixCount=1,
+        SecondaryPrivateIpAddressCount=1,
+    )
+    assert code == "InvalidParameterCombination"
+
+
 @check("API reference, CreateTags, DeleteTags")
 def tags_come_and_go(site: Site) -> None:
     eni_id = site.create()

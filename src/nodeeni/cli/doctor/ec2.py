@@ -6,8 +6,9 @@ from nodeeni.api import names
 from nodeeni.api.reasons import RowReason
 from nodeeni.cli.findings import Finding, note, right, wrong
 from nodeeni.controller.cluster import Cluster
-from nodeeni.controller.permissions import EC2_READS, EC2_WRITES
-from nodeeni.ec2.client import EC2Client, caller_identity
+from nodeeni.controller.permissions import EC2_READS
+from nodeeni.ec2.addresses import ADDRESS_KINDS
+from nodeeni.ec2.client import REHEARSED, EC2Client, caller_identity
 from nodeeni.ec2.denials import Denial
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.types import Interface, Rehearsal
@@ -108,7 +109,7 @@ async def writes(
     """
     rehearsal = _rehearsal(cluster, ours, cluster_id, await _a_subnet(ec2, cluster))
     permitted, found, undecided = [], [], []
-    for action in EC2_WRITES:
+    for action in REHEARSED:
         try:
             await ec2.rehearse(action, rehearsal)
             permitted.append(action)
@@ -129,6 +130,22 @@ async def writes(
         )
     if permitted:
         yield right("IAM, changing", f"permitted to {arn}: {', '.join(permitted)}")
+    for finding in _of_addresses(cluster, arn):
+        yield finding
+
+
+def _of_addresses(cluster: Cluster, arn: str) -> Iterator[Finding]:
+    """Of these EC2 has no dry run; they are asked for by edits of what a NodeENI counts."""
+    specs = [nodeeni.spec for nodeeni in cluster.nodeenis.store.values()]
+    counted = [k for k in ADDRESS_KINDS if any(getattr(spec, k.field) is not None for spec in specs)]
+    if counted:
+        calls = dict.fromkeys(f"ec2:{call}" for kind in counted for call in (kind.assign, kind.unassign))
+        fields = ", ".join(f"spec.{kind}" for kind in counted)
+        yield note(
+            "IAM, addresses",
+            f"edits of {fields} need {', '.join(calls)}, of which EC2 has no dry run: see that they are "
+            f"granted to {arn}",
+        )
 
 
 def _rehearsal(cluster: Cluster, ours: Iterable[Interface], cluster_id: str, subnet_id: str) -> Rehearsal:

@@ -171,7 +171,7 @@ def assign_ipv6_addresses(request: Request) -> Mapping[str, object]:
     return {
         "networkInterfaceId": interface.id,
         "assignedIpv6Addresses": addresses,
-        "assignedIpv6PrefixSet": [{"ipv6Prefix": block} for block in blocks],
+        "assignedIpv6PrefixSet": blocks,
     }
 
 
