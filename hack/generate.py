@@ -94,7 +94,7 @@ sure to show what was assigned before: nothing is assigned twice.
 # What an edit of a field does that is no attribute of an ENI.
 EDITS = {
     **dict.fromkeys(("node_selector", "match_expressions"), "nodes gain or lose their ENI"),
-    **dict.fromkeys(("subnet_id", "subnet_ids", "subnet_name", "subnet_names"), "replaces"),
+    **dict.fromkeys(("subnet_id", "subnet_ids", "subnet_name", "subnet_names", "vpc_id"), "replaces"),
     **dict.fromkeys(("device_index", "device_index_policy", "network_card_index"), "replaces"),
     **dict.fromkeys(("mtu", "interface_name"), "on the node, by the ENI manager"),
     "tags": "in place",
@@ -106,6 +106,7 @@ SIMULATED = {
     "ec2": [
         "AssignIpv6Addresses",
         "AssignPrivateIpAddresses",
+        "AssociateSecurityGroupVpc",
         "AttachNetworkInterface",
         "CreateNetworkInterface",
         "CreateTags",
@@ -122,6 +123,8 @@ SIMULATED = {
         "DescribeTags",
         "DescribeVpcs",
         "DetachNetworkInterface",
+        "DisassociateSecurityGroupVpc",
+        "GetSecurityGroupsForVpc",
         "ModifyNetworkInterfaceAttribute",
         "RunInstances",
         "StartInstances",

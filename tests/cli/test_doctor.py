@@ -48,7 +48,7 @@ async def test_nothing_is_wrong(site: Site) -> None:
         f"! controller: no lease nodeeni-controller-leader-election: {NO_LEASE}",
         f"✓ cluster id: {site.cluster_id}",
         f"✓ AWS credentials: {ARN} in us-west-2",
-        f"✓ IAM, reading: 5 Describe actions are permitted to {ARN}",
+        f"✓ IAM, reading: 6 actions that look are permitted to {ARN}",
         f"✓ IAM, changing: permitted to {ARN}: {', '.join(REHEARSED)}",
         "✓ ENIs of this cluster: 1 ENI by cluster tag",
     ]

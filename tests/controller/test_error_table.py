@@ -6,7 +6,7 @@ import pytest
 
 from nodeeni.controller import memory
 from nodeeni.ec2.errors import ErrorClass, RetryRule, classify
-from nodeeni.plan import desired, places
+from nodeeni.plan import places, refusal
 
 from .conftest import Stage
 
@@ -71,7 +71,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(memory, name, 0.3)
     for name in ("FULL_RETRY", "INDEX_RETRY", "SUBNET_RETRY"):
         monkeypatch.setattr(places, name, 0.3)
-    monkeypatch.setattr(desired, "UNRESOLVED_RETRY", 0.3)
+    monkeypatch.setattr(refusal, "UNRESOLVED_RETRY", 0.3)
 
 
 def _name(case: tuple[str, str, str]) -> str:

@@ -32,7 +32,8 @@ CLUSTER = "nodeeni.networking.k8s.aws/cluster"
 
 async def all_the_work(stage: Stage) -> None:
     """Once through everything that the controller asks of EC2."""
-    group = stage.ec2.add_security_group(stage.world.vpc)
+    group = stage.ec2.add_security_group(stage.ec2.add_vpc())
+    stage.ec2.associate_security_group(group, stage.world.vpc)
     node = await stage.node()
     subnet = stage.ec2.add_subnet(stage.world.vpc, "a", "10.20.0.0/16", ipv6_cidr="2001:db8:0:1::/64")
     stage.apply(subnetID=subnet.id, tags={"team": "radio"}, secondaryPrivateIPCount=1, ipv6AddressCount=1)

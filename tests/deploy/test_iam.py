@@ -44,6 +44,7 @@ def test_the_plain_one_is_v1_1_0s_list_and_what_that_lacked() -> None:
         *("ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
         *("ec2:AssignIpv6Addresses", "ec2:UnassignIpv6Addresses"),
         *("ec2:DescribeInstances", "ec2:DescribeInstanceTypes", "ec2:DescribeSecurityGroups"),
+        "ec2:GetSecurityGroupsForVpc",
     }
 
 

@@ -133,16 +133,38 @@ async def test_instances_types_subnets_and_groups(site: Site, instance: SandboxI
             subnet_id=site.subnet.id,
             slots=(InstanceSlot(primary.id, 0, 0, "attached"),),
             volumes=1,
+            zone_id="usw2-az1",
+            owner_id=site.ec2.account.id,
         )
     ]
     assert await site.client.describe_instance_types(["m5.xlarge", "x9.nonsense"]) == [
         InstanceType("m5.xlarge", 4, (4,), shared=28, addresses={4: 15, 6: 15})
     ]
     assert await site.client.describe_subnets({"tag:Name": ["multus"]}) == [
-        Subnet(site.subnet.id, site.vpc.id, "us-west-2a", "10.1.0.0/16", 65530, "multus")
+        Subnet(
+            *(site.subnet.id, site.vpc.id, "us-west-2a", "10.1.0.0/16", 65530, "multus"),
+            zone_id="usw2-az1",
+            owner_id=site.ec2.account.id,
+            arn=f"arn:aws:ec2:us-west-2:{site.ec2.account.id}:subnet/{site.subnet.id}",
+        )
     ]
     assert await site.client.describe_security_groups({"group-name": ["multus-sg"]}) == [
         SecurityGroup(site.group.id, site.vpc.id, "multus-sg")
+    ]
+
+
+async def test_groups_that_can_be_used_in_a_vpc_come_in_pages(site: Site) -> None:
+    other = site.ec2.add_vpc(cidr="10.200.0.0/16")
+    groups = [site.ec2.add_security_group(site.vpc) for _ in range(250)]
+    for group in groups[:-1]:
+        site.ec2.associate_security_group(group, other)
+    asked = [group.id for group in groups]
+    found = await site.client.groups_for_vpc(other.id, asked)
+    assert sorted(found) == sorted(asked[:-1])
+    # 200 values of a filter, and 200 items of a page, are the most.
+    assert [call.code for call in site.ec2.calls.of("GetSecurityGroupsForVpc")] == ["ok", "ok"]
+    assert [g.vpc_id for g in await site.client.describe_security_groups({"group-id": asked[:1]})] == [
+        site.vpc.id
     ]
 
 

@@ -20,7 +20,7 @@ from nodeeni.cli import controller
 from nodeeni.controller import memory
 from nodeeni.ec2 import client, lookups
 from nodeeni.ec2.errors import ErrorClass, RetryRule
-from nodeeni.plan import desired, places, wanted
+from nodeeni.plan import places, refusal, wanted
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -36,7 +36,7 @@ def main() -> None:
 
 def _scale_down() -> None:
     """What the controller waits for in minutes, it waits for in seconds here, like its --read-lag."""
-    wanted.STOPPED_RETRY = places.INDEX_RETRY = memory.INDEX_TAKEN = desired.UNRESOLVED_RETRY = 2.0
+    wanted.STOPPED_RETRY = places.INDEX_RETRY = memory.INDEX_TAKEN = refusal.UNRESOLVED_RETRY = 2.0
     lookups.Ages = partial(lookups.Ages, instances=5.0, negative=1.0)  # type: ignore[assignment,misc]
     ErrorClass.UNKNOWN_OUTCOME.retry = RetryRule(first=0.5, factor=2, most=3, jitter=0.5)
     ErrorClass.NOT_READY.retry = RetryRule(first=1, factor=1.5, most=3)

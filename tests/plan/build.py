@@ -17,8 +17,9 @@ from nodeeni.ec2.types import (
     Subnet,
 )
 from nodeeni.plan import actions as act
-from nodeeni.plan.desired import Desired, Network, desired_interfaces, selecting
+from nodeeni.plan.desired import Desired, desired_interfaces, selecting
 from nodeeni.plan.diff import Diff, diff
+from nodeeni.plan.network import Network
 from nodeeni.plan.observed import NodeView, Observed, Owner
 from nodeeni.plan.policy import Circumstances, Decision, decide
 from nodeeni.plan.refusal import Refusal

@@ -9,8 +9,8 @@ from nodeeni.api.reasons import RowReason
 from nodeeni.ec2.addresses import ADDRESS_KINDS, IPV6_ADDRESSES, IPV6_PREFIXES, SECONDARY_IPS, creation
 from nodeeni.ec2.types import InstanceType, Interface, Subnet
 from nodeeni.plan.actions import Assign, Create, Unassign
-from nodeeni.plan.desired import Network
 from nodeeni.plan.diff import diff
+from nodeeni.plan.network import Network
 
 from . import build
 from .build import GROUP, SUBNET, VPC, ZONE, attachment, desire, interface, nodeeni, plan, texts

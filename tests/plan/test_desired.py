@@ -24,12 +24,12 @@ from nodeeni.ec2.types import SecurityGroup, Subnet
 from nodeeni.plan.desired import (
     LEFT_OVER_AFTER,
     Desired,
-    Network,
     Selected,
     desired_interfaces,
     matches,
     selecting,
 )
+from nodeeni.plan.network import Network
 
 
 def requirement(operator: Any, *values: str) -> LabelRequirement:
@@ -91,7 +91,7 @@ def test_everything_that_is_asked_for_is_in_it() -> None:
     own = wanted.tags
     assert msgspec.structs.astuple(msgspec.structs.replace(wanted, values={}, tags={})) == (
         *("multus", "uid-multus", "n1", "i-1", (SUBNET,), {}, {}),
-        *(3, True, 1, {}, 9001, "net1"),
+        *(3, True, 1, {}, 9001, "net1", {SUBNET.vpc_id: (GROUP.id,)}),
     )
     asked: Values = {GROUPS: (GROUP.id,), DELETE_ON_TERMINATION: False, SOURCE_DEST_CHECK: False}
     assert {**wanted.values, **asked, DESCRIPTION: "by hand"} == wanted.values
@@ -157,7 +157,7 @@ def reasons(found: Desired) -> list[str]:
 @pytest.mark.parametrize(
     ("spec", "reason", "says"),
     [
-        ({"subnet_id": "subnet-none"}, "SubnetNotFound", "subnet subnet-none does not exist in vpc-1"),
+        ({"subnet_id": "subnet-none"}, "SubnetNotFound", "subnet subnet-none does not exist in this"),
         ({"subnet_id": None, "subnet_name": "none"}, "SubnetNotFound", "subnet 'none' does not exist"),
         ({"subnet_id": FAR_SUBNET.id}, "NoSubnetInZone", "add a subnet of us-west-2a to spec.subnetIDs"),
         ({"security_group_ids": ["sg-none"]}, "SecurityGroupNotFound", "correct spec.securityGroupIDs"),
@@ -184,13 +184,6 @@ def test_a_node_without_an_instance() -> None:
 def test_an_instance_that_ec2_does_not_know() -> None:
     found = desired_interfaces(NODE, None, [nodeeni()], networks([nodeeni()], Network()), "c-1")
     assert reasons(found) == ["InstanceNotFound"]
-
-
-def test_a_subnet_of_another_vpc_is_told_as_such() -> None:
-    abroad = Subnet("subnet-abroad", "vpc-2", SUBNET.zone, "10.9.0.0/16", 9)
-    found = desire(nodeeni(subnet_id=abroad.id), of=instance(), network=Network((abroad,), (GROUP,)))
-    assert reasons(found) == ["NoSubnetInZone"]
-    assert "subnet-abroad is in us-west-2a of vpc-2" in found.refusals[0].message
 
 
 @pytest.mark.parametrize("state", ["shutting-down", "terminated"])

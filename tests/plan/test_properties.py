@@ -27,8 +27,9 @@ from nodeeni.api.reasons import RowReason
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.ec2.types import InstanceSlot, InstanceType, Interface
 from nodeeni.plan.actions import Attach, Create, Delete
-from nodeeni.plan.desired import Network, matches
+from nodeeni.plan.desired import matches
 from nodeeni.plan.diff import Diff
+from nodeeni.plan.network import Network
 from nodeeni.plan.rows import State
 
 NAMES = ("ada", "bob", "cyd")

@@ -183,12 +183,23 @@ class RowReason(StrEnum):
     SUBNET_NOT_FOUND = (
         "SubnetNotFound",
         Mender.PERSON,
-        "in this region by id, in the node's VPC by tag `Name`; looked at again within 5 minutes",
+        "in this region by id, in `vpcID` or the node's VPC by tag `Name`; looked at again within 5 minutes",
     )
+    SUBNET_IN_OTHER_VPC = (
+        "SubnetInOtherVPC",
+        Mender.PERSON,
+        "a subnet of that name is in another VPC than the node's: set `vpcID`, or name it by its id",
+    )
+    NO_SUBNET_NAMED = "NoSubnetNamed", Mender.PERSON, "`spec` names no subnet at all"
     SECURITY_GROUP_NOT_FOUND = (
         "SecurityGroupNotFound",
         Mender.PERSON,
-        "in the node's VPC by id, group name or tag `Name`; looked at again within 5 minutes",
+        "in the subnet's VPC by id, group name or tag `Name`; looked at again within 5 minutes",
+    )
+    SECURITY_GROUP_IN_OTHER_VPC = (
+        "SecurityGroupInOtherVPC",
+        Mender.PERSON,
+        "it is neither of the subnet's VPC nor associated with it: the message has the command",
     )
     INVALID_REFERENCE = (
         "InvalidReference",

@@ -39,6 +39,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 SubnetID = Annotated[str, Meta(extra_json_schema={"pattern": "^subnet-[0-9a-f]{8,17}$"})]
+VpcID = Annotated[str, Meta(extra_json_schema={"pattern": "^vpc-[0-9a-f]{8,17}$"})]
 GroupID = Annotated[str, Meta(extra_json_schema={"pattern": "^sg-[0-9a-f]{8,17}$"})]
 TagName = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 255})]
 LabelValue = Annotated[str, Meta(extra_json_schema={"maxLength": 63})]
@@ -155,6 +156,14 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
             "subnetID",
         ),
         Rule(
+            "!has(self.vpcID) || has(self.subnetName)"
+            " || (has(self.subnetNames) && size(self.subnetNames) > 0)"
+            " || (has(self.securityGroupNames) && size(self.securityGroupNames) > 0)",
+            "it says where names are looked up: set subnetName, subnetNames or securityGroupNames with it, "
+            "or leave it out (a subnet by id may be of any VPC)",
+            "vpcID",
+        ),
+        Rule(
             "(has(self.securityGroupIDs) && size(self.securityGroupIDs) > 0)"
             " || (has(self.securityGroupNames) && size(self.securityGroupNames) > 0)",
             "at least one security group is needed: set securityGroupIDs or securityGroupNames",
@@ -195,19 +204,42 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
     subnet_ids: Annotated[
         list[SubnetID],
         schema(
-            "Candidate subnets, by id: of those in the node's zone and VPC, the one with most free "
-            "addresses is used first.",
+            "Candidate subnets, by id, of any VPC of the account: of those in the node's zone, the ones of "
+            "the node's own VPC come first, and among them the one with most free addresses.",
             maxItems=64,
         ),
     ] = []
     subnet_name: (
-        Annotated[TagName, schema("Subnet, by the value of its tag Name, within the node's VPC.")] | None
+        Annotated[
+            TagName,
+            schema(
+                "Subnet, by the value of its tag Name, within vpcID. `*` stands for any characters and `?` "
+                "for one, as in EC2's filters: all that fit are candidates."
+            ),
+        ]
+        | None
     ) = None
     subnet_names: Annotated[
-        list[TagName], schema("Candidate subnets, by the values of their tag Name.", maxItems=64)
+        list[TagName],
+        schema("Candidate subnets, by the values of their tag Name, each as subnetName.", maxItems=64),
     ] = []
+    vpc_id: (
+        Annotated[
+            VpcID,
+            schema(
+                "VPC in which subnetName, subnetNames and securityGroupNames are looked up. Default: the "
+                "node's for subnets, the subnet's for groups."
+            ),
+        ]
+        | None
+    ) = None
     security_group_ids: Annotated[
-        list[GroupID], schema("Security groups, by id; united with securityGroupNames.", maxItems=16)
+        list[GroupID],
+        schema(
+            "Security groups, by id; united with securityGroupNames. They belong to the subnet's VPC or are "
+            "associated with it.",
+            maxItems=16,
+        ),
     ] = []
     security_group_names: Annotated[
         list[TagName],

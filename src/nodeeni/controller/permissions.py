@@ -46,4 +46,5 @@ EC2_READS = (
     "DescribeInstanceTypes",
     "DescribeSubnets",
     "DescribeSecurityGroups",
+    "GetSecurityGroupsForVpc",  # only where a group is to be used in another VPC than its own
 )

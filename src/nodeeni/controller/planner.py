@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from nodeeni.api import names
 from nodeeni.api.reasons import RowReason
 from nodeeni.api.v1alpha1 import NodeENI
@@ -26,8 +28,9 @@ from nodeeni.ec2.types import Instance, InstanceType, Interface
 from nodeeni.plan import report
 from nodeeni.plan.actions import Action
 from nodeeni.plan.brake import losses
-from nodeeni.plan.desired import LEFT_OVER_AFTER, Desired, Network, desired_interfaces, selecting
+from nodeeni.plan.desired import LEFT_OVER_AFTER, Desired, desired_interfaces, selecting
 from nodeeni.plan.diff import diff
+from nodeeni.plan.network import Network, strangers
 from nodeeni.plan.observed import ENDS, RESTS, UNREAD, NodeView, Observed
 from nodeeni.plan.ownership import Verdict, is_doubtful
 from nodeeni.plan.plan import Plan
@@ -127,7 +130,7 @@ class Planner:
         home = hosts.get(node.instance_id) if node else None
         instance = home if isinstance(home, Instance) else None
         selected = selecting(node, self._cluster.nodeenis.store.values()) if node else []
-        networks = await asked.networks(selected)
+        networks = await asked.networks(selected, instance)
         # Asked for every node, so that it is known when a NodeENI comes.
         instance_type = await asked.instance_type(instance.type) if instance else None
         self._questions.keep(name, asked.keys)
@@ -268,16 +271,18 @@ class _Asked:
         )
         return {i: instance for i, instance in zip(ids, found, strict=True) if instance is not None}
 
-    async def networks(self, nodeenis: Sequence[NodeENI]) -> Mapping[str, Network | Refusal]:
+    async def networks(
+        self, nodeenis: Sequence[NodeENI], instance: Instance | None
+    ) -> Mapping[str, Network | Refusal]:
         """By uid, what EC2 has of the subnets and groups that each names."""
-        found = await asyncio.gather(*(self._network(nodeeni) for nodeeni in nodeenis))
+        found = await asyncio.gather(*(self._network(nodeeni, instance) for nodeeni in nodeenis))
         return {nodeeni.metadata.uid: network for nodeeni, network in zip(nodeenis, found, strict=True)}
 
     async def instance_type(self, name: str) -> InstanceType | Refusal | None:
         about = f"instance type {name} (DescribeInstanceTypes)"
         return await self._ask(("type", name), about, partial(self._lookups.instance_type, name))
 
-    async def _network(self, nodeeni: NodeENI) -> Network | Refusal:
+    async def _network(self, nodeeni: NodeENI, instance: Instance | None) -> Network | Refusal:
         spec = nodeeni.spec
         subnets = tuple(spec.all_subnet_ids), tuple(spec.all_subnet_names)
         groups = tuple(spec.security_group_ids), tuple(spec.security_group_names)
@@ -290,7 +295,15 @@ class _Asked:
 
         key = ("network", nodeeni.metadata.uid, subnets, groups)
         about = "the spec's subnets and security groups (DescribeSubnets, DescribeSecurityGroups)"
-        return await self._ask(key, about, question)
+        network = await self._ask(key, about, question)
+        if isinstance(network, Refusal) or instance is None:
+            return network
+        pairs = frozenset(strangers(spec, instance, network.subnets, network.groups))
+        if not pairs:
+            return network
+        about = "the security groups of other VPCs (GetSecurityGroupsForVpc)"
+        usable = await self._ask(("usable", pairs), about, partial(self._lookups.usable_groups, pairs))
+        return usable if isinstance(usable, Refusal) else replace(network, usable=usable)
 
     async def _ask(self, key: Hashable, about: str, question: Callable[[], Awaitable[_T]]) -> _T | Refusal:
         self.keys.add(key)

@@ -45,6 +45,7 @@ from nodeeni.ec2.types import (
     read_interface,
     read_security_group,
     read_subnet,
+    read_usable_group,
     unreadable,
 )
 
@@ -99,6 +100,9 @@ _TYPES = _Kind(
 )
 _SUBNETS = _Kind("DescribeSubnets", "Subnets", "Subnet", "SubnetId", read_subnet)
 _GROUPS = _Kind("DescribeSecurityGroups", "SecurityGroups", "SecurityGroup", "GroupId", read_security_group)
+_USABLE_GROUPS = _Kind(
+    "GetSecurityGroupsForVpc", "SecurityGroupForVpcs", "SecurityGroupForVpc", "GroupId", read_usable_group
+)
 
 
 class EC2Client:
@@ -267,6 +271,13 @@ class EC2Client:
     ) -> list[SecurityGroup]:
         return self._read(_GROUPS, await self._all(_GROUPS, filters), left_out)
 
+    async def groups_for_vpc(
+        self, vpc_id: str, ids: Sequence[str], left_out: LeftOut | None = None
+    ) -> list[str]:
+        """Those of the security groups that can be used in the VPC: its own, and associated ones."""
+        answer = await self._all(_USABLE_GROUPS, {"group-id": ids}, VpcId=vpc_id)
+        return self._read(_USABLE_GROUPS, answer, left_out)
+
     def _read(self, kind: _Kind[_T], items: Iterable[Answer], left_out: LeftOut | None) -> list[_T]:
         found = []
         for item in items:
@@ -280,19 +291,22 @@ class EC2Client:
                 left_out.append(spoilt)
         return found
 
-    async def _all(self, kind: _Kind[Any], filters: Filters, page: int = _PAGE) -> list[Any]:
+    async def _all(self, kind: _Kind[Any], filters: Filters, page: int = _PAGE, **named: str) -> list[Any]:
         return [
             item
             for part in _parts(filters)
-            async for found in self._pages(kind, part, page)
+            async for found in self._pages(kind, part, page, **named)
             for item in found
         ]
 
-    async def _pages(self, kind: _Kind[Any], filters: Filters, page: int = _PAGE) -> AsyncIterator[list[Any]]:
+    async def _pages(
+        self, kind: _Kind[Any], filters: Filters, page: int = _PAGE, **named: str
+    ) -> AsyncIterator[list[Any]]:
+        """`named`: what else the question names."""
         listed = [{"Name": name, "Values": list(values)} for name, values in filters.items()]
         token: str | None = None
         while True:
-            more = {"NextToken": token} if token else {}
+            more = named | ({"NextToken": token} if token else {})
             try:
                 answer = await self._send_again(kind.action, Filters=listed, MaxResults=page, **more)
             except EC2Error as error:
@@ -408,6 +422,7 @@ _METHODS: dict[str, str] = {
     "DescribeInstanceTypes": "describe_instance_types",
     "DescribeSubnets": "describe_subnets",
     "DescribeSecurityGroups": "describe_security_groups",
+    "GetSecurityGroupsForVpc": "get_security_groups_for_vpc",
 }
 
 ACTIONS = tuple(_METHODS)

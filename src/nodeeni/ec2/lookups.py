@@ -14,7 +14,7 @@ import msgspec
 
 from nodeeni.ec2.client import MOST_FILTER_VALUES, EC2Client
 from nodeeni.ec2.errors import EC2Error, ErrorClass
-from nodeeni.ec2.types import Instance, InstanceType, SecurityGroup, Subnet, Unreadable
+from nodeeni.ec2.types import Instance, InstanceType, SecurityGroup, Subnet, Unreadable, fits
 
 _V = TypeVar("_V")
 Clock = Callable[[], float]
@@ -231,6 +231,7 @@ class Lookups:
         self._named_subnets = _Batch(self._fetch_named_subnets, ages.subnets, ages, clock)
         self._groups = _Batch(self._fetch_groups, ages.groups, ages, clock)
         self._named_groups = _Batch(self._fetch_named_groups, ages.groups, ages, clock)
+        self._usable_groups = _Batch(self._fetch_usable_groups, ages.groups, ages, clock)
         self.answered: Callable[[], None] = lambda: None  # called when EC2 answers what it refused before
         for batch in self._batches:
             batch.answered = lambda: self.answered()
@@ -238,7 +239,7 @@ class Lookups:
     @property
     def _batches(self) -> tuple["_Batch[Any]", ...]:
         by_id = (self._instances, self._types, self._subnets, self._groups)
-        return (*by_id, self._named_subnets, self._named_groups)
+        return (*by_id, self._named_subnets, self._named_groups, self._usable_groups)
 
     async def instance(self, instance_id: str) -> Instance | None:
         return await self._instances.get(instance_id)
@@ -247,7 +248,7 @@ class Lookups:
         return await self._types.get(name)
 
     async def subnets(self, ids: Sequence[str], names: Sequence[str]) -> list[Subnet]:
-        """Those that exist, by id and by tag `Name`, in whatever VPC: the planner takes the node's."""
+        """Those that exist, by id and by tag `Name`, in whatever VPC: the planner says in which."""
         self.expect_subnets(ids, names)
         by_id, by_name = await self._subnets.get_all(ids), await self._named_subnets.get_all(names)
         found = [*by_id, *(subnet for named in by_name for subnet in named)]
@@ -259,6 +260,12 @@ class Lookups:
         by_id, by_name = await self._groups.get_all(ids), await self._named_groups.get_all(names)
         found = [*by_id, *(group for named in by_name for group in named)]
         return list({group.id: group for group in found}.values())
+
+    async def usable_groups(self, pairs: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+        """Of pairs of a VPC and a group those of which EC2 says that the group can be used in the VPC."""
+        asked = {pair: " ".join(pair) for pair in pairs}
+        self._usable_groups.expect(asked.values())
+        return frozenset([pair for pair, key in asked.items() if await self._usable_groups.get(key)])
 
     def expect_subnets(self, ids: Sequence[str], names: Sequence[str]) -> None:
         """These are going to be wanted: the answer comes while other things are asked."""
@@ -285,6 +292,7 @@ class Lookups:
         self._named_groups.invalidate_where(
             lambda named: named is not None and any(group.id == group_id for group in named)
         )
+        self._usable_groups.invalidate_where(lambda usable: usable == group_id)
 
     async def close(self) -> None:
         for batch in self._batches:
@@ -308,7 +316,8 @@ class Lookups:
     async def _fetch_named_subnets(self, names: Sequence[str]) -> dict[str, list[Subnet] | Unreadable]:
         left_out: list[Unreadable] = []
         found = await self._client.describe_subnets({"tag:Name": names}, left_out)
-        return _answers(names, _grouped(((subnet.name, subnet) for subnet in found), names), left_out)
+        by_name = {name: [subnet for subnet in found if fits(name, subnet.name)] for name in names}
+        return _answers(names, {name: fitting for name, fitting in by_name.items() if fitting}, left_out)
 
     async def _fetch_groups(self, ids: Sequence[str]) -> dict[str, SecurityGroup | Unreadable]:
         left_out: list[Unreadable] = []
@@ -324,6 +333,18 @@ class Lookups:
         pairs = [(group.group_name, group) for group in by_group_name]
         found = _grouped([*pairs, *((group.name, group) for group in by_tag)], names)
         return _answers(names, found, left_out)
+
+    async def _fetch_usable_groups(self, pairs: Sequence[str]) -> dict[str, str | Unreadable]:
+        by_vpc: dict[str, list[str]] = {}
+        for vpc_id, group_id in map(str.split, pairs):
+            by_vpc.setdefault(vpc_id, []).append(group_id)
+        answers: dict[str, str | Unreadable] = {}
+        for vpc_id, ids in by_vpc.items():
+            left_out: list[Unreadable] = []
+            found = await self._client.groups_for_vpc(vpc_id, ids, left_out)
+            told = _answers(ids, {group_id: group_id for group_id in found}, left_out)
+            answers.update((f"{vpc_id} {group_id}", answer) for group_id, answer in told.items())
+        return answers
 
 
 def _answers(

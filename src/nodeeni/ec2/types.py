@@ -9,8 +9,10 @@ Strings that repeat in thousands of interfaces (zones, tag keys, group ids) are 
 what 5,000 interfaces weigh.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from sys import intern
 from typing import Any
 
@@ -270,6 +272,7 @@ class InstanceNetworkInterfaceAttachmentShape(Shape):
 
 class InstanceNetworkInterfaceShape(Shape):
     network_interface_id: str
+    owner_id: str = ""
     attachment: InstanceNetworkInterfaceAttachmentShape | None = None
 
 
@@ -279,6 +282,7 @@ class InstanceStateShape(Shape):
 
 class PlacementShape(Shape):
     availability_zone: str
+    availability_zone_id: str = ""
 
 
 class EbsInstanceBlockDeviceShape(Shape):
@@ -319,7 +323,8 @@ class Instance(msgspec.Struct, frozen=True):
     """An instance as DescribeInstances shows it.
 
     `state` is EC2's: `pending`, `running`, `shutting-down`, `terminated`, `stopping`, `stopped`. `volumes` is
-    how many EBS volumes are attached to it.
+    how many EBS volumes are attached to it. `zone_id` names the zone for every account, `zone` for ours;
+    `owner_id` is the account of its interfaces. Empty: not told.
     """
 
     id: str
@@ -330,6 +335,8 @@ class Instance(msgspec.Struct, frozen=True):
     subnet_id: str
     slots: tuple[InstanceSlot, ...] = ()
     volumes: int = 0
+    zone_id: str = ""
+    owner_id: str = ""
 
 
 def read_instance(answer: Answer) -> Instance:
@@ -344,6 +351,8 @@ def read_instance(answer: Answer) -> Instance:
         subnet_id=intern(shown.subnet_id),
         slots=tuple(slot for item in shown.network_interfaces if (slot := _slot(item)) is not None),
         volumes=sum(each.ebs is not None for each in shown.block_device_mappings),
+        zone_id=intern(shown.placement.availability_zone_id),
+        owner_id=intern(next((each.owner_id for each in shown.network_interfaces), "")),
     )
 
 
@@ -461,12 +470,16 @@ class SubnetShape(Shape):
     ipv6_cidr_block_association_set: tuple[SubnetIpv6CidrBlockAssociationShape, ...] = ()
     assign_ipv6_address_on_creation: bool = False
     tags: tuple[TagShape, ...] = ()
+    availability_zone_id: str = ""
+    owner_id: str = ""
+    subnet_arn: str = ""
 
 
 class Subnet(msgspec.Struct, frozen=True):
     """`cidr` is that of IPv4, `ipv6_cidr` that of IPv6, and one of them may be empty. `free_addresses` are
     those of IPv4: an IPv6-only subnet has none, and is not full. `gives_ipv6`: an address to each new
-    interface, unasked.
+    interface, unasked. `owner_id` is the account that may share it with ours, where a zone can have another
+    name: `zone_id` names it for both.
     """
 
     id: str
@@ -477,6 +490,9 @@ class Subnet(msgspec.Struct, frozen=True):
     name: str = ""  # the tag `Name`
     ipv6_cidr: str = ""
     gives_ipv6: bool = False
+    zone_id: str = ""
+    owner_id: str = ""
+    arn: str = ""
 
     @property
     def ipv6_only(self) -> bool:
@@ -496,6 +512,9 @@ def read_subnet(answer: Answer) -> Subnet:
         name=_tags(shown.tags).get("Name", ""),
         ipv6_cidr=next(blocks, ""),
         gives_ipv6=shown.assign_ipv6_address_on_creation,
+        zone_id=shown.availability_zone_id,
+        owner_id=shown.owner_id,
+        arn=shown.subnet_arn,
     )
 
 
@@ -527,6 +546,31 @@ def read_security_group(answer: Answer) -> SecurityGroup:
         group_name=shown.group_name,
         name=_tags(shown.tags).get("Name", ""),
     )
+
+
+class SecurityGroupForVpcShape(Shape):
+    group_id: str
+
+
+def read_usable_group(answer: Answer) -> str:
+    """The id of one `SecurityGroupForVpc` of GetSecurityGroupsForVpc."""
+    return msgspec.convert(answer, SecurityGroupForVpcShape).group_id
+
+
+@lru_cache(maxsize=1024)
+def _filter_value(pattern: str) -> re.Pattern[str]:
+    wild = {"*": ".*", "?": "."}
+    parts = re.split(r"(\\.|\*|\?)", pattern)
+    return re.compile(
+        "".join(wild.get(part, re.escape(part.removeprefix("\\"))) for part in parts), re.DOTALL
+    )
+
+
+def fits(pattern: str, value: str) -> bool:
+    """As the value of a filter of EC2 does: `*` is any characters, `?` is one, a backslash takes them as they
+    are.
+    """
+    return _filter_value(pattern).fullmatch(value) is not None
 
 
 # By EC2's name of the shape, what is read of it: nothing else of an answer is parsed. Times above all are

@@ -14,8 +14,9 @@ _V1_DESCRIPTION = "ENI created by nodeeni-controller for node "
 def corrections(wanted: DesiredInterface, interface: Interface) -> Iterable[Action]:
     """What differs and can be put right without taking the interface away."""
     of = {"node": wanted.node, "nodeeni": wanted.nodeeni, "uid": wanted.uid, "eni_id": interface.id}
+    values = wanted.values_in(interface.vpc_id)
     for attribute in ATTRIBUTES:
-        value = wanted.values[attribute]
+        value = values[attribute]
         if not attribute.differs(interface, value):
             continue
         if attribute.stands_in_the_way(interface, value):

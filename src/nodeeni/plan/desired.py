@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from nodeeni.api.names import TAG_EXTRA, TAG_VALUE_LIMIT, interface_tags
-from nodeeni.api.reasons import EventReason, RowReason
+from nodeeni.api.reasons import RowReason
 from nodeeni.api.v1alpha1 import LabelRequirement, NodeENI, NodeENISpec
 from nodeeni.ec2.addresses import ADDRESS_KINDS, IPV6_ADDRESSES, Counts
 from nodeeni.ec2.attributes import (
@@ -20,20 +20,13 @@ from nodeeni.ec2.attributes import (
     TrackingOfType,
     Values,
 )
-from nodeeni.ec2.types import NO_TRACKING, Instance, InstanceType, SecurityGroup, Subnet
+from nodeeni.ec2.types import NO_TRACKING, Instance, InstanceType, Subnet
+from nodeeni.plan.network import Groups, Network, candidates, groups_by_vpc
 from nodeeni.plan.observed import ENDS, NodeView
-from nodeeni.plan.refusal import Refusal
+from nodeeni.plan.refusal import Refusal, unresolved
 
 DESCRIPTION_LIMIT = 255  # characters, EC2's limit
-UNRESOLVED_RETRY = 60.0  # seconds
 LEFT_OVER_AFTER = 300.0  # seconds: the cloud controller takes a dead instance's Node away within a minute
-
-
-class Network(msgspec.Struct, frozen=True):
-    """What EC2 has of the subnets and groups that a NodeENI names."""
-
-    subnets: tuple[Subnet, ...] = ()
-    groups: tuple[SecurityGroup, ...] = ()
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -44,7 +37,9 @@ class Link(msgspec.Struct, frozen=True):
 
 
 class DesiredInterface(msgspec.Struct, frozen=True, kw_only=True):
-    """One interface that the node is to have. `subnets` are candidates, most free addresses first."""
+    """One interface that the node is to have. `subnets` are candidates, the first choice first; `values` are
+    those of an interface there, `values_in` those of one in another VPC's.
+    """
 
     nodeeni: str
     uid: str
@@ -59,6 +54,11 @@ class DesiredInterface(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str]
     mtu: int | None
     interface_name: str
+    groups: Groups = msgspec.field(default_factory=dict)  # by VPC of the candidates
+
+    def values_in(self, vpc_id: str) -> Values:
+        """Of every attribute, for an interface in that VPC."""
+        return {**self.values, GROUPS: self.groups.get(vpc_id, self.values[GROUPS])}
 
 
 class Selected(msgspec.Struct, frozen=True):
@@ -185,7 +185,7 @@ def _interface(
 ) -> DesiredInterface | Refusal:
     spec, name, uid = nodeeni.spec, nodeeni.metadata.name, nodeeni.metadata.uid
     if node.provider_id and not node.instance_id:
-        return _unresolved(
+        return unresolved(
             nodeeni,
             RowReason.NOT_AN_INSTANCE,
             f"it is no EC2 instance: its spec.providerID is {node.provider_id!r} (expected "
@@ -193,7 +193,7 @@ def _interface(
             "delete the Node, so that it registers anew; else take its label off",
         )
     if not node.instance_id:
-        return _unresolved(
+        return unresolved(
             nodeeni,
             RowReason.NO_INSTANCE,
             f"node {node.name} has no EC2 instance in spec.providerID yet (expected aws:///ZONE/i-...); "
@@ -204,20 +204,20 @@ def _interface(
             f"EC2 knows no instance {node.instance_id} of node {node.name}: delete the Node if its instance "
             "is gone, else see --aws-region and the account of the controller's credentials"
         )
-        return _unresolved(nodeeni, RowReason.INSTANCE_NOT_FOUND, message)
+        return unresolved(nodeeni, RowReason.INSTANCE_NOT_FOUND, message)
     if instance.state in ENDS:
         message = (
             f"instance {instance.id} of node {node.name} has been {instance.state} for over "
             f"{LEFT_OVER_AFTER:g} s, and the Node still stands: kubectl delete node {node.name}"
         )
-        return _unresolved(nodeeni, RowReason.NODE_LEFT_OVER, message)
+        return unresolved(nodeeni, RowReason.NODE_LEFT_OVER, message)
     counts = {k: count for k in ADDRESS_KINDS if (count := getattr(spec, k.field)) is not None}
-    subnets = _subnets(nodeeni, instance, network)
+    subnets = candidates(nodeeni, instance, network)
     if not isinstance(subnets, Refusal):
         subnets = _of_families(nodeeni, subnets, counts)
     if isinstance(subnets, Refusal):
         return subnets
-    groups = _groups(nodeeni, instance.vpc_id, network)
+    groups = groups_by_vpc(nodeeni, instance, subnets, network)
     if isinstance(groups, Refusal):
         return groups
     own = interface_tags(
@@ -231,7 +231,7 @@ def _interface(
         subnets=subnets,
         values={
             **{attribute: getattr(spec, attribute.fields[0]) for attribute in ATTRIBUTES},
-            GROUPS: groups,
+            GROUPS: groups[subnets[0].vpc_id],
             DESCRIPTION: spec.description or default_description(name, node.name),
             CONNECTION_TRACKING: _tracking(spec, instance_type),
         },
@@ -242,6 +242,7 @@ def _interface(
         tags={**spec.tags, **_extra_keys(spec.tags), **own},
         mtu=spec.mtu,
         interface_name=nodeeni.link_name,
+        groups=groups,
     )
 
 
@@ -260,43 +261,6 @@ def _extra_keys(tags: dict[str, str]) -> dict[str, str]:
     return {TAG_EXTRA: ",".join(sorted(tags))[:TAG_VALUE_LIMIT]} if tags else {}
 
 
-def _unresolved(nodeeni: NodeENI, reason: RowReason, message: str) -> Refusal:
-    return Refusal(
-        reason=reason,
-        message=message,
-        retry_after=UNRESOLVED_RETRY,
-        event=EventReason.ENI_CREATION_FAILED,
-        nodeeni=nodeeni.metadata.name,
-        uid=nodeeni.metadata.uid,
-    )
-
-
-def _subnets(nodeeni: NodeENI, instance: Instance, network: Network) -> tuple[Subnet, ...] | Refusal:
-    spec = nodeeni.spec
-    ids, names = spec.all_subnet_ids, spec.all_subnet_names
-    found = [s for s in network.subnets if s.id in ids or (s.name in names and s.vpc_id == instance.vpc_id)]
-    missing = [i for i in ids if all(s.id != i for s in found)]
-    missing += [repr(n) for n in names if all(s.name != n for s in found)]
-    usable = [s for s in found if s.zone == instance.zone and s.vpc_id == instance.vpc_id]
-    if usable:
-        return tuple(sorted(usable, key=lambda s: (-s.free_addresses, s.id)))
-    if missing:
-        return _unresolved(
-            nodeeni,
-            RowReason.SUBNET_NOT_FOUND,
-            f"subnet {', '.join(missing)} does not exist in {instance.vpc_id} or this region: correct "
-            "spec.subnetID, subnetIDs, subnetName or subnetNames",
-        )
-    places = ", ".join(f"{s.id} is in {s.zone} of {s.vpc_id}" for s in found)
-    return _unresolved(
-        nodeeni,
-        RowReason.NO_SUBNET_IN_ZONE,
-        f"instance {instance.id} is in {instance.zone} of {instance.vpc_id}, and an ENI can only be "
-        f"attached in its own zone, but {places}: add a subnet of {instance.zone} to spec.subnetIDs or "
-        "spec.subnetNames",
-    )
-
-
 def _of_families(
     nodeeni: NodeENI, subnets: tuple[Subnet, ...], counts: Counts
 ) -> tuple[Subnet, ...] | Refusal:
@@ -305,7 +269,7 @@ def _of_families(
     fitting = tuple(subnet for subnet, why in lacks.items() if not why)
     if fitting:
         return fitting
-    return _unresolved(
+    return unresolved(
         nodeeni,
         RowReason.ADDRESS_FAMILY_MISSING,
         "; ".join(f"{subnet.id} {why}" for subnet, why in lacks.items()),
@@ -326,36 +290,3 @@ def _lacks(spec: NodeENISpec, subnet: Subnet, counts: Counts) -> str:
     if spec.enable_primary_ipv6:
         return "has no IPv6 CIDR block, which spec.enablePrimaryIPv6 needs: associate one with it"
     return ""
-
-
-def _groups(nodeeni: NodeENI, vpc_id: str, network: Network) -> tuple[str, ...] | Refusal:
-    spec = nodeeni.spec
-    in_vpc = sorted((g for g in network.groups if g.vpc_id == vpc_id), key=lambda g: g.id)
-    known = {group.id for group in in_vpc}
-    unknown = next((group_id for group_id in spec.security_group_ids if group_id not in known), None)
-    if unknown is not None:
-        return _unresolved(
-            nodeeni,
-            RowReason.SECURITY_GROUP_NOT_FOUND,
-            f"security group {unknown} does not exist in {vpc_id}: correct spec.securityGroupIDs",
-        )
-    found = list(spec.security_group_ids)
-    for name in spec.security_group_names:
-        group_id = _group_by_name(name, in_vpc)
-        if group_id is None:
-            return _unresolved(
-                nodeeni,
-                RowReason.SECURITY_GROUP_NOT_FOUND,
-                f"no security group of {vpc_id} has the group name or tag Name {name!r}: correct "
-                "spec.securityGroupNames",
-            )
-        found.append(group_id)
-    return tuple(dict.fromkeys(found))
-
-
-def _group_by_name(name: str, groups: Sequence[SecurityGroup]) -> str | None:
-    for attribute in ("group_name", "name"):
-        for group in groups:
-            if getattr(group, attribute) == name:
-                return group.id
-    return None

@@ -10,6 +10,9 @@ from typing import Protocol
 import msgspec
 
 from nodeeni.api.reasons import EventReason, RowReason
+from nodeeni.api.v1alpha1 import NodeENI
+
+UNRESOLVED_RETRY = 60.0  # seconds
 
 
 class _Concerned(Protocol):
@@ -53,3 +56,15 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
             nodeeni=concerned.nodeeni,
             uid=concerned.uid,
         )
+
+
+def unresolved(nodeeni: NodeENI, reason: RowReason, message: str) -> Refusal:
+    """What the NodeENI asks for cannot be had on this node as things are."""
+    return Refusal(
+        reason=reason,
+        message=message,
+        retry_after=UNRESOLVED_RETRY,
+        event=EventReason.ENI_CREATION_FAILED,
+        nodeeni=nodeeni.metadata.name,
+        uid=nodeeni.metadata.uid,
+    )

@@ -96,7 +96,7 @@ class Wanted:
             network_card_index=wanted.network_card_index,
             request=InterfaceRequest(
                 subnet_id=subnet.id,
-                values=creatable(wanted.values),
+                values=creatable(wanted.values_in(subnet.vpc_id)),
                 counts=wanted.counts,
                 tags={**wanted.tags, names.TAG_GENERATION: str(generation)} if generation else wanted.tags,
                 client_token=names.client_token(

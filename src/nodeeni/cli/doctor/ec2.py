@@ -54,6 +54,7 @@ async def reads(ec2: EC2Client, cluster: Cluster, arn: str, denials: list[Denial
         "DescribeInstanceTypes": lambda: ec2.describe_instance_types(["m5.large"]),
         "DescribeSubnets": lambda: ec2.describe_subnets({"subnet-id": [_NO_SUBNET]}),
         "DescribeSecurityGroups": lambda: ec2.describe_security_groups({"group-id": [_NO_GROUP]}),
+        "GetSecurityGroupsForVpc": lambda: _group_of_a_vpc(ec2, cluster),
     }
     found = []
     for action in EC2_READS:
@@ -67,7 +68,7 @@ async def reads(ec2: EC2Client, cluster: Cluster, arn: str, denials: list[Denial
     for finding in _denied("IAM, reading", found, arn):
         yield finding
     if not found:
-        yield right("IAM, reading", f"{len(EC2_READS)} Describe actions are permitted to {arn}")
+        yield right("IAM, reading", f"{len(EC2_READS)} actions that look are permitted to {arn}")
 
 
 def _denied(check: str, denials: Iterable[Denial], arn: str) -> Iterator[Finding]:
@@ -92,6 +93,13 @@ def decodings(denials: Iterable[Denial]) -> Iterator[Finding]:
 async def _no_interface(ec2: EC2Client) -> None:
     async for _ in ec2.describe_interfaces({"network-interface-id": [_NO_ENI]}):
         pass
+
+
+async def _group_of_a_vpc(ec2: EC2Client, cluster: Cluster) -> None:
+    """That of an instance: EC2 may look at the VPC before it asks IAM. Without one nothing is learnt."""
+    for instance in await ec2.describe_instances([_instance_id(cluster)]):
+        if instance.vpc_id:
+            await ec2.groups_for_vpc(instance.vpc_id, [_NO_GROUP])
 
 
 async def writes(

@@ -99,6 +99,13 @@ class Account:
             raise not_found("InvalidInstanceID", instance_id)
         return found
 
+    def vpc(self, vpc_id: str) -> Vpc:
+        check_id("InvalidVpcID", vpc_id, "vpc")
+        found = self.vpcs.get(vpc_id)
+        if found is None:
+            raise not_found("InvalidVpcID", vpc_id)
+        return found
+
     def subnet(self, subnet_id: str) -> Subnet:
         check_id("InvalidSubnetID", subnet_id, "subnet")
         found = self.subnets.get(subnet_id)
@@ -107,13 +114,13 @@ class Account:
         return found
 
     def groups_in(self, vpc_id: str, group_ids: Iterable[str], where: str) -> tuple[str, ...]:
-        """The ids checked: they exist, in this VPC (`where` names the other party), at most 16."""
+        """The ids checked: they exist, to be used in this VPC (`where` names the other party), at most 16."""
         checked = tuple(dict.fromkeys(group_ids))
         for group_id in checked:
             check_id("InvalidSecurityGroupID", group_id, "sg")
             if group_id not in self.groups:
                 raise not_found("InvalidSecurityGroupID", group_id)
-            if self.groups[group_id].vpc_id != vpc_id:
+            if not self.groups[group_id].usable_in(vpc_id):
                 raise EC2Error(
                     "InvalidParameter",
                     f"Security group {group_id} and {where} belong to different networks.",

@@ -142,7 +142,8 @@ INSTANCE_FILTERS: dict[str, Values] = _COMMON | {
 }
 
 SUBNET_FILTERS: dict[str, Values] = _COMMON | {
-    "availability-zone": lambda _, row: [row.zone],
+    "owner-id": lambda account, row: [row.owner_id or account.id],
+    "availability-zone": lambda _, row: [row.owners_zone or row.zone],
     "availability-zone-id": lambda _, row: [zone_id(row.zone)],
     "available-ip-address-count": lambda account, row: [str(account.pools[row.id].free)],
     "cidr": lambda _, row: [row.cidr],
@@ -158,6 +159,15 @@ GROUP_FILTERS: dict[str, Values] = _COMMON | {
     "group-id": lambda _, row: [row.id],
     "group-name": lambda _, row: [row.group_name],
     "vpc-id": lambda _, row: [row.vpc_id],
+}
+
+# Of GetSecurityGroupsForVpc.
+USABLE_GROUP_FILTERS: dict[str, Values] = {
+    "description": lambda _, row: [row.description],
+    "group-id": lambda _, row: [row.id],
+    "group-name": lambda _, row: [row.group_name],
+    "owner-id": lambda account, _: [account.id],
+    "primary-vpc-id": lambda _, row: [row.vpc_id],
 }
 
 VPC_FILTERS: dict[str, Values] = _COMMON | {

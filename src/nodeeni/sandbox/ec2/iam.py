@@ -109,7 +109,9 @@ def questions(account: Account, action: str, parameters: Parameters) -> Iterator
     own = requested if action in ("CreateTags", "DeleteTags") else ()
     for resource in _named(account, parameters):
         yield Question(
-            f"ec2:{action}", _arn(account, KINDS[type(resource)], resource.id), own + _keys(account, resource)
+            f"ec2:{action}",
+            _arn(account, KINDS[type(resource)], resource.id, _owner(resource)),
+            own + _keys(account, resource),
         )
 
 
@@ -138,12 +140,16 @@ def _requested_tags(action: str, parameters: Parameters) -> tuple[tuple[str, str
 def _keys(account: Account, resource: Resource) -> tuple[tuple[str, str], ...]:
     tags = tuple((f"aws:ResourceTag/{key}", value) for key, value in resource.tags.items())
     if isinstance(resource, Subnet | SecurityGroup | Interface):
-        return (*tags, ("ec2:Vpc", _arn(account, "vpc", resource.vpc_id)))
+        return (*tags, ("ec2:Vpc", _arn(account, "vpc", resource.vpc_id, _owner(resource))))
     return tags
 
 
-def _arn(account: Account, kind: str, resource_id: str) -> str:
-    return f"arn:aws:ec2:{account.region}:{account.id}:{kind}/{resource_id}"
+def _owner(resource: Resource) -> str:
+    return resource.owner_id if isinstance(resource, Subnet) else ""
+
+
+def _arn(account: Account, kind: str, resource_id: str, owner_id: str = "") -> str:
+    return f"arn:aws:ec2:{account.region}:{owner_id or account.id}:{kind}/{resource_id}"
 
 
 def _matches(patterns: str | list[str], value: str) -> bool:

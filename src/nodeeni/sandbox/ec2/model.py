@@ -43,6 +43,8 @@ class Vpc(msgspec.Struct, frozen=True):
 
 
 class Subnet(msgspec.Struct, frozen=True):
+    """`owner_id` is the account that shares it with ours, which calls its zone `owners_zone`; empty: ours."""
+
     id: str
     vpc_id: str
     zone: str
@@ -50,14 +52,22 @@ class Subnet(msgspec.Struct, frozen=True):
     tags: dict[str, str] = {}
     ipv6_cidr: str = ""
     gives_ipv6: bool = False  # an address to each new interface, unasked
+    owner_id: str = ""
+    owners_zone: str = ""
 
 
 class SecurityGroup(msgspec.Struct, frozen=True):
+    """`associated` are VPCs beside its own in which it can be used."""
+
     id: str
     vpc_id: str
     group_name: str
     description: str = ""
     tags: dict[str, str] = {}
+    associated: tuple[str, ...] = ()
+
+    def usable_in(self, vpc_id: str) -> bool:
+        return vpc_id == self.vpc_id or vpc_id in self.associated
 
 
 class Attachment(msgspec.Struct, frozen=True):

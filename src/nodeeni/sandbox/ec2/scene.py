@@ -38,9 +38,12 @@ class Scene:
         name: str = "",
         ipv6_cidr: str = "",
         gives_ipv6: bool = False,
+        owner_id: str = "",
+        owners_zone: str = "",
     ) -> Subnet:
         """`zone` is a letter (`a`) or a whole name (`us-west-2a`). Without `cidr` it is IPv6-only.
-        `gives_ipv6`: an address to each new interface, unasked, as an IPv6-only one does.
+        `gives_ipv6`: an address to each new interface, unasked, as an IPv6-only one does. One that the
+        account `owner_id` shares with ours is described with that account's name of the zone.
         """
         subnet = Subnet(
             id=id or self.account.new_id("subnet"),
@@ -50,6 +53,8 @@ class Scene:
             tags=_named(name),
             ipv6_cidr=ipv6_cidr,
             gives_ipv6=gives_ipv6 or not cidr,
+            owner_id=owner_id,
+            owners_zone=self.account.region + owners_zone if owners_zone else "",
         )
         self.account.pools[subnet.id] = AddressPool(cidr)
         if ipv6_cidr:
@@ -71,6 +76,11 @@ class Scene:
         )
         self.account.put(group)
         return group
+
+    def associate_security_group(self, group: SecurityGroup, vpc: Vpc) -> None:
+        """From now on the group can be used in that VPC, too."""
+        now = self.account.groups[group.id]
+        self.account.put(msgspec.structs.replace(now, associated=(*now.associated, vpc.id)))
 
     def add_instance(
         self,

@@ -6,7 +6,7 @@ import msgspec
 
 from nodeeni.sandbox.ec2.account import Account, check_id, fingerprint, instance_type, now_text
 from nodeeni.sandbox.ec2.errors import EC2Error, not_found
-from nodeeni.sandbox.ec2.filters import INSTANCE_FILTERS
+from nodeeni.sandbox.ec2.filters import INSTANCE_FILTERS, zone_id
 from nodeeni.sandbox.ec2.model import INSTANCE_STATES, Instance, Interface, Subnet
 from nodeeni.sandbox.ec2.paging import select
 
@@ -188,7 +188,11 @@ def instance_xml(account: Account, instance: Instance) -> Mapping[str, object]:
         "amiLaunchIndex": 0,
         "instanceType": instance.type,
         "launchTime": instance.launched_at,
-        "placement": {"availabilityZone": instance.zone, "tenancy": "default"},
+        "placement": {
+            "availabilityZone": instance.zone,
+            "availabilityZoneId": zone_id(instance.zone),
+            "tenancy": "default",
+        },
         "monitoring": {"state": "disabled"},
         "subnetId": instance.subnet_id if alive else None,
         "vpcId": instance.vpc_id if alive else None,

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from nodeeni.sandbox.ec2.account import Account, check_id
 from nodeeni.sandbox.ec2.errors import EC2Error
 from nodeeni.sandbox.ec2.filters import (
     GROUP_FILTERS,
     SUBNET_FILTERS,
     TYPE_FILTERS,
+    USABLE_GROUP_FILTERS,
     VPC_FILTERS,
     ZONE_FILTERS,
     Values,
@@ -19,6 +22,8 @@ from nodeeni.sandbox.ec2.paging import select
 
 from .registry import Request, action
 from .tags import tag_set
+
+_replace = msgspec.structs.replace
 
 
 @action("DescribeVpcs")
@@ -62,16 +67,16 @@ def describe_subnets(request: Request) -> Mapping[str, object]:
 def _subnet_xml(account: Account, subnet: Subnet) -> Mapping[str, object]:
     return {
         "subnetId": subnet.id,
-        "subnetArn": f"arn:aws:ec2:{account.region}:{account.id}:subnet/{subnet.id}",
+        "subnetArn": f"arn:aws:ec2:{account.region}:{subnet.owner_id or account.id}:subnet/{subnet.id}",
         "state": "available",
-        "ownerId": account.id,
+        "ownerId": subnet.owner_id or account.id,
         "vpcId": subnet.vpc_id,
         "cidrBlock": subnet.cidr or None,  # an IPv6-only subnet has none
         "ipv6CidrBlockAssociationSet": _ipv6_blocks(subnet),
         "ipv6Native": not subnet.cidr,
         "assignIpv6AddressOnCreation": subnet.gives_ipv6,
         "availableIpAddressCount": account.pools[subnet.id].free,
-        "availabilityZone": subnet.zone,
+        "availabilityZone": subnet.owners_zone or subnet.zone,
         "availabilityZoneId": zone_id(subnet.zone),
         "defaultForAz": False,
         "mapPublicIpOnLaunch": False,
@@ -115,6 +120,54 @@ def _group_xml(account: Account, group: SecurityGroup) -> Mapping[str, object]:
         "ipPermissionsEgress": [],
         "tagSet": tag_set(group.tags),
     }
+
+
+@action("GetSecurityGroupsForVpc")
+def get_security_groups_for_vpc(request: Request) -> Mapping[str, object]:
+    """Those of the VPC and those associated with it."""
+    account = request.account
+    vpc = account.vpc(request.parameters.required("VpcId"))
+    groups = {group.id: group for group in account.groups.values() if group.usable_in(vpc.id)}
+    page, token = select(account, request.parameters, groups, USABLE_GROUP_FILTERS)
+    shown = [
+        {
+            "ownerId": account.id,
+            "groupId": group.id,
+            "groupName": group.group_name,
+            "description": group.description,
+            "primaryVpcId": group.vpc_id,
+            "tagSet": tag_set(group.tags),
+        }
+        for group in page
+    ]
+    return {"securityGroupForVpcSet": shown, "nextToken": token}
+
+
+@action("AssociateSecurityGroupVpc")
+def associate_security_group_vpc(request: Request) -> Mapping[str, object]:
+    account, group, vpc = _group_and_vpc(request)
+    if not group.usable_in(vpc.id):
+        account.put(_replace(group, associated=(*group.associated, vpc.id)))
+    return {"state": "associated"}
+
+
+@action("DisassociateSecurityGroupVpc")
+def disassociate_security_group_vpc(request: Request) -> Mapping[str, object]:
+    """Not while an interface in that VPC has the group."""
+    account, group, vpc = _group_and_vpc(request)
+    if any(group.id in each.group_ids and each.vpc_id == vpc.id for each in account.interfaces.values()):
+        return {"state": "disassociation-failed"}
+    account.put(_replace(group, associated=tuple(each for each in group.associated if each != vpc.id)))
+    return {"state": "disassociated"}
+
+
+def _group_and_vpc(request: Request) -> tuple[Account, SecurityGroup, Vpc]:
+    account, asked = request.account, request.parameters
+    group_id = asked.required("GroupId")
+    check_id("InvalidGroupId", group_id, "sg")
+    if group_id not in account.groups:
+        raise EC2Error("InvalidGroup.NotFound", f"The security group '{group_id}' does not exist")
+    return account, account.groups[group_id], account.vpc(asked.required("VpcId"))
 
 
 @action("DescribeAvailabilityZones")
