@@ -4,7 +4,7 @@ WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tools package package-check newcomer bench bench-quick bench-real bench-agent chaos soak apitest monitoringtest waits nodetest cluster cluster-parts clustertest verify requirements clean
+.PHONY: help demo test tools package package-check newcomer bench bench-quick bench-real bench-agent chaos soak apitest monitoringtest waits nodetest pods-wait cluster cluster-parts clustertest verify requirements clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ monitoringtest: ready-test ## Have a real Prometheus scrape a sandbox, and try e
 waits: ready-test ## Ask tools that wait, such as Helm 4, what they make of a NodeENI (WRITE=1 writes docs/gitops.md)
 	@NODEENI_JUDGES="$$(hack/waiting/build.sh)" NODEENI_HELM4="$$(hack/helm.sh)" $(WITH_TOOLS) \
 	  $(BIN)/$(if $(WRITE),python -m tests.contract.waiting,pytest -q tests/contract/test_tools_that_wait.py)
+
+pods-wait: ready-apitest ## Let pods wait for their network, by the real scheduler and the Node Readiness Controller (built once: minutes)
+	@server=$$(hack/apiserver/build.sh) && export NODEENI_APISERVER="$$server" && \
+	  export NODEENI_KUBERNETES="$$(hack/apiserver/build.sh --all)" && \
+	  export NODEENI_READINESS_CONTROLLER="$$(hack/readiness/build.sh)" && \
+	  $(WITH_ETCD) $(BIN)/pytest -q tests/contract/test_pods_wait.py
 
 cluster: ready-cluster ## A real cluster on this machine until Ctrl-C: two guests with containerd and kubelet (root)
 	@$(WITH_TOOLS) $(BIN)/python -m hack.cluster
