@@ -5,7 +5,8 @@ Standard library only: the ENI manager, which is on every node, reads its flags 
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, NoReturn
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -114,9 +115,31 @@ LOG_FORMAT = Setting(
 )  # fmt: skip
 
 
+class Parsed(Exception):
+    """A command came to where it reads its flags, and was to stop there: `by` has them."""
+
+    def __init__(self, by: "Flags") -> None:
+        self.by = by
+
+
 class Flags(argparse.ArgumentParser):
     """An ArgumentParser without abbreviations. What cannot be used raises UsageError, with the flag that was
     meant where one is like it."""
+
+    _stops = False
+
+    @classmethod
+    @contextmanager
+    def stopped_at_parsing(cls) -> Iterator[None]:
+        """In the block a command that comes to its flags raises Parsed: for who wants to know them."""
+        cls._stops = True
+        try:
+            yield
+        finally:
+            cls._stops = False
+
+    def shown(self) -> list[argparse.Action]:
+        return [action for action in self._actions if action.help != argparse.SUPPRESS]
 
     def __init__(self, command: str, description: str) -> None:
         super().__init__(prog=f"nodeeni {command}", description=description, allow_abbrev=False)
@@ -124,15 +147,12 @@ class Flags(argparse.ArgumentParser):
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: None = None
     ) -> argparse.Namespace:
+        if self._stops:
+            raise Parsed(self)
         found, unknown = self.parse_known_args(args, namespace)
         if unknown:
             flag = unknown[0].partition("=")[0]
-            shown = (
-                f
-                for action in self._actions
-                if action.help != argparse.SUPPRESS
-                for f in action.option_strings
-            )
+            shown = (option for action in self.shown() for option in action.option_strings)
             meant = meaning(flag, shown) if flag.startswith("-") else ""
             self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
         return found

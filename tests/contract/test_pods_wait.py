@@ -27,6 +27,7 @@ pytestmark = pytest.mark.skipif(
 Object = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 FLAGS = ("--require-link-up", "--enable-leader-election")
+RULES = "/apis/readiness.node.x-k8s.io/v1alpha1/nodereadinessrules"
 RULES_TAINT = {"key": "readiness.k8s.io/nodeenis", "value": "pending", "effect": "NoSchedule"}
 
 
@@ -120,5 +121,6 @@ async def test_a_pod_waits_for_the_rule_of_the_node_readiness_controller(
         program, config = str(place / "node-readiness-controller"), f"--kubeconfig={scheduled}"
         start_program(parts, tmp_path, program, config, "--health-probe-bind-address=0")
         node = born(stage, RULES_TAINT)
-        kube.create(msgspec.yaml.decode(rule))
+        code, answer = kube.call("POST", RULES, msgspec.yaml.decode(rule))
+        assert code == 201, answer
         await lives_through_it(stage, node, RULES_TAINT["key"])

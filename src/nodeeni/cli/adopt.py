@@ -151,9 +151,10 @@ def _outcome(options: Namespace, node: str) -> str:
 
 
 def _tell(options: Namespace, text: str, tags: dict[str, str]) -> None:
-    if options.output == "json":
-        tables.print_json(
-            {"eniID": options.eni, "nodeENI": options.nodeeni, "dryRun": options.dry_run, "tags": tags}
+    if options.output in tables.DATA:
+        tables.print_data(
+            options.output,
+            {"eniID": options.eni, "nodeENI": options.nodeeni, "dryRun": options.dry_run, "tags": tags},
         )
         return
     print(text + (":" if tags else ""))

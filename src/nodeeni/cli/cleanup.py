@@ -139,8 +139,8 @@ async def _interfaces(ec2: EC2Client, filters: dict[str, list[str]]) -> list[Int
 
 
 def _show(options: Namespace, found: Sequence[Interface]) -> None:
-    if options.output == "json":
-        tables.print_json({"interfaces": found})
+    if options.output in tables.DATA:
+        tables.print_data(options.output, {"interfaces": found})
         return
     rows = [
         [

@@ -22,6 +22,7 @@ COMMANDS = {
     "doctor": ("nodeeni.cli.doctor", "check credentials, permissions and leftovers"),
     "adopt": ("nodeeni.cli.adopt", "take over an ENI of v1.x that no status names"),
     "cleanup": ("nodeeni.cli.cleanup", "remove the ENIs of a cluster that is gone"),
+    "completion": ("nodeeni.cli.completion", "print the script by which a shell completes all this"),
     "version": ("nodeeni.cli.version", "tell the version, and that of Python"),
 }
 
@@ -41,6 +42,9 @@ def main() -> int:
         print(usage())
         return 0 if arguments else 2
     command, rest = arguments[0], arguments[1:]
+    if command == "__complete":  # asked by the scripts of `nodeeni completion`
+        answered: int = importlib.import_module("nodeeni.cli.completion").answer(rest)
+        return answered
     if command not in COMMANDS:
         meant = meaning(command, COMMANDS)
         print(f"nodeeni: unknown command {command!r}{meant}; see nodeeni --help", file=sys.stderr)

@@ -22,7 +22,9 @@ from nodeeni.plan.brake import HeldRemoval
 
 def main(arguments: Sequence[str]) -> int:
     """0: shown; 1: cannot be read, or there is no such node; 2: FILE cannot be used (UsageError)."""
-    flags = reach.looking_flags("plan", "Show what the controller would do now, without doing it.")
+    flags = reach.looking_flags(
+        "plan", "Show what the controller would do now, without doing it.", names="nodes with something to do"
+    )
     reach_ec2.add_flags(flags)
     reach_ec2.add_former_ids(flags)
     flags.add_argument("nodes", nargs="*", metavar="NODE", help="only these nodes")
@@ -59,9 +61,12 @@ async def _plan(options: Namespace, supposed: Sequence[NodeENI]) -> int:
                 notes = await _notes(ec2, cluster, nodes)
             finally:
                 await planning.close()
-    if options.output == "json":
-        changing = [plan for plan in plans if not plan.empty]
-        tables.print_json({"nodes": changing, "holds": told_holds(holds), "notes": notes})
+    busy = [plan for plan in plans if not plan.empty]
+    if options.output in tables.DATA:
+        tables.print_data(options.output, {"nodes": busy, "holds": told_holds(holds), "notes": notes})
+    elif options.output == "name":
+        for plan in busy:
+            print(f"node/{plan.node}")
     else:
         _show(tables.console(), plans, holds, notes)
         _doubt(tables.console(), cluster, plans, cluster_id)

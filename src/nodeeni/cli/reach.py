@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 
+from nodeeni.cli import tables
 from nodeeni.ec2.errors import EC2Error
 from nodeeni.flags import Flags
 from nodeeni.kube.client import KubeClient
@@ -22,14 +23,20 @@ class Refused(Exception):
     """What was asked for is not done, and why, with the way out. One line, exit status 1."""
 
 
-def looking_flags(command: str, description: str) -> Flags:
-    """The flags that all of these commands have."""
+def looking_flags(command: str, description: str, *, names: str = "") -> Flags:
+    """The flags that all of these commands have. `names`: of what `-o name` prints the names, if it does."""
     flags = Flags(command, description)
     flags.add_argument(
         "--kubeconfig", help="kubeconfig file (default: in-cluster, else ~/.kube/config; variable KUBECONFIG)"
     )
     flags.add_argument("--context", help="context of the kubeconfig (default: its current one)")
-    flags.add_argument("-o", "--output", choices=("table", "json"), default="table", help="default table")
+    flags.add_argument(
+        "-o",
+        "--output",
+        choices=("table", *tables.DATA, *(("name",) if names else ())),
+        default="table",
+        help=f"default table; name: {names}" if names else "default table",
+    )
     return flags
 
 

@@ -18,6 +18,7 @@ STYLES = {
     "creating": "yellow", "attaching": "yellow", "detaching": "yellow", "deleting": "yellow", "!": "yellow",
     "attached, to be replaced": "yellow", "attached, not as asked": "bold red",
 }  # fmt: skip
+DATA = ("json", "yaml")  # for programs
 WIDE = 10_000  # columns: no line of a pipe is wrapped
 
 
@@ -76,8 +77,12 @@ def print_finding(to: Console, mark: str, subject: str, message: str) -> None:
     to.print(grid)
 
 
-def print_json(value: object) -> None:
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+def print_data(kind: str, value: object) -> None:
+    """As one of `DATA`."""
+    if kind == "yaml":
+        print(msgspec.yaml.encode(value).decode(), end="")
+    else:
+        print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
 def age(since: str, now: datetime.datetime) -> str:

@@ -48,6 +48,14 @@ class _ListMeta(msgspec.Struct, rename="camel"):
     continue_: str = msgspec.field(default="", name="continue")
 
 
+class _NameMeta(msgspec.Struct):
+    name: str = ""
+
+
+class _Named(msgspec.Struct):
+    metadata: _NameMeta
+
+
 class Page(msgspec.Struct):
     """One page of a list: items as they came, so that one bad item does not spoil the others."""
 
@@ -57,6 +65,9 @@ class Page(msgspec.Struct):
     @property
     def resource_version(self) -> str:
         return self.metadata.resource_version
+
+    def names(self) -> list[str]:
+        return [msgspec.json.decode(item, type=_Named).metadata.name for item in self.items]
 
 
 class KubeClient:

@@ -48,9 +48,10 @@ async def _doctor(options: Namespace) -> int:
         found.append(finding)
         if options.output == "table":
             tables.print_finding(console, finding.mark, finding.subject, finding.message)
-    if options.output == "json":
-        tables.print_json(
-            [{"check": f.subject, "result": f.mark.name.lower(), "message": f.message} for f in found]
+    if options.output in tables.DATA:
+        tables.print_data(
+            options.output,
+            [{"check": f.subject, "result": f.mark.name.lower(), "message": f.message} for f in found],
         )
     return 1 if any(finding.mark is Mark.WRONG for finding in found) else 0
 

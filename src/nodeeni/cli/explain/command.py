@@ -26,8 +26,8 @@ def main(arguments: Sequence[str]) -> int:
 
 async def _explain(options: Namespace) -> int:
     page = await _page(options)
-    if options.output == "json":
-        tables.print_json(page)
+    if options.output in tables.DATA:
+        tables.print_data(options.output, page)
     else:
         show(tables.console(), page)
     return 0

@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from nodeeni.api.core import Node
+from nodeeni.api.names import GROUP
 from nodeeni.api.v1alpha1 import ENINode, NodeENI
 from nodeeni.cli import reach, tables
 from nodeeni.cli.leader import leader
@@ -22,21 +23,28 @@ from nodeeni.kube.resources import ENINODES, NODEENIS, NODES
 
 def main(arguments: Sequence[str]) -> int:
     """0: shown, whatever it shows; 1: cannot be read, or there is nothing of that name."""
-    flags = reach.looking_flags("status", "Show what each node has and what is wrong: what is wrong first.")
+    flags = reach.looking_flags(
+        "status",
+        "Show what each node has and what is wrong: what is wrong first.",
+        names="those of the NodeENIs",
+    )
     flags.add_argument("name", nargs="?", help="a NodeENI or a node: show that alone")
     flags.add_argument("--all", action="store_true", help="a line for each node, also above 20 of them")
     flags.add_argument("-w", "--watch", action="store_true", help="keep it current until Ctrl-C")
     options = flags.parse_args(list(arguments))
-    if options.watch and options.output == "json":
-        raise UsageError("--watch is for people: without -o json")
+    if options.watch and options.output != "table":
+        raise UsageError(f"--watch is for people: without -o {options.output}")
     return reach.run("status", _watched(options) if options.watch else _once(options))
 
 
 async def _once(options: Namespace) -> int:
     async with reach.cluster_client(options) as client:
         picture = await _read(client, options.name)
-    if options.output == "json":
-        tables.print_json(as_json(picture))
+    if options.output in tables.DATA:
+        tables.print_data(options.output, as_json(picture))
+    elif options.output == "name":
+        for nodeeni in picture.nodeenis:
+            print(f"nodeeni.{GROUP}/{nodeeni.metadata.name}")  # as kubectl has it
     else:
         show(tables.console(), picture, unfolded=options.all)
     return 0
