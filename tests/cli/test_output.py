@@ -1,4 +1,4 @@
-"""`-o`: for programs the same in JSON and in YAML, names as kubectl takes them, and colours only where wanted."""
+"""`-o`: for programs the same in JSON and in YAML, names as kubectl takes them; colours only where wanted."""
 
 import pty
 import subprocess

@@ -1,8 +1,8 @@
 """Shells complete our commands, their flags, and names in the cluster, by a script that is printed here.
 
 The scripts ask `nodeeni __complete WORDS`, and kubectl, for its plugin, `kubectl_complete-nodeeni WORDS`.
-Both are answered as cobra's programs answer: a candidate a line, with a tab and what it means, and a last line
-that says whether files are meant.
+Both are answered as cobra's programs answer: a candidate a line, with a tab and what it means, and at the end
+whether files are meant.
 """
 
 import asyncio
