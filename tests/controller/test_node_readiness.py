@@ -2,12 +2,14 @@
 goes. With `--require-link-up`, as the chart has it, the ENI manager's word is waited for.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
 from nodeeni.sandbox.ec2 import Delay
+from nodeeni.sandbox.kube.faults import Fault
 from nodeeni.sandbox.world import WorldNode
 
 from .conftest import NAME, OpenStage, Stage
@@ -248,3 +250,43 @@ async def test_how_long_a_node_waited_is_measured(slow_stage: Stage) -> None:
         await slow_stage.until(lambda: is_ready(slow_stage, node))
         assert measured()[0] == count + 1
         assert measured()[1] - seconds > 0.5
+
+
+TROUBLES = {
+    "the connection breaks before": Fault(verb="patch", times=2, drop="before"),
+    "the answer is lost": Fault(verb="patch", times=1, drop="after"),
+    "overloaded": Fault(verb="patch", times=4, status=429, retry_after=1),
+    "somebody was faster": Fault(verb="patch", times=2, status=409, reason="Conflict"),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES.keys())
+@pytest.mark.parametrize("resource", ["nodes", "nodes/status"])
+async def test_whatever_the_api_server_does_the_node_is_told_in_the_end(
+    stage: Stage, resource: str, trouble: Fault
+) -> None:
+    node = await stage.node()
+    taint(stage, node)
+    stage.apply()
+    async with stage.controller("--node-condition", f"--startup-taint={TAINT}", "--require-link-up"):
+        await stage.until(lambda: (ready(stage, node) or "")[1:2] == ("LinkNotReported",))
+        fault = stage.kube.faults.plan(replace(trouble, resource=resource))
+        stage.report_link(node, "Up")
+        await stage.until(lambda: fault.served == fault.times)
+        await stage.until(lambda: is_ready(stage, node) and taints(stage, node) == [])
+
+
+async def test_a_right_that_is_lacking_is_told_once_and_nothing_else_waits_for_it(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    nodes = [await stage.node() for _ in range(5)]
+    stage.kube.faults.fail(403, verb="patch", resource="nodes/status", times=1000, reason="Forbidden")
+    stage.apply()
+    with caplog.at_level("INFO"):
+        async with stage.controller("--node-condition"):
+            await stage.until_attached(*nodes)
+            await stage.until(lambda: "telling Nodes of their ENIs fails" in caplog.text)
+            stage.kube.faults.clear()
+            await stage.until(lambda: all(is_ready(stage, node) for node in nodes))
+    told = [record for record in caplog.records if "telling Nodes" in record.getMessage()]
+    assert ["fails" in record.getMessage() for record in told] == [True, False]
