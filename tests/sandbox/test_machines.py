@@ -4,6 +4,7 @@ Machines themselves are started by `make nodetest`.
 """
 
 import asyncio
+import contextlib
 import signal
 import socket
 import subprocess
@@ -23,6 +24,9 @@ GUEST = "import sys; from nodeeni.sandbox.machines.guest import Guest; Guest(int
 class Guest:
     def __init__(self, channel: Channel, process: asyncio.subprocess.Process, entrance: Path) -> None:
         self.channel, self.process, self._entrance = channel, process, entrance
+
+    def open_files(self) -> int:
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     async def enter(self, *argv: str) -> asyncio.subprocess.Process:
         """As a program of the host runs a command on the machine."""
@@ -84,6 +88,32 @@ async def test_a_server_of_ours_is_reached_in_the_guest(guest: Guest) -> None:
     )
     done = await guest.channel.run([sys.executable, "-c", script], timeout=10)
     assert done.output == "heard this b''\n"
+    server.close()
+
+
+async def test_of_connections_that_have_ended_nothing_is_left_in_the_guest(guest: Guest) -> None:
+    """Whoever ended them: here the program in the guest, as one does that has its answer."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(100):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    await guest.channel.listen("127.0.0.1", port, server.sockets[0].getsockname())
+    script = (
+        "import socket\nfor _ in range(20):\n"
+        f" with socket.create_connection(('127.0.0.1', {port})) as s: s.sendall(b'this'); assert s.recv(9)"
+    )
+    before = guest.open_files()
+    assert (await guest.channel.run([sys.executable, "-c", script], timeout=30)).status == 0
+    async with asyncio.timeout(30):
+        while guest.open_files() != before:  # noqa: ASYNC110  another process
+            await asyncio.sleep(0.02)
     server.close()
 
 

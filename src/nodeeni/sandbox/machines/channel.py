@@ -217,8 +217,7 @@ class Channel:
         try:
             reader, writer = await asyncio.open_connection(*target)
         except OSError:
-            self.say(stream=key, data=None)
-            del self._streams[key]
+            self._end(key)
             return
         answers = asyncio.create_task(self._answer(key, reader))
         try:
@@ -230,7 +229,13 @@ class Channel:
         finally:
             writer.close()
             answers.cancel()
-            self._streams.pop(key, None)
+            self._end(key)
+
+    def _end(self, key: int) -> None:
+        """The guest closes its side when it is told, also where it was the one to end the connection."""
+        self._streams.pop(key, None)
+        with contextlib.suppress(ChannelError):
+            self.say(stream=key, data=None)
 
     async def _answer(self, key: int, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(OSError, ChannelError):
