@@ -80,6 +80,8 @@ async def test_every_field_at_its_limit(cluster: KubeClient) -> None:
         "tags": {f"key-{number}": "v" * 256 for number in range(40)},
         "sourceDestCheck": False,
         "connectionTracking": {"tcpEstablishedTimeout": 432000, "udpStreamTimeout": 180, "udpTimeout": 60},
+        "enaExpress": {"enabled": True, "udp": True},
+        "enaQueueCount": 512,
         "enableDPDK": True,
         "dpdkDriver": "vfio-pci",
         "dpdkResourceName": "intel.com/sriov",

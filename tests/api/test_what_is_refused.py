@@ -104,6 +104,12 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"matchExpressions": [{"key": "a", "operator": "Gt"}]}, "matchExpressions[0].operator", "Unsupported"),
     ({"matchExpressions": [{"operator": "Exists"}]}, "spec.matchExpressions[0].key", "Required value"),
     ({"dpdkPCIAddress": "00:05.0"}, "spec.dpdkPCIAddress", "should match"),
+    ({"enaExpress": {"udp": True}}, "spec.enaExpress.udp", "only where enabled is true"),
+    ({"enaExpress": {"enabled": False, "udp": True}}, "spec.enaExpress.udp", "only where enabled is true"),
+    ({"enaExpress": {"enabled": "yes"}}, "spec.enaExpress.enabled", "boolean"),
+    ({"enaQueueCount": 0}, "spec.enaQueueCount", "greater than or equal to 1"),
+    ({"enaQueueCount": 1024}, "spec.enaQueueCount", "less than or equal to 512"),
+    ({"enaQueueCount": 12}, "spec.enaQueueCount", "powers of 2"),
     *(
         ({"connectionTracking": {name: value}}, f"spec.connectionTracking.{name}", told)
         for name, least, most in (

@@ -8,10 +8,18 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel, StructureShape
 from msgspec.structs import replace
 
-from nodeeni.api.v1alpha1 import ConnectionTracking, NodeENISpec
-from nodeeni.ec2.attributes import ATTRIBUTES, CONNECTION_TRACKING, GROUPS, Attribute, TrackingOfType
+from nodeeni.api.v1alpha1 import ConnectionTracking, EnaExpress, NodeENISpec
+from nodeeni.ec2.attributes import (
+    ATTRIBUTES,
+    CONNECTION_TRACKING,
+    ENA_EXPRESS,
+    ENA_QUEUES,
+    GROUPS,
+    Attribute,
+    TrackingOfType,
+)
 from nodeeni.ec2.errors import classify
-from nodeeni.ec2.types import Attachment, Interface
+from nodeeni.ec2.types import Attachment, EnaQueues, Interface
 
 ENI = Interface("eni-1", "in-use", "subnet-1", "vpc-1", "02:00:00:00:00:01")
 ATTACHED = Interface(
@@ -21,7 +29,9 @@ ATTACHED = Interface(
 
 # Values to send, where what EC2 shows of the interface above is none.
 SENT: Mapping[Attribute[Any], Any] = {
-    CONNECTION_TRACKING: TrackingOfType(tcp_established_timeout=600, udp_stream_timeout=60, udp_timeout=60)
+    CONNECTION_TRACKING: TrackingOfType(tcp_established_timeout=600, udp_stream_timeout=60, udp_timeout=60),
+    ENA_EXPRESS: EnaExpress(enabled=True, udp=True),
+    ENA_QUEUES: EnaQueues(8),
 }
 
 
@@ -42,6 +52,9 @@ def test_what_is_sent_is_known_to_ec2(attribute: Attribute[Any], whole: ServiceM
     if attribute.create is not None:
         create = whole.operation_model("CreateNetworkInterface").input_shape
         _is_in(create, attribute.create(value))
+    if attribute.attach is not None:
+        attach = whole.operation_model("AttachNetworkInterface").input_shape
+        _is_in(attach, attribute.attach(value))
 
 
 def _is_in(shape: StructureShape, sent: Mapping[str, Any]) -> None:
@@ -59,6 +72,8 @@ def test_what_is_written_is_what_is_shown_then(attribute: Attribute[Any]) -> Non
         str: "another",
         tuple: ("sg-9",),
         ConnectionTracking: TrackingOfType(udp_timeout=60),
+        EnaExpress: EnaExpress(enabled=True),
+        EnaQueues: EnaQueues(8),
     }
     wanted = other[type(shown(attribute))]
     assert attribute.differs(ATTACHED, wanted)

@@ -7,7 +7,16 @@ import pytest
 from nodeeni.ec2.attributes import DELETE_ON_TERMINATION, DESCRIPTION, GROUPS, SOURCE_DEST_CHECK
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.errors import EC2Error, ErrorClass
-from nodeeni.ec2.types import Action, Attachment, Instance, InstanceSlot, InstanceType, SecurityGroup, Subnet
+from nodeeni.ec2.types import (
+    Action,
+    Attachment,
+    Instance,
+    InstanceSlot,
+    InstanceType,
+    NetworkCard,
+    SecurityGroup,
+    Subnet,
+)
 from nodeeni.sandbox.ec2 import Instance as SandboxInstance
 
 from .conftest import OpenSite, Site, eventually
@@ -135,10 +144,20 @@ async def test_instances_types_subnets_and_groups(site: Site, instance: SandboxI
             volumes=1,
             zone_id="usw2-az1",
             owner_id=site.ec2.account.id,
+            vcpus=4,
         )
     ]
     assert await site.client.describe_instance_types(["m5.xlarge", "x9.nonsense"]) == [
-        InstanceType("m5.xlarge", 4, (4,), shared=28, addresses={4: 15, 6: 15})
+        InstanceType(
+            "m5.xlarge",
+            4,
+            (4,),
+            shared=28,
+            addresses={4: 15, 6: 15},
+            cards=(NetworkCard(),),
+            ena_express=False,
+            flexible_queues=False,
+        )
     ]
     assert await site.client.describe_subnets({"tag:Name": ["multus"]}) == [
         Subnet(

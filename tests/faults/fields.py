@@ -15,6 +15,8 @@ Calls = Mapping[str, int]
 
 CREATE, ATTACH, MODIFY = "CreateNetworkInterface", "AttachNetworkInterface", "ModifyNetworkInterfaceAttribute"
 DETACH, DELETE = "DetachNetworkInterface", "DeleteNetworkInterface"
+ASSIGN, UNASSIGN = "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"
+ASSIGN_IPV6, UNASSIGN_IPV6 = "AssignIpv6Addresses", "UnassignIpv6Addresses"
 TAG, UNTAG = "CreateTags", "DeleteTags"
 # With DeleteOnTermination, which is the Modify.
 MADE: Calls = {CREATE: 1, ATTACH: 1, MODIFY: 1}
@@ -24,6 +26,7 @@ ANEW: Calls = {DETACH: 1, DELETE: 1, CREATE: 1, ATTACH: 1, MODIFY: 1}
 
 SECOND_GROUP = "sg-00000000000000002"
 SECOND_SUBNET = "subnet-00000000000000002"
+DUAL_STACK = "subnet-00000000000000006"
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,10 @@ class Field:
 
 def _simple(name: str, first: Any, second: Any, without: Any = None, **more: Any) -> Field:
     return Field(name, {name: first}, {name: second}, {name: without}, **more)
+
+
+def _ipv6(name: str, first: Any, second: Any, **more: Any) -> Field:
+    return Field(name, {name: first, "subnetID": DUAL_STACK}, {name: second}, {name: None}, **more)
 
 
 FIELDS: tuple[Field, ...] = (
@@ -65,5 +72,40 @@ FIELDS: tuple[Field, ...] = (
         {"connectionTracking": None},
         removed={},
         type="m8i.xlarge",
+    ),
+    _simple("enaExpress", {"enabled": True}, {"enabled": True, "udp": True}, type="c6in.16xlarge"),
+    # EC2 changes it on a stopped instance alone: tests/controller/test_ena.py.
+    _simple("enaQueueCount", 8, 8, edited={}, removed={}, killed=("made",), type="c6in.16xlarge"),
+    # What is taken out of these stays as it is.
+    _simple("secondaryPrivateIPCount", 2, 4, edited={ASSIGN: 1}, removed={}, killed=("made", "edited")),
+    _simple("ipv4PrefixCount", 2, 1, edited={UNASSIGN: 1}, removed={}, killed=("made", "edited")),
+    _ipv6("ipv6AddressCount", 2, 0, edited={UNASSIGN_IPV6: 1}, removed={}, killed=("made", "edited")),
+    _ipv6("ipv6PrefixCount", 1, 2, edited={ASSIGN_IPV6: 1}, removed={}, killed=("made", "edited")),
+    Field(
+        "enablePrimaryIPv6",
+        {"subnetID": DUAL_STACK, "ipv6AddressCount": 1, "enablePrimaryIPv6": False},
+        {"enablePrimaryIPv6": True},
+        {"enablePrimaryIPv6": None},
+        removed={},
+        killed=("made", "edited"),
+    ),
+    Field(
+        "all that Create and Attach can carry",
+        {
+            "subnetID": DUAL_STACK,
+            "securityGroupIDs": [SECURITY_GROUP, SECOND_GROUP],
+            "description": "one",
+            "tags": {"a": "1"},
+            "connectionTracking": {"tcpEstablishedTimeout": 600, "udpStreamTimeout": 60, "udpTimeout": 60},
+            "enaExpress": {"enabled": True, "udp": True},
+            "enaQueueCount": 8,
+            "secondaryPrivateIPCount": 2,
+            "ipv6AddressCount": 2,
+            "enablePrimaryIPv6": True,
+        },
+        {"description": "another"},
+        {"description": None},
+        killed=("made",),
+        type="c6in.16xlarge",
     ),
 )

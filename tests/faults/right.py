@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nodeeni.api import names
-from nodeeni.sandbox.ec2 import Interface
+from nodeeni.sandbox.ec2 import Attachment, Interface
 from nodeeni.sandbox.ec2.instance_types import INSTANCE_TYPES
 from nodeeni.sandbox.world import World
 
@@ -79,6 +79,8 @@ def not_as_asked(world: World, interface: Interface, spec: Object) -> Iterator[s
     if interface.source_dest_check != spec.get("sourceDestCheck", True):
         yield f"has source/destination check {interface.source_dest_check}"
     yield from _not_tracked_as_asked(world, interface, spec)
+    yield from _ena_not_as_asked(attachment, spec)
+    yield from _addresses_not_as_asked(interface, spec)
     for key, value in spec.get("tags", {}).items():
         if interface.tags.get(key) != value:
             yield f"has tag {key}={interface.tags.get(key)}, not {value}"
@@ -111,6 +113,30 @@ def _not_tracked_as_asked(world: World, interface: Interface, spec: Object) -> I
     for name, (shown, default) in timeouts.items():
         if (shown or default) != spec.get("connectionTracking", {}).get(name, default):
             yield f"has {name} {shown or default}"
+
+
+def _ena_not_as_asked(attachment: Attachment, spec: Object) -> Iterator[str]:
+    express = {"enabled": False, "udp": False, **spec.get("enaExpress", {})}
+    has = {"enabled": bool(attachment.ena_srd_enabled), "udp": bool(attachment.ena_srd_udp_enabled)}
+    if has != express:
+        yield f"has ENA Express {has}"
+    # What was asked for once, and is not any more, stays until the instance is stopped.
+    if "enaQueueCount" in spec and attachment.ena_queue_count != spec["enaQueueCount"]:
+        yield f"has {attachment.ena_queue_count} ENA queues"
+
+
+def _addresses_not_as_asked(interface: Interface, spec: Object) -> Iterator[str]:
+    """A count that is not there asks for nothing."""
+    counts = {
+        "secondaryPrivateIPCount": len(interface.private_ips) - 1,
+        "ipv4PrefixCount": len(interface.ipv4_prefixes),
+        "ipv6AddressCount": len(interface.ipv6_addresses),
+        "ipv6PrefixCount": len(interface.ipv6_prefixes),
+        "enablePrimaryIPv6": interface.primary_ipv6,
+    }
+    for name, has in counts.items():
+        if spec.get(name, has) != has:
+            yield f"has {name} {has}"
 
 
 def _subnets(world: World, spec: Object) -> set[str]:

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.faults.fields import CREATE, FIELDS, SECOND_GROUP, SECOND_SUBNET, Calls, Field, Spec
+from tests.faults.fields import CREATE, DUAL_STACK, FIELDS, SECOND_GROUP, SECOND_SUBNET, Calls, Field, Spec
 from tests.faults.journeys import Journey
 from tests.faults.kills import kill_everywhere, record
 from tests.faults.points import Point
@@ -27,6 +27,7 @@ async def prepared(at: Situation, field: Field) -> None:
     at.ec2.add_security_group(at.world.vpc, id=SECOND_GROUP)
     zone = at.ec2.account.subnets[SUBNET].zone
     at.ec2.add_subnet(at.world.vpc, zone, "10.20.0.0/16", id=SECOND_SUBNET)
+    at.ec2.add_subnet(at.world.vpc, zone, "10.30.0.0/16", id=DUAL_STACK, ipv6_cidr="2001:db8:30::/64")
     await at.world.add_node(type=field.type, labels=LABELS)
 
 

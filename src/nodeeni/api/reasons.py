@@ -237,10 +237,20 @@ class RowReason(StrEnum):
         Mender.TIME,
         "the instance type takes no more (below generation 7 EBS volumes count): lower the CNI's `MAX_ENI`",
     )
+    UNSUPPORTED_BY_TYPE = (
+        "UnsupportedByType",
+        Mender.PERSON,
+        "the instance type, or its network card, has no ENA Express or fewer ENA queues than `spec` asks for",
+    )
+    INSTANCE_RUNS = (
+        "InstanceRuns",
+        Mender.PERSON,
+        "EC2 changes the number of ENA queues of a stopped instance alone: stop it, or replace the node",
+    )
     NO_SUCH_NETWORK_CARD = (
         "NoSuchNetworkCard",
         Mender.PERSON,
-        "`networkCardIndex` is not on this instance type",
+        "`networkCardIndex` is not on this instance type, or takes no plain ENIs",
     )
     NOT_AUTHORIZED = (
         "NotAuthorized",

@@ -136,6 +136,21 @@ class ConnectionTracking(msgspec.Struct, rename=camel_case, frozen=True, omit_de
     ) = None
 
 
+class EnaExpress(msgspec.Struct, rename=camel_case, frozen=True, omit_defaults=True):
+    """ENA Express: more bandwidth for one flow, and less delay at the tail, between nodes of one zone."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule("!self.udp || self.enabled", "UDP goes over ENA Express only where enabled is true", "udp"),
+    )
+
+    enabled: Annotated[bool, schema("Whether TCP goes over ENA Express.")] = False
+    udp: Annotated[bool, schema("Whether UDP does too; only with enabled.")] = False
+
+
+# EC2 takes powers of 2 alone. More than any network card has today; what a card has is looked at before any
+# call.
+QUEUE_COUNTS = tuple(2**n for n in range(10))
+
 _OWN_TAG_LIST = ", ".join(f"'{tag}'" for tag in OWN_TAGS)
 
 
@@ -189,6 +204,11 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
             " || self.ipv6AddressCount > 0",
             "a primary IPv6 address is one of the ENI's IPv6 addresses: set ipv6AddressCount to 1 or more",
             "ipv6AddressCount",
+        ),
+        Rule(
+            f"!has(self.enaQueueCount) || self.enaQueueCount in {list(QUEUE_COUNTS)}",
+            "EC2 takes powers of 2 alone: 1, 2, 4, 8, 16, 32 and so on",
+            "enaQueueCount",
         ),
     )
 
@@ -297,6 +317,25 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
             schema(
                 "When the ENI's security groups forget connections that are idle. Absent: as the instance "
                 "type has it."
+            ),
+        ]
+        | None
+    ) = None
+    ena_express: (
+        Annotated[
+            EnaExpress,
+            schema("ENA Express of the attachment, on instance types that have it. Absent: off."),
+        ]
+        | None
+    ) = None
+    ena_queue_count: (
+        Annotated[
+            int,
+            schema(
+                "How many ENA queues the ENI has: a power of 2, on instance types with flexible queues. EC2 "
+                "changes it on a stopped instance alone. Absent: the network card's default.",
+                minimum=QUEUE_COUNTS[0],
+                maximum=QUEUE_COUNTS[-1],
             ),
         ]
         | None

@@ -14,7 +14,7 @@ import msgspec
 
 from nodeeni.api.crd import Schema, schema_of
 from nodeeni.api.names import OWN_TAGS
-from nodeeni.api.v1alpha1 import LabelRequirement, NodeENISpec, Rule
+from nodeeni.api.v1alpha1 import QUEUE_COUNTS, EnaExpress, LabelRequirement, NodeENISpec, Rule
 
 _TYPES: dict[str, tuple[type, str]] = {
     "string": (str, "a string"),
@@ -28,13 +28,16 @@ _ITEM = re.compile(r"\[\d+\]")  # in the path of a list's item
 _SPEC_HOLDS: tuple[Callable[[NodeENISpec], bool], ...] = (
     lambda spec: bool(spec.node_selector or spec.match_expressions),
     lambda spec: bool(spec.all_subnet_ids or spec.all_subnet_names),
+    lambda spec: not spec.vpc_id or bool(spec.all_subnet_names or spec.security_group_names),
     lambda spec: bool(spec.security_group_ids or spec.security_group_names),
     lambda spec: len(spec.security_group_ids) + len(spec.security_group_names) <= 16,
     lambda spec: not any(key.startswith("aws:") or key in OWN_TAGS for key in spec.tags),
     lambda spec: not (spec.secondary_private_ip_count and spec.ipv4_prefix_count),
     lambda spec: not (spec.ipv6_address_count and spec.ipv6_prefix_count),
     lambda spec: not spec.enable_primary_ipv6 or spec.ipv6_address_count != 0,
+    lambda spec: spec.ena_queue_count in (None, *QUEUE_COUNTS),
 )
+_ENA_EXPRESS_HOLDS: tuple[Callable[[EnaExpress], bool], ...] = (lambda each: each.enabled or not each.udp,)
 _REQUIREMENT_HOLDS: tuple[Callable[[LabelRequirement], bool], ...] = (
     lambda each: bool(each.values) == (each.operator in ("In", "NotIn")),
 )
@@ -50,6 +53,10 @@ def _broken_rules(spec: NodeENISpec) -> Iterator[str]:
     for rule, holds in zip(NodeENISpec.RULES, _SPEC_HOLDS, strict=True):
         if not holds(spec):
             yield _told(rule, "spec")
+    if spec.ena_express is not None:
+        for rule, of_express in zip(EnaExpress.RULES, _ENA_EXPRESS_HOLDS, strict=True):
+            if not of_express(spec.ena_express):
+                yield _told(rule, "spec.enaExpress")
     for number, requirement in enumerate(spec.match_expressions):
         for rule, of_requirement in zip(LabelRequirement.RULES, _REQUIREMENT_HOLDS, strict=True):
             if not of_requirement(requirement):

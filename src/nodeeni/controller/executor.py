@@ -216,7 +216,11 @@ class Executor:
 
     async def _attach(self, action: Attach) -> None:
         attachment_id = await self._ec2.attach(
-            action.eni_id, action.instance_id, action.device_index, action.network_card_index
+            action.eni_id,
+            action.instance_id,
+            action.device_index,
+            action.network_card_index,
+            action.values,
         )
         self._inventory.note_attaching(
             action.eni_id,
@@ -226,6 +230,7 @@ class Executor:
                 device_index=action.device_index,
                 network_card_index=action.network_card_index,
                 status="attaching",
+                **{attribute.shown_as: value for attribute, value in action.values.items()},
             ),
         )
 

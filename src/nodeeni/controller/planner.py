@@ -96,9 +96,9 @@ class Planner:
         return await self.plan(plan.observed.name)
 
     def expect_to_run(self, plan: Plan) -> None:
-        """Have an instance that does not run yet looked at anew with the next plan: no event tells."""
-        instance = plan.observed.instance
-        if instance and any(r.reason is RowReason.INSTANCE_NOT_RUNNING for r in plan.refusals):
+        """Have an instance that is to run, or to stop, looked at anew with the next plan: no event tells."""
+        instance, awaited = plan.observed.instance, (RowReason.INSTANCE_NOT_RUNNING, RowReason.INSTANCE_RUNS)
+        if instance and any(refusal.reason in awaited for refusal in plan.refusals):
             self._lookups.invalidate_instance(instance.id)
 
     def left_over_in(self, plan: Plan) -> float:

@@ -14,9 +14,9 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from nodeeni.api.v1alpha1 import ConnectionTracking
+from nodeeni.api.v1alpha1 import ConnectionTracking, EnaExpress
 from nodeeni.ec2.addresses import Counts, creation
-from nodeeni.ec2.types import NO_TRACKING, Interface
+from nodeeni.ec2.types import NO_EXPRESS, NO_TRACKING, EnaQueues, Interface
 
 V = TypeVar("V")
 Parameters = Mapping[str, Any]  # of a call, as botocore takes them
@@ -34,9 +34,12 @@ class Attribute(Generic[V]):
     first one's value is wanted. `shown_as` is the field of `Interface`, or of its `Attachment` where the
     attribute is one `of_attachment`: such a one goes with each detach, and can be set once it is attached.
 
-    `create` gives parameters of CreateNetworkInterface; without it a Modify follows the create where the
-    wanted value is not `made_with`, which is what EC2 gives an interface by itself. `modify` gives those of
+    `create` gives parameters of CreateNetworkInterface, `attach` those of AttachNetworkInterface; without
+    either a Modify follows the create where the wanted value is not `made_with`, which is what EC2 gives an
+    interface by itself. `modify` gives those of
     ModifyNetworkInterfaceAttribute, from value and attachment id ("" where it is not of the attachment).
+
+    `of_stopped`: EC2 changes it on a stopped instance alone.
 
     `for_good` is a value that EC2 does not take back: where another one is wanted, the interface is replaced.
 
@@ -52,7 +55,9 @@ class Attribute(Generic[V]):
     made_with: V | None
     modify: Callable[[V, str], Parameters]
     create: Callable[[V], Parameters] | None = None
+    attach: Callable[[V], Parameters] | None = None
     of_attachment: bool = False
+    of_stopped: bool = False
     same: Callable[[V, V], bool] = eq
     printed: Callable[[V], str] = str
     for_good: V | None = None
@@ -64,7 +69,8 @@ class Attribute(Generic[V]):
 
     def calls_after_create(self, wanted: V | None) -> int:
         """How many calls a new interface costs beside CreateNetworkInterface; an edit costs one."""
-        return int(self.create is None and wanted is not None and wanted != self.made_with)
+        carried = self.create is not None or self.attach is not None
+        return int(not carried and wanted is not None and wanted != self.made_with)
 
     def shown(self, interface: Interface) -> V | None:
         """Its value as EC2 shows it; None for one of the attachment where there is none."""
@@ -219,6 +225,44 @@ CONNECTION_TRACKING: Attribute[TrackingOfType] = Attribute(
     refused=("InvalidParameterValue", "InvalidParameterCombination", "UnsupportedOperation"),
 )
 
+ENA_EXPRESS: Attribute[EnaExpress] = Attribute(
+    name="enaExpress",
+    label="ENA Express",
+    fields=("ena_express",),
+    shown_as="ena_express",
+    of_attachment=True,
+    made_with=NO_EXPRESS,
+    attach=lambda value: _express(value) if value.enabled else {},
+    modify=lambda value, _: _express(value),
+    printed=lambda value: ("on, with UDP" if value.udp else "on") if value.enabled else "off",
+    refused=("UnsupportedOperation", "InvalidParameterCombination"),
+)
+
+
+def _express(value: EnaExpress) -> Parameters:
+    udp = {"EnaSrdUdpEnabled": value.udp}
+    return {"EnaSrdSpecification": {"EnaSrdEnabled": value.enabled, "EnaSrdUdpSpecification": udp}}
+
+
+ENA_QUEUES: Attribute[EnaQueues] = Attribute(
+    name="enaQueueCount",
+    label="the number of ENA queues",
+    fields=("ena_queue_count",),
+    shown_as="ena_queues",
+    of_attachment=True,
+    made_with=None,
+    attach=lambda value: {} if value.by_default else {"EnaQueueCount": value.count},
+    modify=lambda value, attachment_id: {"Attachment": {"AttachmentId": attachment_id, **_queues(value)}},
+    of_stopped=True,
+    same=lambda wanted, shown: wanted.count == shown.count or (wanted.by_default and not shown.count),
+    refused=("IncorrectInstanceState", "UnsupportedOperation", "InvalidParameterValue"),
+)
+
+
+def _queues(value: EnaQueues) -> Parameters:
+    return {"DefaultEnaQueueCount": True} if value.by_default else {"EnaQueueCount": value.count}
+
+
 # In the order in which they are put right.
 ATTRIBUTES: tuple[Attribute[Any], ...] = (
     DELETE_ON_TERMINATION,
@@ -227,6 +271,8 @@ ATTRIBUTES: tuple[Attribute[Any], ...] = (
     SOURCE_DEST_CHECK,
     PRIMARY_IPV6,
     CONNECTION_TRACKING,
+    ENA_EXPRESS,
+    ENA_QUEUES,
 )
 
 Values = Mapping[Attribute[Any], Any]
@@ -258,3 +304,17 @@ class InterfaceRequest(msgspec.Struct, frozen=True):
 def creatable(values: Values) -> Values:
     """Those that a create takes; the others are left to Modify."""
     return {a: value for a, value in values.items() if a.create is not None and value is not None}
+
+
+def attachable(values: Values) -> Values:
+    """Those that an attach carries, where they are not what EC2 attaches with by itself."""
+    return {a: v for a, v in values.items() if a.attach is not None and v is not None and a.attach(v)}
+
+
+def attach_parameters(values: Values) -> dict[str, Any]:
+    """Of AttachNetworkInterface."""
+    sent: dict[str, Any] = {}
+    for attribute, value in values.items():
+        if attribute.attach is not None:
+            sent |= attribute.attach(value)
+    return sent

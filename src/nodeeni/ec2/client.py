@@ -24,7 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from nodeeni.ec2.addresses import ADDRESS_KINDS, AddressKind
-from nodeeni.ec2.attributes import Attribute, InterfaceRequest, V
+from nodeeni.ec2.attributes import Attribute, InterfaceRequest, V, Values, attach_parameters
 from nodeeni.ec2.credentials import be_patient
 from nodeeni.ec2.errors import EC2Error, ErrorClass, UnusableSettings
 from nodeeni.ec2.models import cut_loader
@@ -180,15 +180,23 @@ class EC2Client:
         return self._read_interface(answer)
 
     async def attach(
-        self, eni_id: str, instance_id: str, device_index: int, network_card_index: int = 0
+        self,
+        eni_id: str,
+        instance_id: str,
+        device_index: int,
+        network_card_index: int = 0,
+        values: Values | None = None,
     ) -> str:
-        """Begin to attach; returns the attachment id. The state is seen by describing only."""
+        """Begin to attach; returns the attachment id. The state is seen by describing only. `values` are
+        those of attributes that an attach takes.
+        """
         answer = await self._send(
             Action.ATTACH,
             NetworkInterfaceId=eni_id,
             InstanceId=instance_id,
             DeviceIndex=device_index,
             NetworkCardIndex=network_card_index,
+            **attach_parameters(values or {}),
         )
         attachment_id = answer.get("AttachmentId")
         if not attachment_id:

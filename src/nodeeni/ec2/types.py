@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from nodeeni.api.names import TAG_INSTANCE, TAG_NODE, TAG_UID
-from nodeeni.api.v1alpha1 import ConnectionTracking
+from nodeeni.api.v1alpha1 import ConnectionTracking, EnaExpress
 
 Answer = Mapping[str, Any]  # as botocore decodes it
 
@@ -98,6 +98,15 @@ class Action(StrEnum):
     UNASSIGN_IPV6 = "UnassignIpv6Addresses"
 
 
+class AttachmentEnaSrdUdpSpecificationShape(Shape):
+    ena_srd_udp_enabled: bool = False
+
+
+class AttachmentEnaSrdSpecificationShape(Shape):
+    ena_srd_enabled: bool = False
+    ena_srd_udp_specification: AttachmentEnaSrdUdpSpecificationShape | None = None
+
+
 class NetworkInterfaceAttachmentShape(Shape):
     """Where there is no instance, nothing else of it is needed, and need not be there."""
 
@@ -107,6 +116,24 @@ class NetworkInterfaceAttachmentShape(Shape):
     instance_id: str = ""
     network_card_index: int = 0
     delete_on_termination: bool = False
+    ena_srd_specification: AttachmentEnaSrdSpecificationShape | None = None
+    ena_queue_count: int = 0
+
+
+class EnaQueues(msgspec.Struct, frozen=True):
+    """How many ENA queues an attachment has; 0: EC2 does not tell. `by_default`, of a wanted value: it is to
+    be the network card's default, which is `count`.
+    """
+
+    count: int = 0
+    by_default: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.count} (default)" if self.by_default else str(self.count)
+
+
+NO_EXPRESS = EnaExpress()
+UNKNOWN_QUEUES = EnaQueues()
 
 
 class Attachment(msgspec.Struct, frozen=True):
@@ -122,6 +149,8 @@ class Attachment(msgspec.Struct, frozen=True):
     network_card_index: int = 0
     status: str = "attached"
     delete_on_termination: bool = False
+    ena_express: EnaExpress = NO_EXPRESS
+    ena_queues: EnaQueues = UNKNOWN_QUEUES
 
 
 def _attachment(shown: NetworkInterfaceAttachmentShape | None) -> Attachment | None:
@@ -139,7 +168,16 @@ def _attachment(shown: NetworkInterfaceAttachmentShape | None) -> Attachment | N
         network_card_index=shown.network_card_index,
         status=intern(shown.status),
         delete_on_termination=shown.delete_on_termination,
+        ena_express=_express(shown.ena_srd_specification),
+        ena_queues=EnaQueues(shown.ena_queue_count) if shown.ena_queue_count else UNKNOWN_QUEUES,
     )
+
+
+def _express(shown: AttachmentEnaSrdSpecificationShape | None) -> EnaExpress:
+    if shown is None or not shown.ena_srd_enabled:
+        return NO_EXPRESS
+    udp = shown.ena_srd_udp_specification
+    return EnaExpress(enabled=True, udp=udp is not None and udp.ena_srd_udp_enabled)
 
 
 class GroupIdentifierShape(Shape):
@@ -268,12 +306,29 @@ class InstanceNetworkInterfaceAttachmentShape(Shape):
     device_index: int | None = None
     status: str = ""
     network_card_index: int = 0
+    ena_queue_count: int = 0
 
 
 class InstanceNetworkInterfaceShape(Shape):
     network_interface_id: str
     owner_id: str = ""
     attachment: InstanceNetworkInterfaceAttachmentShape | None = None
+
+
+class InstanceSecondaryInterfaceAttachmentShape(Shape):
+    device_index: int | None = None
+    network_card_index: int = 0
+    status: str = ""
+
+
+class InstanceSecondaryInterfaceShape(Shape):
+    secondary_interface_id: str = ""
+    attachment: InstanceSecondaryInterfaceAttachmentShape | None = None
+
+
+class CpuOptionsShape(Shape):
+    core_count: int = 0
+    threads_per_core: int = 0
 
 
 class InstanceStateShape(Shape):
@@ -304,6 +359,8 @@ class InstanceShape(Shape):
     subnet_id: str = ""
     network_interfaces: tuple[InstanceNetworkInterfaceShape, ...] = ()
     block_device_mappings: tuple[InstanceBlockDeviceMappingShape, ...] = ()
+    secondary_interfaces: tuple[InstanceSecondaryInterfaceShape, ...] = ()
+    cpu_options: CpuOptionsShape | None = None
 
 
 class ReservationShape(Shape):
@@ -311,20 +368,24 @@ class ReservationShape(Shape):
 
 
 class InstanceSlot(msgspec.Struct, frozen=True):
-    """One occupied device index of an instance, whoever occupies it."""
+    """One occupied device index of an instance, whoever occupies it. `secondary`: a secondary interface
+    (RDMA, from launch on), which has its index and does not count among the network interfaces.
+    """
 
     eni_id: str
     device_index: int
     network_card_index: int
     status: str
+    queues: int = 0  # of ENA; 0: EC2 does not tell
+    secondary: bool = False
 
 
 class Instance(msgspec.Struct, frozen=True):
     """An instance as DescribeInstances shows it.
 
     `state` is EC2's: `pending`, `running`, `shutting-down`, `terminated`, `stopping`, `stopped`. `volumes` is
-    how many EBS volumes are attached to it. `zone_id` names the zone for every account, `zone` for ours;
-    `owner_id` is the account of its interfaces. Empty: not told.
+    how many EBS volumes are attached to it, `vcpus` how many it has; 0: EC2 does not tell. `zone_id` names
+    the zone for every account, `zone` for ours; `owner_id` is the account of its interfaces. Empty: not told.
     """
 
     id: str
@@ -337,6 +398,7 @@ class Instance(msgspec.Struct, frozen=True):
     volumes: int = 0
     zone_id: str = ""
     owner_id: str = ""
+    vcpus: int = 0
 
 
 def read_instance(answer: Answer) -> Instance:
@@ -349,10 +411,18 @@ def read_instance(answer: Answer) -> Instance:
         zone=intern(shown.placement.availability_zone),
         vpc_id=intern(shown.vpc_id),
         subnet_id=intern(shown.subnet_id),
-        slots=tuple(slot for item in shown.network_interfaces if (slot := _slot(item)) is not None),
+        slots=tuple(
+            slot
+            for slot in (
+                *map(_slot, shown.network_interfaces),
+                *map(_secondary_slot, shown.secondary_interfaces),
+            )
+            if slot is not None
+        ),
         volumes=sum(each.ebs is not None for each in shown.block_device_mappings),
         zone_id=intern(shown.placement.availability_zone_id),
         owner_id=intern(next((each.owner_id for each in shown.network_interfaces), "")),
+        vcpus=cpus.core_count * cpus.threads_per_core if (cpus := shown.cpu_options) else 0,
     )
 
 
@@ -370,12 +440,31 @@ def _slot(shown: InstanceNetworkInterfaceShape) -> InstanceSlot | None:
         device_index=attachment.device_index,
         network_card_index=attachment.network_card_index,
         status=intern(attachment.status),
+        queues=attachment.ena_queue_count,
+    )
+
+
+def _secondary_slot(shown: InstanceSecondaryInterfaceShape) -> InstanceSlot | None:
+    attachment = shown.attachment
+    if attachment is None or attachment.device_index is None:
+        return None
+    return InstanceSlot(
+        eni_id=shown.secondary_interface_id,
+        device_index=attachment.device_index,
+        network_card_index=attachment.network_card_index,
+        status=intern(attachment.status),
+        secondary=True,
     )
 
 
 class NetworkCardInfoShape(Shape):
     network_card_index: int
     maximum_network_interfaces: int
+    additional_flexible_network_interfaces: int = 0
+    default_ena_queue_count_per_interface: int = 0
+    maximum_ena_queue_count: int = 0
+    maximum_ena_queue_count_per_interface: int = 0
+    interface_types: tuple[str, ...] = ()
 
 
 class DefaultConnectionTrackingConfigurationShape(Shape):
@@ -391,6 +480,8 @@ class NetworkInfoShape(Shape):
     ipv6_addresses_per_interface: int | None = None
     ipv6_supported: bool = True
     connection_tracking_configuration: DefaultConnectionTrackingConfigurationShape | None = None
+    ena_srd_supported: bool | None = None
+    flexible_ena_queues_support: str = ""
 
 
 class EbsInfoShape(Shape):
@@ -408,11 +499,25 @@ class InstanceTypeInfoShape(Shape):
 USUAL_TRACKING = ConnectionTracking(tcp_established_timeout=432000, udp_stream_timeout=180, udp_timeout=30)
 
 
+class NetworkCard(msgspec.Struct, frozen=True):
+    """What one network card of a type has; 0: EC2 does not tell. `additional` interfaces beyond its maximum
+    fit where the others have fewer queues than by default. `plain`: it takes interfaces that are no EFA.
+    """
+
+    default_queues: int = 0
+    most_queues: int = 0  # of an interface
+    all_queues: int = 0  # of all its interfaces together
+    additional: int = 0
+    plain: bool = True
+
+
 class InstanceType(msgspec.Struct, frozen=True):
     """What an instance type allows: interfaces in all, and by network card (card index is the position);
     `shared` attachments of EBS volumes and of interfaces but the primary together, 0 where each is counted
     apart. `addresses`, by family (4, 6): the most of an interface, prefixes included; one that EC2 does not
-    tell is absent. `tracking` are the timeouts of an interface of which none are set.
+    tell is absent. `tracking` are the timeouts of an interface of which none are set. `cards`, by position,
+    has what is known of ENA; `ena_express` and `flexible_queues`: whether it has these, None where EC2 does
+    not tell.
     """
 
     name: str
@@ -421,6 +526,12 @@ class InstanceType(msgspec.Struct, frozen=True):
     shared: int = 0
     addresses: dict[int, int] = msgspec.field(default_factory=dict)
     tracking: ConnectionTracking = USUAL_TRACKING
+    cards: tuple[NetworkCard, ...] = ()
+    ena_express: bool | None = None
+    flexible_queues: bool | None = None
+
+    def card(self, index: int) -> NetworkCard:
+        return self.cards[index] if index < len(self.cards) else NetworkCard()
 
 
 def read_instance_type(answer: Answer) -> InstanceType:
@@ -438,6 +549,22 @@ def read_instance_type(answer: Answer) -> InstanceType:
         shared=ebs.maximum_ebs_attachments if ebs and ebs.attachment_limit_type == "shared" else 0,
         addresses={family: most for family, most in addresses.items() if most is not None},
         tracking=_default_tracking(network.connection_tracking_configuration),
+        cards=tuple(map(_card, cards)),
+        ena_express=network.ena_srd_supported,
+        flexible_queues=_FLEXIBLE.get(network.flexible_ena_queues_support),
+    )
+
+
+_FLEXIBLE = {"supported": True, "unsupported": False}
+
+
+def _card(shown: NetworkCardInfoShape) -> NetworkCard:
+    return NetworkCard(
+        default_queues=shown.default_ena_queue_count_per_interface,
+        most_queues=shown.maximum_ena_queue_count_per_interface,
+        all_queues=shown.maximum_ena_queue_count,
+        additional=shown.additional_flexible_network_interfaces,
+        plain=not shown.interface_types or "interface" in shown.interface_types,
     )
 
 

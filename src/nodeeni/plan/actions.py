@@ -12,7 +12,7 @@ import msgspec
 from nodeeni.api import names
 from nodeeni.api.reasons import EventReason
 from nodeeni.ec2.addresses import AddressKind
-from nodeeni.ec2.attributes import Attribute, InterfaceRequest
+from nodeeni.ec2.attributes import Attribute, InterfaceRequest, Values
 from nodeeni.ec2.types import Action as EC2Action
 
 
@@ -94,17 +94,22 @@ class _OnInterface(_Action, frozen=True, kw_only=True):
 
 
 class Attach(_OnInterface, frozen=True, kw_only=True):
+    """`values` are those of attributes that the call carries."""
+
     CALL = EC2Action.ATTACH
     FAILED = EventReason.ENI_ATTACHMENT_FAILED
 
     instance_id: str
     device_index: int
     network_card_index: int
+    values: Values = msgspec.field(default_factory=dict)
 
     @property
     def text(self) -> str:
         card = f" of card {self.network_card_index}" if self.network_card_index else ""
-        return f"attach {self.eni_id} to {self.instance_id} at index {self.device_index}{card}"
+        told = [f"{attribute.label} {attribute.printed(value)}" for attribute, value in self.values.items()]
+        beside = f", {', '.join(told)}" if told else ""
+        return f"attach {self.eni_id} to {self.instance_id} at index {self.device_index}{card}{beside}"
 
 
 class Detach(_OnInterface, frozen=True, kw_only=True):

@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Sequence
 
 from nodeeni.api import names
-from nodeeni.ec2.attributes import ATTRIBUTES, DESCRIPTION, PRIMARY_IPV6
-from nodeeni.ec2.types import Interface
+from nodeeni.api.reasons import EventReason, RowReason
+from nodeeni.ec2.attributes import ATTRIBUTES, DESCRIPTION, ENA_QUEUES, PRIMARY_IPV6
+from nodeeni.ec2.types import Instance, Interface
 from nodeeni.plan.actions import Action, Assign, Modify, RemoveTags, SetTags, Unassign
 from nodeeni.plan.desired import DesiredInterface, default_description
+from nodeeni.plan.refusal import Refusal
 
+STOP_RETRY = 60.0  # seconds: no event tells that an instance has stopped
 _V1_DESCRIPTION = "ENI created by nodeeni-controller for node "
 
 
@@ -58,3 +61,28 @@ def _both_by_default(wanted: DesiredInterface, description: str) -> bool:
     asked_for_none = wanted.values[DESCRIPTION] == default_description(wanted.nodeeni, wanted.node)
     by_default = (f"{_V1_DESCRIPTION}", default_description(wanted.nodeeni, ""))
     return asked_for_none and description.startswith(by_default)
+
+
+def needs_stop(action: Action, instance: Instance) -> bool:
+    """Whether EC2 would refuse it, since the instance is not stopped."""
+    return isinstance(action, Modify) and action.attribute.of_stopped and instance.state != "stopped"
+
+
+def runs(wanted: DesiredInterface, interface: Interface, instance: Instance) -> Refusal | None:
+    """A number of queues that is asked for has to wait for a stop. The default, where none is asked for any
+    more, is put back then and nothing is said of it before: what runs is as it was.
+    """
+    asked = wanted.values[ENA_QUEUES]
+    if instance.state == "stopped" or asked is None or asked.by_default:
+        return None
+    if not ENA_QUEUES.differs(interface, asked):
+        return None
+    return Refusal.of(
+        wanted,
+        RowReason.INSTANCE_RUNS,
+        f"{interface.id} has {ENA_QUEUES.shown(interface)} ENA queues, and EC2 changes their number on a "
+        f"stopped instance alone: stop {instance.id}, and it gets {asked.count} within minutes; or replace "
+        "the node",
+        STOP_RETRY,
+        EventReason.ENI_UPDATE_FAILED,
+    )

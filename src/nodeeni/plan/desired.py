@@ -16,11 +16,14 @@ from nodeeni.ec2.attributes import (
     ATTRIBUTES,
     CONNECTION_TRACKING,
     DESCRIPTION,
+    ENA_EXPRESS,
+    ENA_QUEUES,
     GROUPS,
     TrackingOfType,
     Values,
 )
-from nodeeni.ec2.types import NO_TRACKING, Instance, InstanceType, Subnet
+from nodeeni.ec2.types import NO_EXPRESS, NO_TRACKING, Instance, InstanceType, Subnet
+from nodeeni.plan.ena import cannot, queues
 from nodeeni.plan.network import Groups, Network, candidates, groups_by_vpc
 from nodeeni.plan.observed import ENDS, NodeView
 from nodeeni.plan.refusal import Refusal, unresolved
@@ -217,6 +220,9 @@ def _interface(
         subnets = _of_families(nodeeni, subnets, counts)
     if isinstance(subnets, Refusal):
         return subnets
+    lacking = cannot(spec, instance, instance_type)
+    if lacking:
+        return unresolved(nodeeni, RowReason.UNSUPPORTED_BY_TYPE, lacking)
     groups = groups_by_vpc(nodeeni, instance, subnets, network)
     if isinstance(groups, Refusal):
         return groups
@@ -234,6 +240,8 @@ def _interface(
             GROUPS: groups[subnets[0].vpc_id],
             DESCRIPTION: spec.description or default_description(name, node.name),
             CONNECTION_TRACKING: _tracking(spec, instance_type),
+            ENA_EXPRESS: spec.ena_express or NO_EXPRESS,
+            ENA_QUEUES: queues(spec, instance, instance_type),
         },
         counts=counts,
         device_index=spec.device_index,

@@ -1,6 +1,7 @@
 """Where a wanted interface can be attached: a device index, or the reason why there is none. Pure."""
 
 from nodeeni.api.reasons import RowReason
+from nodeeni.ec2.attributes import ENA_QUEUES
 from nodeeni.ec2.types import Instance, Subnet
 from nodeeni.plan.addresses import has_room, needs
 from nodeeni.plan.desired import DesiredInterface
@@ -23,6 +24,14 @@ def free_index(wanted: DesiredInterface, instance: Instance, full: bool, slots: 
             f"{instance.id} ({instance.type}) has no network card {card}: lower spec.networkCardIndex",
             FULL_RETRY,
         )
+    if not slots.takes_interfaces(card):
+        return Refusal.of(
+            wanted,
+            RowReason.NO_SUCH_NETWORK_CARD,
+            f"network card {card} of {instance.id} ({instance.type}) takes EFA interfaces alone: set "
+            "spec.networkCardIndex to another",
+            FULL_RETRY,
+        )
     if full or not slots.has_room(card):
         beside, fewer = "", "NodeENIs"
         if slots.volumes_fill():
@@ -32,6 +41,18 @@ def free_index(wanted: DesiredInterface, instance: Instance, full: bool, slots: 
             RowReason.INSTANCE_FULL,
             f"{instance.id} ({instance.type}) takes no more network interfaces{beside}: use a larger "
             f"instance type, or fewer {fewer} for this node",
+            FULL_RETRY,
+        )
+    left, asked = slots.queues_left(card), wanted.values[ENA_QUEUES]
+    # What a card gives by default is EC2's to say, unless it is beyond its maximum.
+    chosen = asked is not None and (not asked.by_default or slots.is_beyond(card))
+    if left is not None and asked is not None and chosen and asked.count > left:
+        lower = "lower spec.enaQueueCount" if not asked.by_default else "set spec.enaQueueCount lower"
+        return Refusal.of(
+            wanted,
+            RowReason.INSTANCE_FULL,
+            f"network card {card} of {instance.id} ({instance.type}) has {left} ENA queues left, and "
+            f"{asked.count} are needed: {lower}, here or in another NodeENI of this node",
             FULL_RETRY,
         )
     free = slots.lowest_free(card, index)

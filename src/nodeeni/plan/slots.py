@@ -28,19 +28,29 @@ class Slots:
         self._type = instance_type
         self._volumes = instance.volumes
         self._by_slot: dict[tuple[int, int], str] = dict.fromkeys(refused, "another program")
+        self._queues: dict[tuple[int, int], int] = {}  # of ENA, where EC2 tells
+        self._apart: frozenset[tuple[int, int]] = frozenset(
+            (slot.network_card_index, slot.device_index) for slot in instance.slots if slot.secondary
+        )
         ours = list(ours)
         self._owners = {i.id: i.tags.get(TAG_NODEENI, "?") for i in ours}
         known = {interface.id for interface in ours} | gone
         for slot in instance.slots:
             if slot.eni_id not in known:
-                self._by_slot[slot.network_card_index, slot.device_index] = slot.eni_id
+                self.reserve(slot.network_card_index, slot.device_index, slot.eni_id, slot.queues)
         for interface in ours:
             attachment = interface.attachment
             if attachment and attachment.instance_id == instance.id:
-                self.reserve(attachment.network_card_index, attachment.device_index, interface.id)
+                self.reserve(
+                    attachment.network_card_index,
+                    attachment.device_index,
+                    interface.id,
+                    attachment.ena_queues.count,
+                )
 
-    def reserve(self, card: int, index: int, holder: str) -> None:
+    def reserve(self, card: int, index: int, holder: str, queues: int = 0) -> None:
         self._by_slot[card, index] = holder
+        self._queues[card, index] = queues
 
     def without(self, leaving: Collection[str]) -> "Slots":
         """As it is going to be when these interfaces have left."""
@@ -57,6 +67,8 @@ class Slots:
         holder = self._by_slot[card, index]
         if holder in self._owners:
             return f"{holder} of NodeENI {self._owners[holder]}"
+        if (card, index) in self._apart:
+            return f"the secondary interface {holder}"
         return f"{holder} (not ours)" if holder.startswith("eni-") else holder
 
     def lowest_free(self, card: int, start: int) -> int | None:
@@ -66,19 +78,49 @@ class Slots:
     def has_card(self, card: int) -> bool:
         return self._type is None or card < max(1, len(self._type.max_interfaces_by_card))
 
+    def takes_interfaces(self, card: int) -> bool:
+        """Whether the card takes an interface that is no EFA."""
+        return self._type is None or self._type.card(card).plain
+
     def has_room(self, card: int) -> bool:
-        """Whether the instance type allows one more interface, in all and on that card."""
+        """Whether the instance type allows one more interface, in all and on that card. Beyond a card's
+        maximum are those that fit where there are queues left for them.
+        """
         if self._type is None:
             return True
-        on_card = sum(1 for taken_card, _ in self._by_slot if taken_card == card)
+        known = self._type.card(card)
+        in_all = self._type.max_interfaces + sum(each.additional for each in self._type.cards)
+        fits = len(self._counted()) < in_all and self._on(card) < self._most_on(card) + known.additional
+        return fits and not self.volumes_fill()
+
+    def is_beyond(self, card: int) -> bool:
+        """Whether one more interface is one beyond the card's maximum."""
+        return self._type is not None and self._on(card) >= self._most_on(card)
+
+    def _counted(self) -> set[tuple[int, int]]:
+        return self._by_slot.keys() - self._apart
+
+    def _on(self, card: int) -> int:
+        return sum(1 for taken_card, _ in self._counted() if taken_card == card)
+
+    def _most_on(self, card: int) -> int:
+        assert self._type is not None
         limits = self._type.max_interfaces_by_card
-        card_limit = limits[card] if card < len(limits) else self._type.max_interfaces
-        in_all = len(self._by_slot) < self._type.max_interfaces and on_card < card_limit
-        return in_all and not self.volumes_fill()
+        return limits[card] if card < len(limits) else self._type.max_interfaces
+
+    def queues_left(self, card: int) -> int | None:
+        """How many ENA queues the card has for one more interface; None: not known, or not counted."""
+        if self._type is None or not self._type.flexible_queues or not self._type.card(card).all_queues:
+            return None
+        known = self._type.card(card)
+        taken = sum(
+            self._queues.get(place) or known.default_queues for place in self._counted() if place[0] == card
+        )
+        return max(0, known.all_queues - taken)
 
     def volumes_fill(self) -> bool:
         """Whether EBS volumes and interfaces together have taken all attachments of the instance. The primary
         is not counted: AWS does not say whether it is, and a try too many is learnt from.
         """
         shared = self._type.shared if self._type is not None else 0
-        return bool(shared) and len(self._by_slot) - 1 + self._volumes >= shared
+        return bool(shared) and len(self._counted()) - 1 + self._volumes >= shared

@@ -4,13 +4,13 @@ import msgspec
 
 from nodeeni.api import names
 from nodeeni.api.reasons import EventReason, RowReason
-from nodeeni.ec2.attributes import ATTRIBUTES, InterfaceRequest, creatable
+from nodeeni.ec2.attributes import ATTRIBUTES, ENA_QUEUES, InterfaceRequest, attachable, creatable
 from nodeeni.ec2.types import Instance, Interface
 from nodeeni.plan.actions import Attach, Cause, Create
 from nodeeni.plan.addresses import address_corrections, cannot_be, missing_primary, too_many
 from nodeeni.plan.adopting import candidates, fitting, surplus, take_over
 from nodeeni.plan.adopting import left_alone as not_adopted
-from nodeeni.plan.corrections import corrections, still_to_apply
+from nodeeni.plan.corrections import corrections, needs_stop, runs, still_to_apply
 from nodeeni.plan.desired import DesiredInterface
 from nodeeni.plan.draft import Draft
 from nodeeni.plan.observed import Observed
@@ -131,6 +131,7 @@ class Wanted:
             instance_id=wanted.instance_id,
             device_index=index,
             network_card_index=wanted.network_card_index,
+            values=attachable(wanted.values),
         )
         self.draft.actions.append(self.draft.same(action))
         self.draft.actions += corrections(wanted, interface)
@@ -151,7 +152,8 @@ class Wanted:
             self._await_place(wanted, self.slots)
             self.draft.refuse(wanted, found)
             return None
-        self.slots.reserve(wanted.network_card_index, found, eni_id or f"NodeENI {wanted.nodeeni}")
+        holder = eni_id or f"NodeENI {wanted.nodeeni}"
+        self.slots.reserve(wanted.network_card_index, found, holder, _queues(wanted))
         return found
 
     def _await_place(self, wanted: DesiredInterface, slots: Slots) -> None:
@@ -220,7 +222,8 @@ class Wanted:
             self.draft.refuse(wanted, found, interface)
             return
         assert self.slots is not None
-        self.slots.reserve(wanted.network_card_index, found, f"NodeENI {wanted.nodeeni}")
+        holder = f"NodeENI {wanted.nodeeni}"
+        self.slots.reserve(wanted.network_card_index, found, holder, _queues(wanted))
         self.removal.remove(interface, Cause.REPLACED, wanted, _what_for(wanted, interface, found))
 
     def _new_place(self, wanted: DesiredInterface, interface: Interface) -> int | Refusal:
@@ -241,12 +244,12 @@ class Wanted:
         return free_index(wanted, self._instance, self.draft.observed.full, slots)
 
     def _in_place(self, wanted: DesiredInterface, interface: Interface) -> None:
-        asked = list(corrections(wanted, interface))
+        asked = [a for a in corrections(wanted, interface) if not needs_stop(a, self._instance)]
         too_much = too_many(wanted, self._instance, self.draft.observed.instance_type)
         if too_much is None:
             asked += address_corrections(wanted, interface)
         self.draft.actions += asked
-        why = too_much or cannot_be(wanted, interface)
+        why = too_much or cannot_be(wanted, interface) or runs(wanted, interface, self._instance)
         if why is not None:
             self.draft.refuse(wanted, why, interface)
             return
@@ -273,6 +276,11 @@ def _in_the_way(wanted: DesiredInterface, interface: Interface) -> str:
     return " and ".join(labels)
 
 
+def _queues(wanted: DesiredInterface) -> int:
+    asked = wanted.values[ENA_QUEUES]
+    return asked.count if asked is not None else 0
+
+
 def _what_for(wanted: DesiredInterface, interface: Interface, index: int) -> str:
     if interface.subnet_id not in {s.id for s in wanted.subnets}:
         return f"it is replaced, since {interface.subnet_id} is none of the NodeENI's subnets now"
@@ -294,5 +302,8 @@ def _slots(observed: Observed) -> Slots | None:
     )
     for action in observed.in_flight:
         if isinstance(action, Attach):
-            slots.reserve(action.network_card_index, action.device_index, action.eni_id)
+            queues = action.values.get(ENA_QUEUES)
+            slots.reserve(
+                action.network_card_index, action.device_index, action.eni_id, queues.count if queues else 0
+            )
     return slots

@@ -9,7 +9,7 @@ import pytest
 from moto import mock_aws
 from tests.sandbox.ec2.conftest import Cloud
 
-from nodeeni.sandbox.ec2.instance_types import INSTANCE_TYPES
+from nodeeni.sandbox.ec2.instance_types import INSTANCE_TYPES, Queues
 
 # Members that moto shows and EC2 does not for an interface without a public address, made by ourselves.
 _MOTO_ONLY = {"Association", "RequesterId"}
@@ -97,6 +97,23 @@ def test_the_types_have_the_limits_that_motos_recording_has() -> None:
         )
         tracked = theirs["ConnectionTrackingConfiguration"]
         assert (name, ours.tcp_established_timeout) == (name, tracked["DefaultTcpEstablishedTimeout"])
+        flexible = theirs["FlexibleEnaQueuesSupport"] == "supported"
+        assert (name, ours.ena_express, ours.queues is not None) == (
+            name,
+            theirs["EnaSrdSupported"],
+            flexible,
+        )
+        if ours.queues is not None:
+            (card, *_) = theirs["NetworkCards"]
+            assert (name, ours.queues, ours.additional) == (
+                name,
+                Queues(
+                    card["DefaultEnaQueueCountPerInterface"],
+                    card["MaximumEnaQueueCountPerInterface"],
+                    card["MaximumEnaQueueCount"],
+                ),
+                card["AdditionalFlexibleNetworkInterfaces"],
+            )
 
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:moto.*")

@@ -55,12 +55,20 @@ class Lifecycle:
         self._after(delay, lambda: self._settle_created(interface.id))
 
     def attach(
-        self, interface: Interface, instance: Instance, device_index: int, card_index: int, *, stuck: bool
+        self,
+        interface: Interface,
+        instance: Instance,
+        device_index: int,
+        card_index: int,
+        *,
+        stuck: bool,
+        **fields: object,
     ) -> Attachment:
         """`attaching` now, `attached` after a while, or never when `stuck`. Checks are the caller's."""
         attachment = self._account.new_attachment(
             instance.id, device_index, card_index, status="attaching", delete_on_termination=False
         )
+        attachment = _replace(attachment, **fields)
         self._account.put(_replace(interface, attachment=attachment))
         if instance.state == "stopped":  # a cold attach has nobody to wait for
             self._account.put(_replace(interface, attachment=_replace(attachment, status="attached")))

@@ -80,6 +80,17 @@ class Attachment(msgspec.Struct, frozen=True):
     status: str
     delete_on_termination: Annotated[bool, Attribute("Attachment.DeleteOnTermination", "deleteOnTermination")]
     attached_at: str
+    ena_srd_enabled: Annotated[
+        bool | None, Attribute("EnaSrdSpecification.EnaSrdEnabled", "enaSrdSpecification.enaSrdEnabled")
+    ] = None
+    ena_srd_udp_enabled: Annotated[
+        bool | None,
+        Attribute(
+            "EnaSrdSpecification.EnaSrdUdpSpecification.EnaSrdUdpEnabled",
+            "enaSrdSpecification.enaSrdUdpSpecification.enaSrdUdpEnabled",
+        ),
+    ] = None
+    ena_queue_count: Annotated[int | None, Attribute("Attachment.EnaQueueCount", "enaQueueCount")] = None
 
 
 class Interface(msgspec.Struct, frozen=True):
@@ -160,3 +171,5 @@ class Instance(msgspec.Struct, frozen=True):
     node_name: str = ""
     tags: dict[str, str] = {}
     volumes: tuple[str, ...] = ()  # attached EBS volumes, the root's first
+    # Secondary interfaces, which are there from launch on: id, device index, network card.
+    secondary: tuple[tuple[str, int, int], ...] = ()

@@ -189,6 +189,16 @@ class Scene:
         volumes = (*instance.volumes[:count], *more)
         self.account.put(msgspec.structs.replace(instance, volumes=volumes))
 
+    def add_secondary_interface(
+        self, instance_id: str, device_index: int, network_card_index: int = 0
+    ) -> str:
+        """One of RDMA, as an instance has it from its launch on; its id."""
+        instance = self.account.instance(instance_id)
+        made = self.account.new_id("si")
+        secondary = (*instance.secondary, (made, device_index, network_card_index))
+        self.account.put(msgspec.structs.replace(instance, secondary=secondary))
+        return made
+
     def imds(self, instance_id: str) -> Imds:
         """The metadata service of the instance, to be started by the caller."""
         return Imds(self.account, instance_id)

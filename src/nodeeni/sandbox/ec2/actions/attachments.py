@@ -15,6 +15,7 @@ from nodeeni.sandbox.ec2.model import (
 from nodeeni.sandbox.ec2.wire import Parameters
 
 from .addresses import check_held
+from .ena import changed_of_ena, sent_of_ena
 from .interfaces import checked_description, sent_attributes
 from .registry import Request, accepted, action
 
@@ -23,7 +24,7 @@ _replace = msgspec.structs.replace
 _ATTACHABLE = ("running", "stopped")
 
 
-@action("AttachNetworkInterface", without="EnaQueueCount EnaSrdSpecification")
+@action("AttachNetworkInterface")
 def attach_network_interface(request: Request) -> Mapping[str, object]:
     account, asked = request.account, request.parameters
     interface = account.interface(asked.required("NetworkInterfaceId"))
@@ -40,7 +41,10 @@ def attach_network_interface(request: Request) -> Mapping[str, object]:
         raise EC2Error("InvalidNetworkInterface.InUse", f"Interface: [{interface.id}] in use.")
     _check_slot(account, instance, device_index, card_index)
     check_held(interface, instance_type(instance.type))
-    attachment = request.lifecycle.attach(interface, instance, device_index, card_index, stuck=request.stuck)
+    set_with_it = sent_of_ena(account, instance, device_index, card_index, asked)
+    attachment = request.lifecycle.attach(
+        interface, instance, device_index, card_index, stuck=request.stuck, **set_with_it
+    )
     return {"attachmentId": attachment.id, "networkCardIndex": card_index}
 
 
@@ -67,13 +71,16 @@ def _check_slot(account: Account, instance: Instance, device_index: int, card_in
         if each.attachment is not None
     ]
     burnt = (instance.id, card_index, device_index) in account.burnt
-    if (card_index, device_index) in taken or burnt:
+    secondary = [(card, index) for _, index, card in instance.secondary]
+    if (card_index, device_index) in (*taken, *secondary) or burnt:
         raise EC2Error(
             "InvalidParameterValue",
             f"Instance '{instance.id}' already has an interface attached at device index '{device_index}'.",
         )
     on_card = sum(card == card_index for card, _ in taken)
-    if len(taken) >= limits.interface_limit or on_card >= limits.cards[card_index]:
+    more = limits.additional
+    too_many = len(taken) >= limits.interface_limit + more * len(limits.cards)
+    if too_many or on_card >= limits.cards[card_index] + more:
         raise EC2Error(
             "AttachmentLimitExceeded",
             f"Interface count {len(taken) + 1} exceeds the limit for {instance.type}",
@@ -105,6 +112,7 @@ def detach_network_interface(request: Request) -> Mapping[str, object]:
 
 _PATHS = {
     "Attachment.AttachmentId",
+    "Attachment.DefaultEnaQueueCount",
     *(a.parameter for _, a in (*INTERFACE_ATTRIBUTES.values(), *ATTACHMENT_ATTRIBUTES.values())),
 }
 _BY_PARAMETER = {"SecurityGroupId", "EnablePrimaryIpv6", *(path.partition(".")[0] for path in _PATHS)}
@@ -140,7 +148,7 @@ def _modified(account: Account, interface: Interface, parameter: str, asked: Par
         checked_description(asked.text("Description.Value"))
     if any(each.parameter.startswith(f"{parameter}.") for _, each in INTERFACE_ATTRIBUTES.values()):
         return _replace(interface, **sent_attributes(INTERFACE_ATTRIBUTES, parameter, asked))
-    return _with_attachment(interface, parameter, asked)
+    return _with_attachment(account, interface, parameter, asked)
 
 
 def _with_primary_ipv6(interface: Interface, enabled: bool) -> Interface:
@@ -155,7 +163,7 @@ def _with_primary_ipv6(interface: Interface, enabled: bool) -> Interface:
     return _replace(interface, primary_ipv6=enabled)
 
 
-def _with_attachment(interface: Interface, parameter: str, asked: Parameters) -> Interface:
+def _with_attachment(account: Account, interface: Interface, parameter: str, asked: Parameters) -> Interface:
     attachment = interface.attachment
     if parameter == "Attachment":
         attachment_id = (asked.child("Attachment") or Parameters({})).required("AttachmentId")
@@ -163,7 +171,9 @@ def _with_attachment(interface: Interface, parameter: str, asked: Parameters) ->
             raise not_found("InvalidAttachmentID", attachment_id)
     if attachment is None:
         raise EC2Error("IncorrectState", f"Interface '{interface.id}' is not attached.")
-    changed = sent_attributes(ATTACHMENT_ATTRIBUTES, parameter, asked)
+    changed = changed_of_ena(account, attachment, parameter, asked)
+    if not changed:
+        changed = sent_attributes(ATTACHMENT_ATTRIBUTES, parameter, asked)
     return _replace(interface, attachment=_replace(attachment, **changed))
 
 

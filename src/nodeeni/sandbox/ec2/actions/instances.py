@@ -215,6 +215,15 @@ def instance_xml(account: Account, instance: Instance) -> Mapping[str, object]:
         "networkInterfaceSet": [
             _instance_interface(account, interface) for interface in account.seen_interfaces_of(instance.id)
         ],
+        "secondaryInterfaceSet": [
+            {
+                "secondaryInterfaceId": each,
+                "status": "in-use",
+                "attachment": {"deviceIndex": index, "networkCardIndex": card, "status": "attached"},
+            }
+            for each, index, card in instance.secondary
+        ],
+        "cpuOptions": {"coreCount": instance_type(instance.type).vcpus, "threadsPerCore": 1},
         "enaSupport": True,
         "ebsOptimized": False,
     }

@@ -16,7 +16,7 @@ from nodeeni.sandbox.ec2.filters import (
     Values,
     zone_id,
 )
-from nodeeni.sandbox.ec2.instance_types import INSTANCE_TYPES, InstanceType
+from nodeeni.sandbox.ec2.instance_types import INSTANCE_TYPES, InstanceType, Queues
 from nodeeni.sandbox.ec2.model import SecurityGroup, Subnet, Vpc
 from nodeeni.sandbox.ec2.paging import select
 
@@ -235,7 +235,13 @@ def describe_instance_types(request: Request) -> Mapping[str, object]:
 
 def _type_xml(each: InstanceType) -> Mapping[str, object]:
     cards = [
-        {"networkCardIndex": index, "maximumNetworkInterfaces": most, "networkPerformance": "High"}
+        {
+            "networkCardIndex": index,
+            "maximumNetworkInterfaces": most,
+            "networkPerformance": "High",
+            "interfaceTypeSet": ["interface", "efa", "efa-only"] if each.efa else ["interface"],
+            **(_queues_xml(each.queues, each.additional) if each.queues is not None else {}),
+        }
         for index, most in enumerate(each.cards)
     ]
     return {
@@ -263,12 +269,23 @@ def _type_xml(each: InstanceType) -> Mapping[str, object]:
             "ipv6Supported": True,
             "enaSupport": "required",
             "efaSupported": each.efa,
+            "enaSrdSupported": each.ena_express,
+            "flexibleEnaQueuesSupport": "supported" if each.queues is not None else "unsupported",
             "connectionTrackingConfiguration": {
                 "defaultTcpEstablishedTimeout": each.tcp_established_timeout,
                 "defaultUdpStreamTimeout": 180,
                 "defaultUdpTimeout": 30,
             },
         },
+    }
+
+
+def _queues_xml(queues: Queues, additional: int) -> Mapping[str, object]:
+    return {
+        "additionalFlexibleNetworkInterfaces": additional,
+        "defaultEnaQueueCountPerInterface": queues.default,
+        "maximumEnaQueueCountPerInterface": queues.most,
+        "maximumEnaQueueCount": queues.all,
     }
 
 
