@@ -114,7 +114,7 @@ async def test_each_nodeeni_counts_and_one_that_cannot_be_had_is_named(stage: St
         told = ("False", "NotAttached", "broken is not attached: SubnetNotFound")
         await stage.until(lambda: ready(stage, node) == told)
         stage.delete("broken")
-        await stage.until(lambda: ready(stage, node) == ("True", "ENIsReady", f"attached and up: {NAME}"))
+        await stage.until(lambda: ready(stage, node) == ("True", "ENIsReady", f"attached: {NAME}"))
 
 
 async def test_an_edit_that_cannot_be_had_takes_no_readiness_away(stage: Stage) -> None:

@@ -116,7 +116,7 @@ class NodeReason(StrEnum):
 
     ENIS_READY = (
         "ENIsReady",
-        "each NodeENI that selects the node has its ENI attached, and its link is up",
+        "each NodeENI that selects the node has its ENI attached, and its link up, where that is told",
     )
     NOT_ATTACHED = "NotAttached", "an ENI is not attached yet, or cannot be: the NodeENI says why"
     LINK_NOT_UP = (

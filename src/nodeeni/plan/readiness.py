@@ -47,7 +47,8 @@ def readiness(rows: Sequence[Row], instance_id: str, link_of: LinkOf, *, reports
     worst = min(found, key=lambda verdict: verdict.grade)
     if worst.grade is Grade.AS_ASKED:
         count = f"{len(rows)} NodeENIs" if len(rows) > 1 else rows[0].nodeeni
-        return Verdict(Grade.AS_ASKED, NodeReason.ENIS_READY, f"attached and up: {count}")
+        how = min(verdict.message for verdict in found)  # attached, if only one has no link that is reported
+        return Verdict(Grade.AS_ASKED, NodeReason.ENIS_READY, f"{how}: {count}")
     more = sum(verdict.grade is not Grade.AS_ASKED for verdict in found) - 1
     others = f" (and {more} more of {len(found)} NodeENIs)" if more else ""
     return Verdict(worst.grade, worst.reason, f"{worst.message}{others}")
@@ -71,7 +72,8 @@ def _of_row(row: Row, link_of: LinkOf, *, reports: bool) -> Verdict:
         return Verdict(grade, NodeReason.LINK_NOT_UP, f"{name}: its link is {link.state}{told}")
     if row.state is State.FAILED or row.reason in (RowReason.TO_BE_REPLACED, RowReason.UPDATING):
         return Verdict(Grade.STANDING, NodeReason.NOT_ATTACHED, f"{name} is not yet as asked{why}")
-    return Verdict(Grade.AS_ASKED, NodeReason.ENIS_READY, "")
+    how = "attached and up" if link is not None else "attached"
+    return Verdict(Grade.AS_ASKED, NodeReason.ENIS_READY, how)
 
 
 def _lacking(row: Row, reason: NodeReason, what: str) -> Verdict:
