@@ -19,6 +19,7 @@ from tests.contract.processes import real_is_wanted
 from tests.contract.real import RealKube
 from tests.contract.test_rights import doctor, orphan_of, tells_that_it_is_ready
 from tests.controller.conftest import Stage
+from tests.neighbours import CNI_IMAGE, MULTUS_IMAGE, daemon_set
 
 from nodeeni.kube.events import GATHER
 from nodeeni.sandbox.kube import KubeServer
@@ -151,8 +152,30 @@ async def doctor_compares_the_definitions(stage: Stage, reached: Reached) -> boo
     return await reached(lambda: told.count("networking.k8s.aws: installed and current") == 2)
 
 
+async def doctor_tells_which_neighbours_there_are(stage: Stage, reached: Reached) -> bool:
+    """As they are in the API server, with all that it adds."""
+    there = {
+        "aws-node": daemon_set("aws-node", f"{CNI_IMAGE}:v1.21.1-eksbuild.3", ENABLE_IPv6="false"),
+        "kube-multus-ds": daemon_set("kube-multus-ds", f"{MULTUS_IMAGE}:v4.2.1", "/etc/cni/multus/net.d"),
+    }
+    for each in there.values():
+        stage.kube.create(each)
+    try:
+        told = await doctor(stage)
+    finally:
+        for name in there:
+            stage.kube.delete("apps", "daemonsets", name, namespace="kube-system")
+    logging.info(told)
+    expected = (
+        "✗ VPC CNI: 1.21.1 (kube-system/aws-node) counts ENIs",
+        "✓ Multus: 4.2.1 (kube-system/kube-multus-ds), with /etc/cni/multus/net.d of the host",
+    )
+    return await reached(lambda: all(line in told for line in expected))
+
+
 NEEDED_BY: dict[str, Callable[[Stage, Reached], Awaitable[bool]]] = {
     "get customresourcedefinitions.apiextensions.k8s.io": doctor_compares_the_definitions,
+    "get daemonsets.apps": doctor_tells_which_neighbours_there_are,
     "list nodes": a_status_is_reported,
     "watch nodes": a_new_node_is_served,
     "patch nodes/status": a_node_is_told_that_its_network_is_there,

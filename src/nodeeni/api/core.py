@@ -9,6 +9,7 @@ from nodeeni.api.meta import ObjectMeta
 from nodeeni.api.names import NODE_CONDITION
 
 OUT_OF_SERVICE_TAINT = "node.kubernetes.io/out-of-service"
+COMPUTE_TYPE_LABEL = "eks.amazonaws.com/compute-type"
 REGION_LABEL = "topology.kubernetes.io/region"
 
 # aws:///us-west-2a/i-0123456789abcdef0; Fargate nodes carry a path of another shape, and no instance.
@@ -58,6 +59,11 @@ class Node(msgspec.Struct, kw_only=True):
         """The EC2 instance behind the node; empty while the providerID is not set, or names none."""
         found = _PROVIDER_ID.fullmatch(self.spec.provider_id)
         return found.group(1) if found else ""
+
+    @property
+    def auto_mode(self) -> bool:
+        """Whether EKS Auto Mode manages the instance."""
+        return self.metadata.labels.get(COMPUTE_TYPE_LABEL) == "auto"
 
     @property
     def out_of_service(self) -> bool:

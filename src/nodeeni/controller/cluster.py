@@ -66,6 +66,7 @@ class Cluster:
             instance_id=node.instance_id,
             deleting=node.metadata.deleting,
             out_of_service=node.out_of_service,
+            auto_mode=node.auto_mode,
         )
 
     def nodes_of(self, instance_id: str) -> Collection[str]:

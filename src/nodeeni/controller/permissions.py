@@ -3,7 +3,17 @@
 import msgspec
 
 from nodeeni.api import names
-from nodeeni.kube.resources import CRDS, ENINODES, EVENTS, LEASES, NAMESPACES, NODEENIS, NODES, Resource
+from nodeeni.kube.resources import (
+    CRDS,
+    DAEMONSETS,
+    ENINODES,
+    EVENTS,
+    LEASES,
+    NAMESPACES,
+    NODEENIS,
+    NODES,
+    Resource,
+)
 from nodeeni.settings import Settings
 
 
@@ -17,6 +27,9 @@ class Permission(msgspec.Struct, frozen=True):
     name: str = ""
 
 
+VPC_CNI = Permission(DAEMONSETS, ("get",), namespace="kube-system", name="aws-node")
+MULTUS = Permission(DAEMONSETS, ("get",), namespace="kube-system", name="kube-multus-ds")
+
 _ALWAYS = (
     Permission(NODES, ("list", "watch")),
     Permission(NODEENIS, ("get", "list", "watch", "patch")),
@@ -25,6 +38,9 @@ _ALWAYS = (
     # `nodeeni doctor` in the controller's pod compares them with those of its version.
     Permission(CRDS, ("get",), name=NODEENIS.described()),
     Permission(CRDS, ("get",), name=ENINODES.described()),
+    # Likewise it tells which versions of others do harm beside ours.
+    VPC_CNI,
+    MULTUS,
     Permission(NAMESPACES, ("get",), name="kube-system"),  # its uid is the cluster's id
     Permission(EVENTS, ("create", "patch"), namespace="default"),  # where those of cluster-wide objects go
     Permission(LEASES, ("get", "create", "patch"), namespace=names.NAMESPACE),

@@ -259,8 +259,10 @@ class EC2Client:
                 yield self._read(_INTERFACES, page, left_out)
 
     async def describe_instances(self, ids: Sequence[str], left_out: LeftOut | None = None) -> list[Instance]:
-        """The instances that exist; the others are absent from the answer."""
-        reservations = await self._all(_INSTANCES, {"instance-id": ids})
+        """The instances that exist, those that the account's *managed resource visibility* hides among them;
+        the others are absent from the answer.
+        """
+        reservations = await self._all(_INSTANCES, {"instance-id": ids}, IncludeManagedResources=True)
         answer = [item for reservation in reservations for item in reservation.get("Instances") or ()]
         return self._read(_INSTANCES, answer, left_out)
 
@@ -299,7 +301,7 @@ class EC2Client:
                 left_out.append(spoilt)
         return found
 
-    async def _all(self, kind: _Kind[Any], filters: Filters, page: int = _PAGE, **named: str) -> list[Any]:
+    async def _all(self, kind: _Kind[Any], filters: Filters, page: int = _PAGE, **named: Any) -> list[Any]:
         return [
             item
             for part in _parts(filters)
@@ -308,7 +310,7 @@ class EC2Client:
         ]
 
     async def _pages(
-        self, kind: _Kind[Any], filters: Filters, page: int = _PAGE, **named: str
+        self, kind: _Kind[Any], filters: Filters, page: int = _PAGE, **named: Any
     ) -> AsyncIterator[list[Any]]:
         """`named`: what else the question names."""
         listed = [{"Name": name, "Values": list(values)} for name, values in filters.items()]

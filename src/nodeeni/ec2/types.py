@@ -348,6 +348,11 @@ class InstanceBlockDeviceMappingShape(Shape):
     ebs: EbsInstanceBlockDeviceShape | None = None
 
 
+class OperatorResponseShape(Shape):
+    managed: bool = False
+    principal: str = ""
+
+
 class InstanceShape(Shape):
     """A terminated one has neither subnet nor VPC."""
 
@@ -361,6 +366,7 @@ class InstanceShape(Shape):
     block_device_mappings: tuple[InstanceBlockDeviceMappingShape, ...] = ()
     secondary_interfaces: tuple[InstanceSecondaryInterfaceShape, ...] = ()
     cpu_options: CpuOptionsShape | None = None
+    operator: OperatorResponseShape | None = None
 
 
 class ReservationShape(Shape):
@@ -386,6 +392,7 @@ class Instance(msgspec.Struct, frozen=True):
     `state` is EC2's: `pending`, `running`, `shutting-down`, `terminated`, `stopping`, `stopped`. `volumes` is
     how many EBS volumes are attached to it, `vcpus` how many it has; 0: EC2 does not tell. `zone_id` names
     the zone for every account, `zone` for ours; `owner_id` is the account of its interfaces. Empty: not told.
+    `managed_by` is the AWS service that manages it, such as EKS Auto Mode; empty: none does.
     """
 
     id: str
@@ -399,6 +406,7 @@ class Instance(msgspec.Struct, frozen=True):
     zone_id: str = ""
     owner_id: str = ""
     vcpus: int = 0
+    managed_by: str = ""
 
 
 def read_instance(answer: Answer) -> Instance:
@@ -421,9 +429,16 @@ def read_instance(answer: Answer) -> Instance:
         ),
         volumes=sum(each.ebs is not None for each in shown.block_device_mappings),
         zone_id=intern(shown.placement.availability_zone_id),
+        managed_by=_manager(shown.operator),
         owner_id=intern(next((each.owner_id for each in shown.network_interfaces), "")),
         vcpus=cpus.core_count * cpus.threads_per_core if (cpus := shown.cpu_options) else 0,
     )
+
+
+def _manager(operator: OperatorResponseShape | None) -> str:
+    if operator is None or not operator.managed:
+        return ""
+    return intern(operator.principal or "an AWS service")
 
 
 def _slot(shown: InstanceNetworkInterfaceShape) -> InstanceSlot | None:

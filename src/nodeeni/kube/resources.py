@@ -36,6 +36,7 @@ class Resource(msgspec.Struct, frozen=True):
 NODES = Resource("", "v1", "nodes")
 NAMESPACES = Resource("", "v1", "namespaces")
 EVENTS = Resource("", "v1", "events", namespaced=True)
+DAEMONSETS = Resource("apps", "v1", "daemonsets", namespaced=True)
 LEASES = Resource("coordination.k8s.io", "v1", "leases", namespaced=True)
 NODEENIS = Resource(names.GROUP, names.VERSION, "nodeenis")
 ENINODES = Resource(names.GROUP, names.VERSION, "eninodes")

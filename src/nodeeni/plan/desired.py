@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from nodeeni.api.core import COMPUTE_TYPE_LABEL
 from nodeeni.api.names import TAG_EXTRA, TAG_VALUE_LIMIT, interface_tags
 from nodeeni.api.reasons import RowReason
 from nodeeni.api.v1alpha1 import LabelRequirement, NodeENI, NodeENISpec
@@ -202,6 +203,8 @@ def _interface(
             f"node {node.name} has no EC2 instance in spec.providerID yet (expected aws:///ZONE/i-...); "
             "it is set by the cloud controller when the node registers",
         )
+    if node.auto_mode or (instance is not None and instance.managed_by):
+        return unresolved(nodeeni, RowReason.NOT_PERMITTED, _managed(node, instance))
     if instance is None:
         message = (
             f"EC2 knows no instance {node.instance_id} of node {node.name}: delete the Node if its instance "
@@ -251,6 +254,19 @@ def _interface(
         mtu=spec.mtu,
         interface_name=nodeeni.link_name,
         groups=groups,
+    )
+
+
+def _managed(node: NodeView, instance: Instance | None) -> str:
+    """An instance that an AWS service manages: EC2 refuses every attach and detach of others."""
+    if not node.auto_mode and instance is not None:
+        return (
+            f"instance {instance.id} of node {node.name} is managed by {instance.managed_by}, and nobody "
+            "else can attach an ENI to it: take the label off"
+        )
+    return (
+        f"node {node.name} is one of EKS Auto Mode, and nobody can attach an ENI to its instance: exclude "
+        f"such nodes by spec.matchExpressions, key {COMPUTE_TYPE_LABEL}, operator NotIn, values [auto]"
     )
 
 

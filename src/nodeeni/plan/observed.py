@@ -25,6 +25,7 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     instance_id: str = ""
     deleting: bool = False
     out_of_service: bool = False
+    auto_mode: bool = False
 
     @property
     def ends(self) -> bool:

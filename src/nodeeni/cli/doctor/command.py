@@ -5,7 +5,17 @@ from argparse import Namespace
 from collections.abc import AsyncIterator, Sequence
 
 from nodeeni.cli import reach, reach_ec2, tables
-from nodeeni.cli.doctor import deletions, ec2, holds, kubernetes, leftovers, links, taints, tracking
+from nodeeni.cli.doctor import (
+    deletions,
+    ec2,
+    holds,
+    kubernetes,
+    leftovers,
+    links,
+    neighbours,
+    taints,
+    tracking,
+)
 from nodeeni.cli.findings import Finding, Mark, right, wrong
 from nodeeni.cli.leader import leader
 from nodeeni.controller.cluster import Cluster
@@ -92,6 +102,8 @@ async def _checks_of_cluster(options: Namespace, client: KubeClient) -> AsyncIte
     for finding in links.findings(cluster.eninodes.store.values()):
         yield finding
     for finding in taints.findings(cluster, settings.startup_taint):
+        yield finding
+    async for finding in neighbours.findings(client, cluster):
         yield finding
     async for finding in _checks_of_ec2(options, settings, client, cluster):
         yield finding

@@ -170,6 +170,7 @@ class Instance(msgspec.Struct, frozen=True):
     image_id: str = "ami-0123456789abcdef0"
     node_name: str = ""
     tags: dict[str, str] = {}
+    managed_by: str = ""  # the AWS service that alone may attach and detach
     volumes: tuple[str, ...] = ()  # attached EBS volumes, the root's first
     # Secondary interfaces, which are there from launch on: id, device index, network card.
     secondary: tuple[tuple[str, int, int], ...] = ()

@@ -199,6 +199,11 @@ class Scene:
         self.account.put(msgspec.structs.replace(instance, secondary=secondary))
         return made
 
+    def set_managed(self, instance_id: str, by: str = "eks.amazonaws.com") -> None:
+        """From now on the AWS service `by` alone may attach to the instance and detach from it."""
+        instance = self.account.instance(instance_id)
+        self.account.put(msgspec.structs.replace(instance, managed_by=by))
+
     def imds(self, instance_id: str) -> Imds:
         """The metadata service of the instance, to be started by the caller."""
         return Imds(self.account, instance_id)

@@ -93,6 +93,8 @@ class EC2Settings:
     """Network interfaces per region. Source: "Amazon VPC quotas"."""
     unpaginated_limit: int = 1000
     """A describe without MaxResults, ids or filters that would give more than this is refused."""
+    hides_managed: bool = False
+    """The account's *managed resource visibility*: what AWS services manage is shown to who asks for it."""
     force_burns_index: bool = False
     """A forced detach leaves its device index unusable until the instance is stopped and started."""
     seed: int = 1

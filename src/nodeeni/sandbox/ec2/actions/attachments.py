@@ -31,6 +31,7 @@ def attach_network_interface(request: Request) -> Mapping[str, object]:
     instance = account.instance(asked.required("InstanceId"))
     device_index, card_index = asked.integer("DeviceIndex"), asked.integer("NetworkCardIndex")
     _check_state(instance)
+    _refuse_managed(instance)
     if interface.zone != instance.zone:
         raise EC2Error(
             "InvalidParameterCombination",
@@ -46,6 +47,13 @@ def attach_network_interface(request: Request) -> Mapping[str, object]:
         interface, instance, device_index, card_index, stuck=request.stuck, **set_with_it
     )
     return {"attachmentId": attachment.id, "networkCardIndex": card_index}
+
+
+def _refuse_managed(instance: Instance) -> None:
+    if instance.managed_by:
+        raise EC2Error(
+            "OperationNotPermitted", f"The instance '{instance.id}' is managed by {instance.managed_by}."
+        )
 
 
 def _check_state(instance: Instance) -> None:
@@ -103,6 +111,7 @@ def detach_network_interface(request: Request) -> Mapping[str, object]:
             f"The network interface at device index 0 and networkCard index {attachment.network_card_index} "
             "cannot be detached.",
         )
+    _refuse_managed(account.instance(attachment.instance_id))
     force = asked.boolean("Force")
     if attachment.status == "attaching" and not force:
         raise EC2Error("IncorrectState", f"The attachment '{attachment.id}' is in the 'attaching' state.")

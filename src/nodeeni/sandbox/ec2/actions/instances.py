@@ -23,9 +23,12 @@ def describe_instances(request: Request) -> Mapping[str, object]:
     ids = request.parameters.texts("InstanceId")
     for each in ids:
         check_id("InvalidInstanceID", each, "i")
+    everything = request.parameters.boolean("IncludeManagedResources")
     page, token = select(
         account, request.parameters, account.instances, INSTANCE_FILTERS, ids=ids, stem="InvalidInstanceID"
     )
+    if account.settings.hides_managed and not everything:
+        page = [instance for instance in page if not instance.managed_by]
     reservations = [
         {
             "reservationId": f"r-{instance.id.removeprefix('i-')}",
@@ -224,6 +227,10 @@ def instance_xml(account: Account, instance: Instance) -> Mapping[str, object]:
             for each, index, card in instance.secondary
         ],
         "cpuOptions": {"coreCount": instance_type(instance.type).vcpus, "threadsPerCore": 1},
+        "operator": {
+            "managed": bool(instance.managed_by),
+            "principal": instance.managed_by or None,
+        },
         "enaSupport": True,
         "ebsOptimized": False,
     }
