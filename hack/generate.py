@@ -5,11 +5,12 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import yaml
 from botocore.session import get_session
+from msgspec.structs import FieldInfo
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -53,9 +54,12 @@ FIELDS_INTRODUCTION = """\
 # Fields of a NodeENI
 
 What stands in `spec`. `kubectl explain nodeeni.spec` tells the same of the version that your cluster has.
-An edit that is made **in place** is one call of EC2 a node, and takes nothing off a node. One that
-**replaces** takes away each ENI that does not fit any more and makes it anew,
-[node after node](how-to.md#changing-a-live-nodeeni).
+A new ENI costs three calls of EC2 (CreateNetworkInterface, AttachNetworkInterface, and
+ModifyNetworkInterfaceAttribute for `deleteOnTermination`), with every field that the first two can carry. An
+edit that is made **in place** takes nothing off a node. One that **replaces** takes away each ENI that does
+not fit any more and makes it anew, and one that **moves** detaches and attaches it,
+[node after node](how-to.md#changing-a-live-nodeeni). **Since** is the version whose manifests have the field
+first.
 """
 
 ATTRIBUTES_INTRODUCTION = """\
@@ -95,9 +99,21 @@ sure to show what was assigned before: nothing is assigned twice.
 EDITS = {
     **dict.fromkeys(("node_selector", "match_expressions"), "nodes gain or lose their ENI"),
     **dict.fromkeys(("subnet_id", "subnet_ids", "subnet_name", "subnet_names", "vpc_id"), "replaces"),
-    **dict.fromkeys(("device_index", "device_index_policy", "network_card_index"), "replaces"),
+    **dict.fromkeys(("device_index", "device_index_policy", "network_card_index"), "moves the same ENI"),
     **dict.fromkeys(("mtu", "interface_name"), "on the node, by the ENI manager"),
-    "tags": "in place",
+    "tags": "in place, 1 call or 2",
+}
+# By which call a new interface has what is no attribute.
+CALLS = {
+    **dict.fromkeys(("subnet_id", "subnet_ids", "subnet_name", "subnet_names", "tags"), "Create"),
+    **dict.fromkeys(("device_index", "network_card_index"), "Attach"),
+}
+# Fields of manifests of aws-multi-eni-controller; the others are of 2.0.0.
+FORMER = {
+    **dict.fromkeys(("node_selector", "subnet_id", "subnet_ids", "subnet_name", "subnet_names"), "v1.x"),
+    **dict.fromkeys(("security_group_ids", "security_group_names", "device_index"), "v1.x"),
+    **dict.fromkeys(("delete_on_termination", "description", "mtu"), "v1.x"),
+    **dict.fromkeys(("enable_dpdk", "dpdk_driver", "dpdk_resource_name", "dpdk_pci_address"), "v1.3.8"),
 }
 
 
@@ -186,18 +202,44 @@ def fields_reference() -> str:
     """Every field of a NodeENI's spec, and what each attribute of an ENI costs."""
     (version,) = nodeeni_crd()["spec"]["versions"]
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    in_place = {field: _in_place(attribute) for attribute in ATTRIBUTES for field in attribute.fields}
-    in_place |= {kind.field: "in place" for kind in ADDRESS_KINDS}
-    lines = ["| field | type | default | what it is | an edit |", "|---|---|---|---|---|"]
-    for field in msgspec.structs.fields(NodeENISpec):
-        schema = spec["properties"][field.encode_name]
-        default = f"`{yaml.safe_dump(schema['default']).split()[0]}`" if "default" in schema else ""
-        edit = in_place.get(field.name) or EDITS.get(field.name, "")
-        told = schema.get("description", "").replace("|", r"\|")
-        lines.append(f"| `{field.encode_name}` | {_kind(schema)} | {default} | {told} | {edit} |")
+    fields = {field.encode_name: field for field in msgspec.structs.fields(NodeENISpec)}
+    told = {name: _told_of(fields[name]) for name in spec["properties"]}
+    lines = [
+        "| field | since | type | default | what it is | on create | on an edit |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, schema in spec["properties"].items():
+        lines.append(_row(name, schema, *told[name]))
+        for member, of_member in schema.get("properties", {}).items():
+            lines.append(_row(f"{name}.{member}", of_member, told[name].since, "", ""))
     attributes = [ATTRIBUTES_INTRODUCTION, *_attributes(), ""]
     addresses = [ADDRESSES_INTRODUCTION, *_addresses(), ""]
     return "\n".join([FIELDS_INTRODUCTION, *lines, "", *attributes, *addresses])
+
+
+class _Told(NamedTuple):
+    """Of a field: since which version's manifests, with which call of a create, what an edit does."""
+
+    since: str
+    on_create: str
+    edit: str
+
+
+def _told_of(field: FieldInfo) -> _Told:
+    since = FORMER.get(field.name, "2.0.0")
+    for attribute in ATTRIBUTES:
+        if field.name in attribute.fields:
+            return _Told(since, _carrier(attribute), _in_place(attribute))
+    for kind in ADDRESS_KINDS:
+        if field.name == kind.field:
+            return _Told(since, "Create", "in place, 1 call")
+    return _Told(since, CALLS.get(field.name, ""), EDITS.get(field.name, ""))
+
+
+def _row(name: str, schema: dict[str, Any], since: str, on_create: str, edit: str) -> str:
+    default = f"`{yaml.safe_dump(schema['default']).split()[0]}`" if "default" in schema else ""
+    told = schema.get("description", "").replace("|", r"\|")
+    return f"| `{name}` | {since} | {_kind(schema)} | {default} | {told} | {on_create} | {edit} |"
 
 
 def _kind(schema: dict[str, Any]) -> str:
@@ -231,10 +273,22 @@ def _attributes() -> list[str]:
     return lines
 
 
+def _carrier(attribute: Attribute[Any]) -> str:
+    """The call by which a new interface has it."""
+    if attribute.create is not None:
+        return "Create"
+    if attribute.attach is not None:
+        return "Attach"
+    return f"Modify, where it is not `{attribute.printed(attribute.made_with)}`"
+
+
 def _in_place(attribute: Attribute[Any]) -> str:
+    told = "in place, 1 call"
+    if attribute.of_stopped:
+        return f"{told} while the instance is stopped"
     if attribute.for_good is None:
-        return "in place"
-    return f"in place; away from `{attribute.printed(attribute.for_good)}` replaces"
+        return told
+    return f"{told}; away from `{attribute.printed(attribute.for_good)}` replaces"
 
 
 def _addresses() -> list[str]:
@@ -246,7 +300,7 @@ def _addresses() -> list[str]:
 
 
 def _on_create(attribute: Attribute[Any], defaults: dict[str, Any]) -> str:
-    if attribute.create is not None:
+    if attribute.create is not None or attribute.attach is not None:
         return "0"
     default = defaults[attribute.fields[0]]
     made_with = (

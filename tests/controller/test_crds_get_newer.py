@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nodeeni.api.crd import eninode_crd, nodeeni_crd
+from nodeeni.api.names import GROUP
 
 from .conftest import NAME, Object, Stage
 
@@ -56,3 +57,56 @@ async def test_one_that_no_version_reported_on_is_pending_and_then_as_it_is(stag
     async with stage.controller():
         await stage.until_attached(node)
         await stage.until(lambda: stage.condition("Ready")["status"] == "True")
+
+
+def of_newer_fields(properties: Any) -> None:
+    """As the release before had it, without what a spec has learnt since and the rules about that."""
+    spec = properties["spec"]
+    for name in NEWER:
+        del spec["properties"][name]
+    rules = spec["x-kubernetes-validations"]
+    spec["x-kubernetes-validations"] = [r for r in rules if not any(name in r["rule"] for name in NEWER)]
+
+
+NEWER: Object = {
+    "connectionTracking": {"tcpEstablishedTimeout": 600},
+    "enaExpress": {"enabled": True},
+    "enaQueueCount": 8,
+    "secondaryPrivateIPCount": 2,
+    "ipv4PrefixCount": None,
+    "ipv6AddressCount": None,
+    "ipv6PrefixCount": None,
+    "enablePrimaryIPv6": None,
+    "vpcID": None,
+}
+
+
+async def test_an_older_chart_over_objects_with_newer_fields_takes_no_eni_away(stage: Stage) -> None:
+    node = await stage.node(type="c6in.16xlarge")
+    stage.apply(**NEWER)
+    async with stage.controller():
+        await stage.until_attached(node)
+        await stage.until(lambda: stage.calls()["ModifyNetworkInterfaceAttribute"] == 1)
+    (before,), calls = stage.ours(), stage.calls()
+    stage.kube.apply(without(nodeeni_crd(), of_newer_fields))
+    stage.kube.patch(GROUP, "nodeenis", NAME, {"metadata": {"labels": {"written": "since"}}})
+    assert not NEWER.keys() & (stage.world.nodeeni(NAME) or {})["spec"].keys(), "what is not known is dropped"
+    async with stage.controller():
+        await stage.until(lambda: _settings(stage)[:2] == (432000, False))
+        await stage.until(lambda: stage.condition("Ready")["status"] == "True")
+    (under_the_older,) = stage.ours()
+    ids = [(each.id, each.attachment and each.attachment.id) for each in (before, under_the_older)]
+    assert ids[0] == ids[1]
+    assert under_the_older.private_ips == before.private_ips, "what no field asks for stays"
+    assert stage.calls() - calls == {"ModifyNetworkInterfaceAttribute": 2}
+    stage.kube.apply(nodeeni_crd())
+    stage.apply(**NEWER)
+    async with stage.controller():
+        await stage.until(lambda: _settings(stage) == (600, True, 8))
+        await stage.until(lambda: stage.condition("Ready")["status"] == "True")
+    assert [each.id for each in stage.ours()] == [before.id]
+
+
+def _settings(stage: Stage) -> tuple[int | None, bool, int | None]:
+    ((eni, attachment),) = [(each, each.attachment) for each in stage.ours() if each.attachment is not None]
+    return eni.tcp_established_timeout, bool(attachment.ena_srd_enabled), attachment.ena_queue_count
