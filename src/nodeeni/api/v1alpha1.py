@@ -155,7 +155,10 @@ _OWN_TAG_LIST = ", ".join(f"'{tag}'" for tag in OWN_TAGS)
 
 
 class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True):
-    """Which nodes get an interface, and what it is like."""
+    """Which nodes get an interface, and what it is like. Each matching node gets exactly one ENI. A selector,
+    a subnet and a security group have to be named. An edit changes the ENIs in place where EC2 can; another
+    subnet makes them anew and another device index moves them, one node at a time.
+    """
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -214,13 +217,26 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
 
     node_selector: Annotated[
         dict[str, LabelValue],
-        schema("Labels that a node must carry, all of them.", maxProperties=64),
+        schema(
+            "Labels that a node must carry, all of them. May be {} where matchExpressions says which nodes.",
+            maxProperties=64,
+        ),
     ]
     match_expressions: Annotated[
         list[LabelRequirement],
-        schema("Further requirements on the node's labels, ANDed with nodeSelector.", maxItems=64),
+        schema(
+            "Further requirements on the node's labels, ANDed with nodeSelector: In, NotIn, Exists or "
+            "DoesNotExist, as in a Kubernetes label selector.",
+            maxItems=64,
+        ),
     ] = []
-    subnet_id: Annotated[SubnetID, schema("Subnet, by id.")] | None = None
+    subnet_id: (
+        Annotated[
+            SubnetID,
+            schema("Subnet, by id. An ENI can only be made in its node's zone: see subnetIDs for several."),
+        ]
+        | None
+    ) = None
     subnet_ids: Annotated[
         list[SubnetID],
         schema(
@@ -265,18 +281,37 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
         list[TagName],
         schema("Security groups, by group name, then by tag Name, within the subnet's VPC.", maxItems=16),
     ] = []
-    device_index: Annotated[int, schema("Device index of the attachment.", minimum=1, maximum=63)] = 1
+    device_index: Annotated[
+        int,
+        schema(
+            "Device index of the attachment, by default 1; 0 is the node's primary interface. An edit moves "
+            "the ENI, with its addresses and its MAC.",
+            minimum=1,
+            maximum=63,
+        ),
+    ] = 1
     device_index_policy: Annotated[
         Literal["Exact", "NextFree"],
         schema(
-            "What to do when deviceIndex is taken. Exact: report it and create nothing. NextFree: use the "
-            "lowest free index at or above deviceIndex."
+            "What to do when deviceIndex is taken. Exact, the default: report it and create nothing. "
+            "NextFree: use the lowest free index at or above deviceIndex."
         ),
     ] = "Exact"
     network_card_index: Annotated[
-        int, schema("Network card of instance types that have several.", minimum=0, maximum=31)
+        int,
+        schema(
+            "Network card of instance types that have several, by default 0. An edit moves the ENI.",
+            minimum=0,
+            maximum=31,
+        ),
     ] = 0
-    delete_on_termination: Annotated[bool, schema("Delete the ENI when its instance is terminated.")] = True
+    delete_on_termination: Annotated[
+        bool,
+        schema(
+            "Whether EC2 deletes the ENI when its instance is terminated; by default true. With false it is "
+            "deleted all the same, by the controller, once nothing wants it."
+        ),
+    ] = True
     description: (
         Annotated[
             str, schema("Description of the ENI. Default: names the NodeENI and the node.", maxLength=255)
@@ -286,13 +321,30 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
     mtu: (
         Annotated[
             int,
-            schema("MTU in bytes, applied on the node by the ENI manager.", minimum=1280, maximum=9001),
+            schema(
+                "MTU in bytes, applied on the node by the ENI manager. Absent: the link keeps its own.",
+                minimum=1280,
+                maximum=9001,
+            ),
         ]
         | None
     ) = None
     interface_name: InterfaceName | None = None
-    tags: Annotated[dict[str, TagValue], schema("Extra tags of the ENI.", maxProperties=40)] = {}
-    source_dest_check: Annotated[bool, schema("EC2's source/destination check of the ENI.")] = True
+    tags: Annotated[
+        dict[str, TagValue],
+        schema(
+            "Extra tags of the ENI; those that somebody else put there stay. Not aws:..., nor the "
+            "controller's own: Name, NodeENI, Node and the like.",
+            maxProperties=40,
+        ),
+    ] = {}
+    source_dest_check: Annotated[
+        bool,
+        schema(
+            "EC2's source/destination check of the ENI; by default true. false is for traffic that is routed "
+            "on."
+        ),
+    ] = True
     secondary_private_ip_count: (
         Annotated[int, _count("private IPv4 addresses beside the primary one")] | None
     ) = None
