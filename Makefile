@@ -4,7 +4,7 @@ WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tools package package-check newcomer bench bench-quick bench-real bench-agent chaos soak apitest monitoringtest waits nodetest pods-wait cluster cluster-parts clustertest verify requirements clean
+.PHONY: help demo test tools package package-check newcomer bench bench-quick bench-real bench-agent chaos soak apitest monitoringtest symptoms waits nodetest pods-wait cluster cluster-parts clustertest verify requirements clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ nodetest: ready-nodetest ## Run the ENI manager on real machines, guests under Q
 
 monitoringtest: ready-test ## Have a real Prometheus scrape a sandbox, and try each alert and panel (a minute; WRITE=1 draws docs/dashboard.svg)
 	@NODEENI_PROMETHEUS="$$(hack/prometheus.sh)" $(WITH_TOOLS) hack/as-root.sh $(BIN)/$(if $(WRITE),python -m tests.monitoring.pictures,pytest -q tests/monitoring)
+
+symptoms: ready-test ## Write docs/symptoms.md from runs in the sandbox
+	@NODEENI_WRITE_SYMPTOMS=1 $(BIN)/pytest -q -p no:xdist tests/symptoms
 
 waits: ready-test ## Ask tools that wait, such as Helm 4, what they make of a NodeENI (WRITE=1 writes docs/gitops.md)
 	@NODEENI_JUDGES="$$(hack/waiting/build.sh)" NODEENI_HELM4="$$(hack/helm.sh)" $(WITH_TOOLS) \

@@ -89,6 +89,14 @@ class Site:
             }
         )
 
+    def report_link(self, node: str, link: dict[str, Any]) -> None:
+        """Write a link into the status of an ENINode that is there, as an ENI manager would."""
+        status = {"status": {"interfaces": [link]}}
+        self.world.kube.patch(GROUP, "eninodes", node, status, subresource="status")
+
+    def delete(self, name: str = NAME) -> None:
+        self.world.kube.delete(GROUP, "nodeenis", name)
+
     async def remove_definition(self, name: str) -> None:
         definition = ("apiextensions.k8s.io", "customresourcedefinitions", name)
         self.world.kube.delete(*definition)

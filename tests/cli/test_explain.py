@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from tests.cli.looking import LABELS, NAME, Seen, Site, until
 
-from nodeeni.api.names import GROUP, TAG_CLUSTER, TAG_NAME, TAG_NODEENI, TAG_UID
+from nodeeni.api.names import TAG_CLUSTER, TAG_NAME, TAG_NODEENI, TAG_UID
 from nodeeni.flags import UsageError
 from nodeeni.sandbox.ec2 import Interface
 
@@ -29,7 +29,7 @@ async def test_a_node_with_what_one_asks_that_another_does_not_select(site: Site
     site.apply("for-gpus", nodeSelector={**LABELS, "gpu": "yes"})
     site.world.label("n1", gpu="true")
     link = {"macAddress": eni.mac, "linkName": "ens7", "state": "Down", "message": "no"}
-    site.world.kube.patch(GROUP, "eninodes", "n1", {"status": {"interfaces": [link]}}, subresource="status")
+    site.report_link("n1", link)
     seen = await site.run("explain", "n1")
     assert (seen.status, seen.err) == (0, "")
     assert seen.lines[0] == "node n1: selected by 1 of 2 NodeENIs, 0 of 1 as asked"

@@ -163,6 +163,8 @@ def test_on_an_instance_that_does_not_run_nothing_is_begun(state: str, retry: fl
     found = plan(nodeeni(), of=instance(state=state))
     assert (found.actions, states(found.rows)) == ((), {"multus": State.CREATING})
     assert [(r.reason, r.retry_after) for r in found.refusals] == [("InstanceNotRunning", retry)]
+    (row,) = found.rows
+    assert (row.reason, row.message) == (found.refusals[0].reason, found.refusals[0].message)
 
 
 def test_on_a_stopped_instance_what_is_attached_stays() -> None:

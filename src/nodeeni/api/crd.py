@@ -163,10 +163,7 @@ def _is_status(cls: type) -> bool:
 
 
 def _rule(rule: Any) -> Schema:
-    result = {"rule": rule.rule, "message": rule.message}
-    if rule.field:
-        result["fieldPath"] = f".{rule.field}"
-    return result
+    return {"rule": rule.rule, "message": rule.message, "fieldPath": f".{rule.field}"}
 
 
 def _struct(root: type) -> inspect.StructType:

@@ -6,6 +6,7 @@ refuses bad objects, and an object that was stored before a rule existed must st
 could ever be cleaned up after it.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -31,11 +32,16 @@ def schema(description: str, **rules: Any) -> Meta:
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A CEL rule of the object that carries it. `field` is the path that a refusal names."""
+    """A CEL rule of the object that carries it. `field` is the path that a refusal names.
+
+    `holds` is the same rule in Python, of the decoded object: our image has no interpreter of CEL, and
+    `nodeeni plan -f` refuses what the API server would. The tests hold both against the same specs.
+    """
 
     rule: str
     message: str
-    field: str | None = None
+    field: str
+    holds: Callable[[Any], bool]
 
 
 SubnetID = Annotated[str, Meta(extra_json_schema={"pattern": "^subnet-[0-9a-f]{8,17}$"})]
@@ -70,10 +76,12 @@ def _count(of: str, more: str = "") -> Meta:
 
 
 def _at_most_one(one: str, other: str, family: str) -> Rule:
+    first, second = camel_case(one), camel_case(other)
     return Rule(
-        f"!has(self.{one}) || self.{one} == 0 || !has(self.{other}) || self.{other} == 0",
-        f"at most one of {one} and {other} can be above 0: EC2 makes an ENI with one form of {family}",
-        other,
+        f"!has(self.{first}) || self.{first} == 0 || !has(self.{second}) || self.{second} == 0",
+        f"at most one of {first} and {second} can be above 0: EC2 makes an ENI with one form of {family}",
+        second,
+        lambda spec: not (getattr(spec, one) and getattr(spec, other)),
     )
 
 
@@ -86,6 +94,7 @@ class LabelRequirement(msgspec.Struct, rename=camel_case, frozen=True, omit_defa
             " : (!has(self.values) || size(self.values) == 0)",
             "In and NotIn need at least one value; Exists and DoesNotExist take none",
             "values",
+            lambda each: bool(each.values) == (each.operator in ("In", "NotIn")),
         ),
     )
 
@@ -140,7 +149,12 @@ class EnaExpress(msgspec.Struct, rename=camel_case, frozen=True, omit_defaults=T
     """ENA Express: more bandwidth for one flow, and less delay at the tail, between nodes of one zone."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (
-        Rule("!self.udp || self.enabled", "UDP goes over ENA Express only where enabled is true", "udp"),
+        Rule(
+            "!self.udp || self.enabled",
+            "UDP goes over ENA Express only where enabled is true",
+            "udp",
+            lambda each: each.enabled or not each.udp,
+        ),
     )
 
     enabled: Annotated[bool, schema("Whether TCP goes over ENA Express.")] = False
@@ -165,6 +179,7 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
             "size(self.nodeSelector) > 0 || (has(self.matchExpressions) && size(self.matchExpressions) > 0)",
             "an empty selector would seize every node: name at least one label here or in matchExpressions",
             "nodeSelector",
+            lambda spec: bool(spec.node_selector or spec.match_expressions),
         ),
         Rule(
             "has(self.subnetID) || has(self.subnetName)"
@@ -172,6 +187,7 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
             " || (has(self.subnetNames) && size(self.subnetNames) > 0)",
             "at least one subnet is needed: set subnetID, subnetIDs, subnetName or subnetNames",
             "subnetID",
+            lambda spec: bool(spec.all_subnet_ids or spec.all_subnet_names),
         ),
         Rule(
             "!has(self.vpcID) || has(self.subnetName)"
@@ -180,18 +196,21 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
             "it says where names are looked up: set subnetName, subnetNames or securityGroupNames with it, "
             "or leave it out (a subnet by id may be of any VPC)",
             "vpcID",
+            lambda spec: spec.vpc_id is None or bool(spec.all_subnet_names or spec.security_group_names),
         ),
         Rule(
             "(has(self.securityGroupIDs) && size(self.securityGroupIDs) > 0)"
             " || (has(self.securityGroupNames) && size(self.securityGroupNames) > 0)",
             "at least one security group is needed: set securityGroupIDs or securityGroupNames",
             "securityGroupIDs",
+            lambda spec: bool(spec.security_group_ids or spec.security_group_names),
         ),
         Rule(
             "(has(self.securityGroupIDs) ? size(self.securityGroupIDs) : 0)"
             " + (has(self.securityGroupNames) ? size(self.securityGroupNames) : 0) <= 16",
             "at most 16 security groups in all, by id and by name together (a limit of EC2)",
             "securityGroupIDs",
+            lambda spec: len(spec.security_group_ids) + len(spec.security_group_names) <= 16,
         ),
         Rule(
             f"!has(self.tags) || self.tags.all(k, !k.startsWith('aws:') && !(k in [{_OWN_TAG_LIST}]))",
@@ -199,19 +218,22 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
             "kubernetes.io/cluster/managed-by, node.k8s.amazonaws.com/no_manage, "
             "nodeeni.networking.k8s.aws/*) cannot be set",
             "tags",
+            lambda spec: not any(key.startswith("aws:") or key in OWN_TAGS for key in spec.tags),
         ),
-        _at_most_one("secondaryPrivateIPCount", "ipv4PrefixCount", "IPv4"),
-        _at_most_one("ipv6AddressCount", "ipv6PrefixCount", "IPv6"),
+        _at_most_one("secondary_private_ip_count", "ipv4_prefix_count", "IPv4"),
+        _at_most_one("ipv6_address_count", "ipv6_prefix_count", "IPv6"),
         Rule(
             "!has(self.enablePrimaryIPv6) || !self.enablePrimaryIPv6 || !has(self.ipv6AddressCount)"
             " || self.ipv6AddressCount > 0",
             "a primary IPv6 address is one of the ENI's IPv6 addresses: set ipv6AddressCount to 1 or more",
             "ipv6AddressCount",
+            lambda spec: not spec.enable_primary_ipv6 or spec.ipv6_address_count != 0,
         ),
         Rule(
             f"!has(self.enaQueueCount) || self.enaQueueCount in {list(QUEUE_COUNTS)}",
             "EC2 takes powers of 2 alone: 1, 2, 4, 8, 16, 32 and so on",
             "enaQueueCount",
+            lambda spec: spec.ena_queue_count in (None, *QUEUE_COUNTS),
         ),
     )
 

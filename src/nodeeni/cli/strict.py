@@ -1,20 +1,18 @@
 """What the API server would refuse in a NodeENI's spec, told without asking: unknown fields, and what
 breaks the CRD's schema or its rules.
 
-The schema is the CRD's own. Its rules are CEL, for which the image has no interpreter, so each stands here
-once more in Python; the tests hold both against the same specs.
+Schema and rules are the CRD's own (`api/v1alpha1.py`).
 """
 
 import difflib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from nodeeni.api.crd import Schema, schema_of
-from nodeeni.api.names import OWN_TAGS
-from nodeeni.api.v1alpha1 import QUEUE_COUNTS, EnaExpress, LabelRequirement, NodeENISpec, Rule
+from nodeeni.api.v1alpha1 import EnaExpress, LabelRequirement, NodeENISpec, Rule
 
 _TYPES: dict[str, tuple[type, str]] = {
     "string": (str, "a string"),
@@ -24,23 +22,6 @@ _TYPES: dict[str, tuple[type, str]] = {
     "array": (list, "a list"),
 }
 _ITEM = re.compile(r"\[\d+\]")  # in the path of a list's item
-# In the order of NodeENISpec.RULES and LabelRequirement.RULES.
-_SPEC_HOLDS: tuple[Callable[[NodeENISpec], bool], ...] = (
-    lambda spec: bool(spec.node_selector or spec.match_expressions),
-    lambda spec: bool(spec.all_subnet_ids or spec.all_subnet_names),
-    lambda spec: not spec.vpc_id or bool(spec.all_subnet_names or spec.security_group_names),
-    lambda spec: bool(spec.security_group_ids or spec.security_group_names),
-    lambda spec: len(spec.security_group_ids) + len(spec.security_group_names) <= 16,
-    lambda spec: not any(key.startswith("aws:") or key in OWN_TAGS for key in spec.tags),
-    lambda spec: not (spec.secondary_private_ip_count and spec.ipv4_prefix_count),
-    lambda spec: not (spec.ipv6_address_count and spec.ipv6_prefix_count),
-    lambda spec: not spec.enable_primary_ipv6 or spec.ipv6_address_count != 0,
-    lambda spec: spec.ena_queue_count in (None, *QUEUE_COUNTS),
-)
-_ENA_EXPRESS_HOLDS: tuple[Callable[[EnaExpress], bool], ...] = (lambda each: each.enabled or not each.udp,)
-_REQUIREMENT_HOLDS: tuple[Callable[[LabelRequirement], bool], ...] = (
-    lambda each: bool(each.values) == (each.operator in ("In", "NotIn")),
-)
 
 
 def faults_of_spec(value: Any) -> list[str]:
@@ -50,21 +31,19 @@ def faults_of_spec(value: Any) -> list[str]:
 
 
 def _broken_rules(spec: NodeENISpec) -> Iterator[str]:
-    for rule, holds in zip(NodeENISpec.RULES, _SPEC_HOLDS, strict=True):
-        if not holds(spec):
-            yield _told(rule, "spec")
+    yield from (_told(rule, "spec") for rule in NodeENISpec.RULES if not rule.holds(spec))
     if spec.ena_express is not None:
-        for rule, of_express in zip(EnaExpress.RULES, _ENA_EXPRESS_HOLDS, strict=True):
-            if not of_express(spec.ena_express):
+        for rule in EnaExpress.RULES:
+            if not rule.holds(spec.ena_express):
                 yield _told(rule, "spec.enaExpress")
     for number, requirement in enumerate(spec.match_expressions):
-        for rule, of_requirement in zip(LabelRequirement.RULES, _REQUIREMENT_HOLDS, strict=True):
-            if not of_requirement(requirement):
+        for rule in LabelRequirement.RULES:
+            if not rule.holds(requirement):
                 yield _told(rule, f"spec.matchExpressions[{number}]")
 
 
 def _told(rule: Rule, path: str) -> str:
-    return f"{path}.{rule.field}: {rule.message}" if rule.field else f"{path}: {rule.message}"
+    return f"{path}.{rule.field}: {rule.message}"
 
 
 def _faults(schema: Schema, value: Any, path: str) -> Iterator[str]:

@@ -208,7 +208,13 @@ class Inventory:
 
     async def refresh_and_look_for(self, uids: Collection[str]) -> None:
         """Both at once: each may have a page to wait for of every 200 interfaces."""
-        await asyncio.gather(self.refresh(), self.look_for(uids))
+        looking = asyncio.ensure_future(self.look_for(uids))
+        try:
+            await self.refresh()
+            await looking
+        finally:  # one that fails leaves none behind that is still asking
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
 
     async def look_for(self, uids: Collection[str]) -> None:
         """Find what carries the uid of one of these NodeENIs, whatever cluster tag it has: a paginated

@@ -64,15 +64,20 @@ class Wanted:
 
     def _not_running(self, wanted: DesiredInterface, interface: Interface | None) -> None:
         state = self._instance.state
-        self.draft.refusals.append(
-            Refusal.of(
-                wanted,
-                RowReason.INSTANCE_NOT_RUNNING,
-                f"instance {wanted.instance_id} is {state}: nothing is attached until it runs",
-                PENDING_RETRY if state == "pending" else STOPPED_RETRY,
-            )
+        why = Refusal.of(
+            wanted,
+            RowReason.INSTANCE_NOT_RUNNING,
+            f"instance {wanted.instance_id} is {state}: nothing is attached until it runs",
+            PENDING_RETRY if state == "pending" else STOPPED_RETRY,
         )
-        self.draft.row(wanted, interface, State.CREATING if interface is None else State.ATTACHING)
+        self.draft.refusals.append(why)
+        self.draft.row(
+            wanted,
+            interface,
+            State.CREATING if interface is None else State.ATTACHING,
+            reason=RowReason.INSTANCE_NOT_RUNNING,
+            message=why.message,
+        )
 
     def _create(self, wanted: DesiredInterface) -> None:
         index = self._index(wanted, eni_id="")

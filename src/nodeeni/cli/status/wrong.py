@@ -80,6 +80,10 @@ def ownerless(nodeenis: Sequence[NodeENI], eninodes: Iterable[ENINode], name: st
 
 
 def _of_step(line: Line, leader: Finding, now: datetime.datetime) -> Iterator[tuple[_Key, Finding]]:
+    if line.on_its_way and line.reason and line.node_state is NodeState.PRESENT:
+        cause = ("waits", line.reason, _OWN.sub("", line.message))
+        yield cause, note(f"{line.node} {line.node_eni}", f"{line.reason}: {line.message}")
+        return
     if not line.on_its_way or (tables.seconds(line.since, now) or 0) <= LONG:
         return
     ask = "is the controller running?"
