@@ -88,6 +88,13 @@ class Cluster:
         self.egress.nodes[address] = node
         return node
 
+    async def lose(self, node: Node) -> None:
+        """Its power goes, and its instance with it; so does its Node, as a cloud controller deletes it."""
+        self.world.ec2.terminate(node.instance_id)
+        await self.machines().remove(node.instance_id)
+        self.nodes.remove(node)
+        del self.egress.nodes[node.address]
+
     async def join(self, node: Node) -> None:
         """The node's kubelet is started, for the first time or after a reboot."""
         api = self.control_plane.api

@@ -38,21 +38,27 @@ async def _started() -> AsyncIterator[Operator]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def bare(_started: Operator) -> Operator:
-    """A cluster of two nodes in two zones, with nothing of ours in it."""
-    await _started.remove_all()
+async def two_nodes(_started: Operator) -> Operator:
+    """Ready, in two zones, whatever became of those before."""
+    while len(_started.nodes) < 2:
+        await _started.cluster.add_node()
+    await _started.until_ready()
     return _started
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def operator(_started: Operator) -> AsyncIterator[Operator]:
-    """The release is installed, and each of two nodes has an ENI; afterwards none is left, anywhere."""
-    while len(_started.nodes) < 2:
-        await _started.cluster.add_node()
-    await _started.until_ready()
-    await _started.install()
-    await _started.apply()
-    await _started.until_up(2)
-    await _started.agree()
-    yield _started
-    await _started.delete()
+async def bare(two_nodes: Operator) -> Operator:
+    """A cluster with nothing of ours in it."""
+    await two_nodes.remove_all()
+    return two_nodes
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def operator(two_nodes: Operator) -> AsyncIterator[Operator]:
+    """The release is installed, and each node has an ENI; afterwards none is left, anywhere."""
+    await two_nodes.install()
+    await two_nodes.apply()
+    await two_nodes.until_up(2)
+    await two_nodes.agree()
+    yield two_nodes
+    await two_nodes.delete()

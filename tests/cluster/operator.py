@@ -157,6 +157,43 @@ class Operator:
             for call in self.cluster.world.ec2.calls
         )
 
+    async def has_more_than_two_enis(self) -> bool:
+        return len(self.enis()) > 2
+
+    async def pods(self, app: str, node: Node | None = None) -> list[Object]:
+        """Those that are not going, on that node if one is named."""
+        found: list[Object] = (await self.get("pods", "-l", f"app={app}"))["items"]
+        staying = [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+        return [pod for pod in staying if node is None or pod["spec"].get("nodeName") == node.name]
+
+    async def leader(self) -> Object:
+        """The pod of the controller that has the lease. ValueError where none has."""
+        lease = await self.get("lease", "nodeeni-controller-leader-election")
+        holder = lease["spec"]["holderIdentity"]
+        (pod,) = (p for p in await self.pods("eni-controller") if holder.startswith(p["metadata"]["name"]))
+        return pod
+
+    def node(self, pod: Object) -> Node:
+        return next(node for node in self.nodes if node.name == pod["spec"]["nodeName"])
+
+    async def leaders_node(self) -> Node:
+        return self.node(await self.leader())
+
+    async def reports_anew(self, node: Node, former: str) -> bool:
+        """The node's ENI manager says of its links that they are up, in an ENINode that is not `former`."""
+        try:
+            eninode = await self.get("eninode", node.name)
+        except Failed:
+            return False
+        links = eninode.get("status", {}).get("interfaces", [])
+        up = bool(links) and all(link["state"] == "Up" for link in links)
+        return up and eninode["metadata"]["uid"] != former
+
+    async def links_are_up(self, node: Node) -> bool:
+        """In its kernel: those of its ENIs."""
+        links = await self.links(node)
+        return len(links) == len(self.enis(node)) and all("UP" in link["flags"] for link in links.values())
+
     async def links(self, node: Node) -> dict[str, Object]:
         """The node's physical links by MAC address, its primary left out."""
         ec2 = self.cluster.world.ec2

@@ -133,11 +133,13 @@ class Machines:
     def machine(self, instance_id: str) -> Machine:
         return self._hosts[instance_id].machine
 
-    async def reboot(self, instance_id: str) -> None:
-        """The same machine with the same devices; returns when it has booted."""
+    async def reboot(self, instance_id: str, *, clean: bool = True) -> None:
+        """The same machine with the same devices; returns when it has booted. Not `clean`: as after a power
+        cut, what was not written to its disk is lost."""
         host = self._hosts[instance_id]
         channel = host.machine.channel
-        await _run(channel, "sync")
+        if clean:
+            await _run(channel, "sync")
         await host.machine.reset()
         await booted(host.machine)
         await _run(channel, "ip", "addr", "add", f"{METADATA_ADDRESS}/32", "dev", "lo")
