@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.looking import Site
+from tests.contract import by_the_model
 
 from nodeeni.sandbox.ec2 import quick_settings
 from nodeeni.sandbox.world import World
@@ -22,3 +23,4 @@ async def site(
         for name, value in world.environment(tmp_path / "kubeconfig").items():
             monkeypatch.setenv(name, value)
         yield Site(world, capsys)
+        assert by_the_model.unknown(world.ec2.calls) == []

@@ -36,9 +36,8 @@ def _of_one(call: Call) -> Iterator[str]:
         if shape is None:
             yield f"{call.action} knows no {path}"
         elif not _fits(shape, value):
-            yield f"{call.action}: {path}={value!r} is no {shape.type_name} {list(shape.enum or ())}".rstrip(
-                " []"
-            )
+            of = f" of {list(shape.enum)}" if getattr(shape, "enum", None) else ""
+            yield f"{call.action}: {path}={value!r} is no {shape.type_name}{of}"
     root = _ec2().operation_model(call.action).input_shape
     sent = {path.partition(".")[0] for path in call.parameters}
     for name in root.required_members:

@@ -2,7 +2,7 @@
 
 from tests.plan.build import PRIMARY, TYPE, attachment, instance, interface, other
 
-from nodeeni.ec2.types import InstanceSlot, InstanceType
+from nodeeni.ec2.types import InstanceSlot, InstanceType, NetworkCard
 from nodeeni.plan.slots import Slots
 
 
@@ -66,3 +66,45 @@ def test_room_by_the_instance_type_in_all_and_by_card() -> None:
 def test_an_unknown_type_limits_nothing() -> None:
     slots = Slots(instance(slots=tuple(other(index) for index in range(1, 20))), None, [])
     assert (slots.has_room(0), slots.has_card(9)) == (True, True)
+
+
+FLEXIBLE = InstanceType(
+    "c6in.huge",
+    3,
+    (3,),
+    cards=(NetworkCard(default_queues=16, most_queues=32, all_queues=48, additional=1),),
+    flexible_queues=True,
+)
+
+
+def with_queues(index: int, queues: int) -> InstanceSlot:
+    return InstanceSlot(f"eni-other-{index}", index, 0, "attached", queues)
+
+
+def test_one_beyond_the_maximum_fits_where_queues_are_left() -> None:
+    by_default = Slots(instance(slots=(PRIMARY, other(1), other(2))), FLEXIBLE, [])
+    assert (by_default.has_room(0), by_default.is_beyond(0), by_default.queues_left(0)) == (True, True, 0)
+    fewer = Slots(instance(slots=(PRIMARY, with_queues(1, 8), with_queues(2, 8))), FLEXIBLE, [])
+    assert (fewer.has_room(0), fewer.queues_left(0)) == (True, 16)
+    fewer.reserve(0, 3, "NodeENI ada", 4)
+    assert (fewer.has_room(0), fewer.queues_left(0)) == (False, 12)
+    assert fewer.without({"eni-other-1"}).queues_left(0) == 20
+
+
+def test_queues_of_a_type_that_tells_nothing_are_not_counted() -> None:
+    assert Slots(instance(), TYPE, []).queues_left(0) is None
+    assert Slots(instance(), None, []).queues_left(0) is None
+
+
+def test_a_secondary_interface_has_its_index_and_no_room() -> None:
+    secondary = [InstanceSlot(f"si-{n}", n, 0, "attached", secondary=True) for n in (1, 2, 3)]
+    slots = Slots(instance(slots=(PRIMARY, *secondary)), TYPE, [])
+    assert (slots.lowest_free(0, 1), slots.has_room(0)) == (4, True)
+    assert slots.described_holder(0, 2) == "the secondary interface si-2"
+
+
+def test_a_card_that_takes_efa_alone() -> None:
+    efa = InstanceType("p9", 4, (2, 2), cards=(NetworkCard(), NetworkCard(plain=False)))
+    slots = Slots(instance(), efa, [])
+    assert (slots.takes_interfaces(0), slots.takes_interfaces(1)) == (True, False)
+    assert Slots(instance(), TYPE, []).takes_interfaces(0), "where EC2 does not tell, it decides"

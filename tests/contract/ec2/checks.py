@@ -225,6 +225,9 @@ def a_type_tells_its_limits(site: Site) -> None:
     info = site.client.describe_instance_types(InstanceTypes=[kind])["InstanceTypes"][0]["NetworkInfo"]
     assert info["MaximumNetworkInterfaces"] >= 2
     assert info["NetworkCards"][0]["MaximumNetworkInterfaces"] >= 2
+    assert info["ConnectionTrackingConfiguration"]["DefaultTcpEstablishedTimeout"] in (350, 432000)
+    assert info["EnaSrdSupported"] in (True, False)
+    assert info["FlexibleEnaQueuesSupport"] in ("supported", "unsupported")
 
 
 @check("API reference, Error codes: InvalidInstanceID.NotFound")
@@ -323,6 +326,33 @@ def a_description_is_changed_in_place(site: Site) -> None:
     eni_id = site.create(Description="old")
     site.client.modify_network_interface_attribute(NetworkInterfaceId=eni_id, Description={"Value": "new"})
     site.until(lambda: (site.shown(eni_id) or {})["Description"] == "new")
+
+
+@check("User guide, Security group connection tracking: timeouts", lacks=("moto",))
+def connection_tracking_is_shown_once_it_was_set(site: Site) -> None:
+    plain = site.shown(site.create()) or {}
+    assert not plain.get("ConnectionTrackingConfiguration")
+    eni_id = site.create(ConnectionTrackingSpecification={"TcpEstablishedTimeout": 600})
+    site.until(lambda: _tracking(site, eni_id).get("TcpEstablishedTimeout") == 600)
+    whole = {"TcpEstablishedTimeout": 432000, "UdpStreamTimeout": 60, "UdpTimeout": 60}
+    site.client.modify_network_interface_attribute(
+        NetworkInterfaceId=eni_id, ConnectionTrackingSpecification=whole
+    )
+    site.until(lambda: _tracking(site, eni_id) == whole)
+
+
+def _tracking(site: Site, eni_id: str) -> dict[str, int]:
+    return (site.shown(eni_id) or {}).get("ConnectionTrackingConfiguration") or {}
+
+
+@check("API reference, ConnectionTrackingSpecificationRequest: 60 to 432000", lacks=("moto",))
+def a_timeout_out_of_range_is_refused(site: Site) -> None:
+    code, _ = site.refused(
+        "create_network_interface",
+        SubnetId=site.subnet_id,
+        ConnectionTrackingSpecification={"TcpEstablishedTimeout": 59},
+    )
+    assert code == "InvalidParameterValue"
 
 
 @check("API reference, AssignPrivateIpAddresses, UnassignPrivateIpAddresses: SecondaryPrivateIpAddressCount")
