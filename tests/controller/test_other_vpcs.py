@@ -70,6 +70,8 @@ async def test_one_is_made_there_with_three_calls_and_told_as_any_other(
     async with stage.controller():
         await at_rest(stage, *nodes)
         row = stage.row(nodes[0])
+        shown = getattr(abroad, by)
+        assert stage.status()["subnets"] == (shown["subnetID"] or shown["subnetName"])
     assert places(stage) == [(abroad.vpc.id, abroad.subnet.id, (abroad.group.id,), True)] * 3
     assert (row["subnetID"], row["subnetCIDR"]) == (abroad.subnet.id, "172.16.1.0/24")
     assert set(stage.calls().values()) == {3}

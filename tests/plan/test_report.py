@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.plan.build import attachment, interface, nodeeni, plan
+from tests.plan.build import SUBNET, attachment, interface, nodeeni, plan
 
 from nodeeni.api.reasons import DEGRADED, PROGRESSING, READY, EventReason, RowReason
 from nodeeni.api.v1alpha1 import AttachmentStatus, Condition, ENINodeInterface, NodeENI, NodeENIStatus
@@ -389,3 +389,15 @@ def test_an_eninode_lists_what_exists_by_id() -> None:
 
 def test_without_an_interface_nothing_is_listed() -> None:
     assert eninode_spec("i-1", [row("n1", State.CREATING), failed()]).interfaces == ()
+
+
+@pytest.mark.parametrize(
+    ("spec", "shown"),
+    [
+        ({}, SUBNET.id),
+        ({"subnet_ids": ["subnet-2"], "subnet_names": ["multus-*"]}, f"{SUBNET.id},subnet-2,multus-*"),
+        ({"subnet_id": None, "subnet_names": ["a", "b", "c", "d", "e"]}, "a,b,c,+2"),
+    ],
+)
+def test_the_subnets_that_the_spec_names_are_one_column(spec: dict[str, Any], shown: str) -> None:
+    assert nodeeni_status(nodeeni(**spec), {}, None, (), "2026-01-01T00:00:00Z").subnets == shown

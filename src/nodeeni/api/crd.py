@@ -28,7 +28,7 @@ def nodeeni_crd() -> Schema:
             _column("Up", "integer", ".status.linksUp"),
             _column("Removing", "integer", ".status.removing"),
             _column("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
-            _column("Subnet", "string", ".spec.subnetID", priority=1),
+            _column("Subnet", "string", ".status.subnets", priority=1),
             _column("Index", "integer", ".spec.deviceIndex", priority=1),
             _column("IPs", "integer", ".spec.secondaryPrivateIPCount", priority=1),
             _column("Prefixes", "integer", ".spec.ipv4PrefixCount", priority=1),

@@ -517,6 +517,9 @@ class NodeENIStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaul
         ]
         | None
     ) = None
+    subnets: Annotated[
+        str, schema("The subnets that `spec` names, by id and name, in one line for `kubectl get -o wide`.")
+    ] = ""
     conditions: Annotated[
         list[Condition],
         Meta(

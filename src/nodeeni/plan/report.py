@@ -15,6 +15,7 @@ from nodeeni.api.v1alpha1 import (
     ENINodeInterface,
     ENINodeSpec,
     NodeENI,
+    NodeENISpec,
     NodeENIStatus,
 )
 from nodeeni.ec2.addresses import SECONDARY_IPS
@@ -29,6 +30,7 @@ from nodeeni.plan.rows import Row, State
 # names, or a message that lists subnets, they would be more, and the API server would take no status at all.
 ATTACHMENTS_LIMIT = 2000
 ATTACHMENTS_BYTES = 1_000_000  # as JSON; the rest is left to the spec, kubectl's copy of it, and conditions
+SUBNETS_SHOWN = 3  # in the column of `kubectl get -o wide`
 
 _ACTION_STATES = {
     "Create": (State.CREATING,),
@@ -159,12 +161,19 @@ def nodeeni_status(
         failed=len(at.failed),
         removing=sum(1 for row in rows.values() if _is_removed(row)) or None,
         links_up=links_up,
+        subnets=_named_subnets(nodeeni.spec),
         conditions=carried_over(
             now, generation, conditions(at, for_long=has_waited(at)), nodeeni.status.conditions
         ),
         attachments=entries,
         attachments_truncated=len(entries) < len(rows),
     )
+
+
+def _named_subnets(spec: NodeENISpec) -> str:
+    named = [*spec.all_subnet_ids, *spec.all_subnet_names]
+    more = [f"+{len(named) - SUBNETS_SHOWN}"] if len(named) > SUBNETS_SHOWN else []
+    return ",".join([*named[:SUBNETS_SHOWN], *more])
 
 
 def _is_removed(row: Row) -> bool:
