@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from nodeeni.kube.errors import Forbidden
 from nodeeni.sandbox.ec2 import Delay
 from nodeeni.sandbox.kube.faults import Fault
 from nodeeni.sandbox.world import WorldNode
@@ -290,3 +291,18 @@ async def test_a_right_that_is_lacking_is_told_once_and_nothing_else_waits_for_i
             await stage.until(lambda: all(is_ready(stage, node) for node in nodes))
     told = [record for record in caplog.records if "telling Nodes" in record.getMessage()]
     assert ["fails" in record.getMessage() for record in told] == [True, False]
+
+
+async def test_what_is_new_of_a_node_does_not_wait_for_what_was_refused_of_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Forbidden, "delay", 10.0**6)
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller(*CONDITION):
+        await stage.until(lambda: (ready(stage, node) or "")[1:2] == ("LinkNotReported",))
+        refused = stage.kube.faults.fail(403, verb="patch", resource="nodes/status", reason="Forbidden")
+        stage.report_link(node, "Down")
+        await stage.until(lambda: refused.served == 1)
+        stage.report_link(node, "Up")
+        await stage.until(lambda: is_ready(stage, node))

@@ -68,6 +68,7 @@ class Readiness:
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._queued: set[str] = set()
         self._writing: dict[str, bool] = {}  # whether it is to be looked at again when that is done
+        self._later: dict[str, asyncio.TimerHandle] = {}
         self._begun = False
         self._lacking: dict[str, float] = {}  # node → since when it was seen without its network
         cluster.on_told = self._condition_changed
@@ -80,13 +81,17 @@ class Readiness:
         for name in self._cluster.nodes.store:
             self.look_at(name)
 
-    def look_at(self, name: str, delay: float = PATIENCE) -> None:
+    def look_at(self, name: str) -> None:
         """At this node again; at one that is being written, when that is done."""
         if name in self._writing:
             self._writing[name] = True
         elif self._begun and name not in self._queued:
             self._queued.add(name)
-            asyncio.get_running_loop().call_later(delay, self._queue.put_nowait, name)
+            asyncio.get_running_loop().call_later(PATIENCE, self._queue.put_nowait, name)
+
+    def _look_later(self, name: str, delay: float) -> None:
+        """If nothing happens before."""
+        self._later[name] = asyncio.get_running_loop().call_later(delay, self.look_at, name)
 
     def node_changed(self, old: Node | None, new: Node | None) -> None:
         """A listener of the informer: another Node of that name is another node."""
@@ -122,6 +127,8 @@ class Readiness:
             name = await self._queue.get()
             self._queued.discard(name)
             self._writing[name] = False
+            if (due := self._later.pop(name, None)) is not None:
+                due.cancel()
             again = min(self._refusals.wait(), RETRY)
             try:
                 again = again or await self._bring(name)
@@ -130,8 +137,10 @@ class Readiness:
             except KubeError as error:
                 self._refusals.failed(error, name)
                 again = RETRY if isinstance(error, Away) else max(RETRY, error.delay)
-            if self._writing.pop(name) or again:
-                self.look_at(name, max(again, PATIENCE))
+            if self._writing.pop(name):
+                self.look_at(name)
+            if again:
+                self._look_later(name, again)
 
     async def _bring(self, name: str) -> float:
         """The Node to where it is to be. Returns the seconds after which it has to be looked at again."""
