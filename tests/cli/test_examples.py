@@ -20,6 +20,7 @@ EXPECTED = {
     "several-subnets.yaml": ("abc", 2),
     "jumbo-frames.yaml": ("a", 2),
     "next-free.yaml": ("a", 1),
+    "addresses-and-prefixes.yaml": ("a", 2),
 }
 
 
@@ -47,6 +48,7 @@ async def test_each_gives_its_nodes_what_it_says(stage: Stage) -> None:
         assert {one.attachment.device_index for one in made if one.attachment} == {device_index}, name
         tags = manifest["spec"].get("tags", {})
         assert all(tags.items() <= one.tags.items() for one in made), name
+        assert all(len(one.ipv4_prefixes) == manifest["spec"].get("ipv4PrefixCount", 0) for one in made), name
 
         stage.world.kube.delete(GROUP, "nodeenis", manifest["metadata"]["name"])
         await _until(lambda: not ec2.secondary_interfaces())

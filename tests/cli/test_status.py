@@ -89,6 +89,8 @@ async def test_json_has_everything_of_a_row(site: Site) -> None:
         "since": LONG_AGO,
         "reason": "",
         "message": "",
+        "moreAddresses": 0,
+        "prefixes": 0,
     }
 
 

@@ -1,6 +1,7 @@
 """Definitions of an earlier version, then ours: statuses stay as they stand, and what is new is filled in."""
 
 import copy
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -110,3 +111,45 @@ async def test_an_older_chart_over_objects_with_newer_fields_takes_no_eni_away(s
 def _settings(stage: Stage) -> tuple[int | None, bool, int | None]:
     ((eni, attachment),) = [(each, each.attachment) for each in stage.ours() if each.attachment is not None]
     return eni.tcp_established_timeout, bool(attachment.ena_srd_enabled), attachment.ena_queue_count
+
+
+ADDRESSES = ("secondaryPrivateIPAddresses", "ipv4Prefixes", "ipv6Addresses", "ipv6Prefixes")
+
+
+def of_shown_addresses(properties: Any) -> None:
+    """As it was before addresses were shown: of NodeENIs in the status, of ENINodes in the spec."""
+    status, spec = properties["status"]["properties"], properties["spec"]["properties"]
+    for field in ADDRESSES:
+        (status["attachments"] if "attachments" in status else spec["interfaces"])["items"]["properties"].pop(
+            field, None
+        )
+
+
+async def test_addresses_that_older_definitions_drop_are_not_said_again_and_again(stage: Stage) -> None:
+    stage.kube.apply(without(nodeeni_crd(), of_shown_addresses))
+    stage.kube.apply(without(eninode_crd(), of_shown_addresses))
+    node = await stage.node()
+    stage.apply(secondaryPrivateIPCount=2)
+    async with stage.controller():
+        await stage.until_attached(node)
+        await until_nothing_is_written(stage, node.name)
+        assert not set(ADDRESSES) & stage.row(node).keys()
+    stage.kube.apply(nodeeni_crd())
+    stage.kube.apply(eninode_crd())
+    async with stage.controller():
+        stage.apply(secondaryPrivateIPCount=3)
+        await stage.until(lambda: len(stage.row(node).get("secondaryPrivateIPAddresses", ())) == 3)
+
+
+async def until_nothing_is_written(stage: Stage, node: str, seconds: float = 3.0) -> None:
+    """The NodeENI and the node's ENINode stand still for so long."""
+    seen, since = [stage.world.nodeeni(NAME), stage.world.eninode(node)], time.monotonic()
+
+    def still() -> bool:
+        nonlocal seen, since
+        now = [stage.world.nodeeni(NAME), stage.world.eninode(node)]
+        if now != seen:
+            seen, since = now, time.monotonic()
+        return time.monotonic() > since + seconds
+
+    await stage.until(still)

@@ -90,6 +90,15 @@ FIELDS: tuple[Field, ...] = (
         killed=("made", "edited"),
     ),
     Field(
+        "enablePrimaryIPv6, which EC2 does not take back",
+        {"subnetID": DUAL_STACK, "ipv6AddressCount": 1, "enablePrimaryIPv6": True},
+        {"enablePrimaryIPv6": False},
+        {"enablePrimaryIPv6": None},
+        edited=ANEW,
+        removed={},
+        killed=("edited",),
+    ),
+    Field(
         "all that Create and Attach can carry",
         {
             "subnetID": DUAL_STACK,

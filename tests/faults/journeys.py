@@ -58,23 +58,6 @@ async def _replaced(at: Situation) -> None:
     at.apply(subnetID=other.id)
 
 
-async def _recounted(at: Situation) -> None:
-    """More of one family, fewer of the other, and a form of its own each."""
-    subnet = at.ec2.add_subnet(at.world.vpc, "a", "10.20.0.0/16", ipv6_cidr="2001:db8:0:1::/64")
-    node = await at.node()
-    at.apply(subnetID=subnet.id, secondaryPrivateIPCount=3, ipv6PrefixCount=2)
-    at.plant_look_alike(NAME, node.name)
-    async with await at.start():
-        await at.until_right()
-    at.apply(
-        subnetID=subnet.id,
-        secondaryPrivateIPCount=1,
-        ipv6PrefixCount=0,
-        ipv6AddressCount=3,
-        enablePrimaryIPv6=True,
-    )
-
-
 async def _terminated(at: Situation) -> None:
     await _applied(at)
     at.apply(deleteOnTermination=False)
@@ -92,7 +75,6 @@ JOURNEYS = {
         Journey("the label is removed", _label_removed, 1),
         Journey("the NodeENI is deleted", _deleted, 1),
         Journey("the NodeENI is edited in place", _edited, 1),
-        Journey("the NodeENI counts its addresses anew", _recounted, 1),
         Journey("the NodeENI moves to another subnet", _replaced, 2),
         Journey("the instance is terminated and its ENI survives it", _terminated, 1),
     )

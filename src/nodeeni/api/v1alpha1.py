@@ -69,8 +69,8 @@ _MOST_ADDRESSES = 255
 
 def _count(of: str, more: str = "") -> Meta:
     description = (
-        f"How many {of} each ENI has.{more} Those beyond it are given back, the last ones first, also those "
-        "that were assigned by hand. Absent: left as they are."
+        f"How many {of} each ENI has. What is beyond it is given back, the last ones first, also what was "
+        f"assigned by hand.{more} Absent: left as they are."
     )
     return schema(description, minimum=0, maximum=_MOST_ADDRESSES)
 

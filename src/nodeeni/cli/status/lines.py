@@ -47,6 +47,18 @@ class Line(msgspec.Struct, frozen=True, rename="camel"):
     since: str
     reason: str
     message: str
+    more_addresses: int = 0  # beside `address`, of both families
+    prefixes: int = 0
+
+    @property
+    def addresses(self) -> str:
+        """For people: `10.0.0.4 +7, 4 prefixes`."""
+        more = f"{self.address} +{self.more_addresses}" if self.more_addresses else self.address
+        return (
+            f"{more}, {self.prefixes} {'prefix' if self.prefixes == 1 else 'prefixes'}"
+            if self.prefixes
+            else more
+        )
 
     @property
     def link_is_not_up(self) -> bool:
@@ -115,13 +127,15 @@ def _line(
     link: LinkStatus | None,
     labels: Mapping[str, dict[str, str]] | None,
 ) -> Line:
+    primary = [entry.private_ip_address] if entry.private_ip_address else []
+    address, *more = [*primary, *entry.ipv6_addresses, *entry.secondary_private_ip_addresses] or [""]
     return Line(
         node=entry.node_id,
         zone=(labels or {}).get(entry.node_id, {}).get(ZONE, ""),
         node_eni=nodeeni.metadata.name,
         eni_id=entry.eni_id,
         device_index=entry.device_index,
-        address=entry.private_ip_address,
+        address=address,
         state=entry.status,
         node_state=_node_state(nodeeni, entry, labels),
         link_state=link.state if link else "",
@@ -131,6 +145,8 @@ def _line(
         since=entry.last_updated,
         reason=entry.reason,
         message=entry.message,
+        more_addresses=len(more),
+        prefixes=len(entry.ipv4_prefixes) + len(entry.ipv6_prefixes),
     )
 
 

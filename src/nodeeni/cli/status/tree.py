@@ -108,7 +108,7 @@ class _Rows:
 
     def _eni(self, line: Line) -> list[str]:
         index = "" if line.device_index is None else f"index {line.device_index}"
-        return [line.eni_id, index, line.address, f"{line.link_name} {line.link_state}".strip()]
+        return [line.eni_id, index, line.addresses, f"{line.link_name} {line.link_state}".strip()]
 
     def _laid_out(self, cells: Sequence[str], widths: Sequence[int]) -> Text:
         parts = [

@@ -127,7 +127,7 @@ def _tile(line: Line, stands: bool) -> Tile:
         nodeeni=line.node_eni,
         eni=line.eni_id,
         index=line.device_index,
-        address=line.address,
+        address=line.addresses,
         state=line.state,
         link=" ".join(filter(None, (line.link_name, line.link_state.lower()))),
         why=": ".join(filter(None, (line.reason, line.message or line.link_message))),
