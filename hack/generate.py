@@ -59,7 +59,9 @@ ModifyNetworkInterfaceAttribute for `deleteOnTermination`), with every field tha
 edit that is made **in place** takes nothing off a node. One that **replaces** takes away each ENI that does
 not fit any more and makes it anew, and one that **moves** detaches and attaches it,
 [node after node](how-to.md#changing-a-live-nodeeni). **Since** is the version whose manifests have the field
-first.
+first. Where an older chart is rolled back over objects with newer fields, the API server drops these from the
+objects, and the older controller leaves on the ENIs what they have: apply your manifests again once the newer
+one is back, before its controller runs, or it takes a field that is gone for one that you took out.
 """
 
 ATTRIBUTES_INTRODUCTION = """\
