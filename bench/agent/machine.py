@@ -184,11 +184,13 @@ def main() -> int:
     parser.add_argument("--wall", action="store_true", help="time by the clock on the wall")
     parser.add_argument("--docs", metavar="DIRECTORY", help="write benchmarks.md and the figures there")
     given = parser.parse_args()
-    images = [Image(release, board=given.board, counted=not given.wall) for release in given.release]
-    run = report.run_of([one for image in images for one in asyncio.run(_measure(image, given.plugs))])
-    if given.docs:
-        report.write_docs(run, given.docs, report.GUEST_FILE)
-    return 0 if all(one.kept for one in run.results) else 1
+    results: list[Result] = []
+    for release in given.release:
+        image = Image(release, board=given.board, counted=not given.wall)
+        results += asyncio.run(_measure(image, given.plugs))
+        if given.docs:
+            report.write_docs(report.run_of(results), given.docs, report.GUEST_FILE)
+    return 0 if all(one.kept for one in results) else 1
 
 
 if __name__ == "__main__":
