@@ -255,3 +255,41 @@ async def test_as_many_as_the_type_holds_can_be_had(stage: Stage) -> None:
     async with stage.controller():
         await stage.until_attached(node)
     assert len(stage.ours()[0].private_ips) == INSTANCE_TYPES["m5.xlarge"].addresses_per_interface == 15
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "told"),
+    [
+        (
+            Fault(action="", code="InsufficientCidrBlocks", times=None),
+            "NoFreePrefix",
+            "--reservation-type prefix",
+        ),
+        (
+            Fault(action="", denied="no identity-based policy", times=None),
+            "NotAuthorized",
+            "ec2:AssignPrivateIpAddresses",
+        ),
+        (Fault(action="", code="PrivateIpAddressLimitExceeded", times=None), "InvalidReference", "correct"),
+    ],
+    ids=["no block", "an older policy", "a limit that EC2 alone knows"],
+)
+async def test_more_that_cannot_be_had_in_place_is_told_and_what_is_there_stays(
+    stage: Stage, fault: Fault, reason: str, told: str
+) -> None:
+    node = await stage.node()
+    stage.apply(ipv4PrefixCount=1)
+    async with stage.controller():
+        await stage.until_attached(node)
+        (made,) = stage.ours()
+        stage.ec2.faults.add(msgspec.structs.replace(fault, action="AssignPrivateIpAddresses"))
+        stage.apply(ipv4PrefixCount=2, description="edited")
+        await stage.until(lambda: stage.row(node).get("reason") == reason)
+        assert told in stage.row(node)["message"]
+        await stage.until(lambda: stage.ours()[0].description == "edited")
+        assert stage.ours()[0].ipv4_prefixes == made.ipv4_prefixes
+        stage.ec2.faults.clear()
+        stage.apply(ipv4PrefixCount=2, description="edited", mtu=9001)
+        await stage.until(lambda: len(stage.row(node).get("ipv4Prefixes", ())) == 2)
+        await stage.until(lambda: stage.condition("Ready").get("status") == "True")
+    assert stage.ours()[0].id == made.id
