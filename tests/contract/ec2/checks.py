@@ -185,6 +185,26 @@ def an_attached_interface_is_not_deleted(site: Site) -> None:
     assert "in use" in message
 
 
+@check("API reference, GetSecurityGroupsForVpc", lacks=("moto",))
+def a_vpc_tells_the_groups_that_can_be_used_in_it(site: Site) -> None:
+    (group,) = site.client.describe_security_groups(GroupIds=[site.group_id])["SecurityGroups"]
+    asked = {"Filters": [{"Name": "group-id", "Values": [site.group_id, ABSENT_GROUP]}], "MaxResults": 200}
+    told = site.client.get_security_groups_for_vpc(VpcId=group["VpcId"], **asked)["SecurityGroupForVpcs"]
+    assert [(each["GroupId"], each["PrimaryVpcId"]) for each in told] == [(site.group_id, group["VpcId"])]
+
+
+@check("API reference, Placement and Subnet: AvailabilityZoneId", lacks=("moto",))
+def a_zone_is_told_by_its_id_of_instance_and_subnet(site: Site) -> None:
+    """Managed resources are asked for as the controller does: an ordinary instance is told as ever."""
+    asked = {"Filters": [{"Name": "instance-id", "Values": [site.instance_id]}], "MaxResults": 200}
+    answer = site.client.describe_instances(**asked, IncludeManagedResources=True)
+    (instance,) = answer["Reservations"][0]["Instances"]
+    (subnet,) = site.client.describe_subnets(SubnetIds=[instance["SubnetId"]])["Subnets"]
+    assert instance["Placement"]["AvailabilityZoneId"] == subnet["AvailabilityZoneId"]
+    assert instance["NetworkInterfaces"][0]["OwnerId"]
+    assert subnet["SubnetArn"].endswith(f"{subnet['OwnerId']}:subnet/{subnet['SubnetId']}")
+
+
 @check("API reference, AttachNetworkInterface: same Availability Zone", lacks=("moto",), harmless=False)
 def another_zone_is_refused(site: Site) -> None:
     eni_id = site.create(SubnetId=site.other_zone_subnet_id)
