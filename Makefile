@@ -56,7 +56,7 @@ cluster: ready-cluster ## A real cluster on this machine until Ctrl-C: two guest
 cluster-parts: ready-cluster ## Build what that cluster is made from, once a machine, and start nothing
 	@$(WITH_TOOLS) $(BIN)/python -m hack.cluster --prepare
 
-clustertest: ready-cluster ## An operator's first hour in that cluster, and a restart under ENIs (root; 5 minutes, once 10 more)
+clustertest: ready-cluster ## An operator's first hour in that cluster; upgrades, restarts and lost nodes under ENIs (root; half an hour, once 10 minutes more)
 	@NODEENI_CLUSTER=1 $(WITH_TOOLS) $(BIN)/pytest -q -s $(or $(TESTS),tests/cluster)
 
 chaos: ready-dev ## Break everything for MINUTES=5 of chaos, or replay SEED=n; writes docs/reliability.md
