@@ -7,6 +7,7 @@ import msgspec
 
 from nodeeni.api.names import FINALIZER, interface_tags
 from nodeeni.api.v1alpha1 import NodeENI, NodeENIMeta, NodeENISpec
+from nodeeni.ec2.addresses import AddressKind
 from nodeeni.ec2.types import (
     Attachment,
     Instance,
@@ -176,6 +177,7 @@ class ToyEC2:
         self.interfaces = {found.id: found for found in interfaces}
         self.others = {slot.eni_id: slot for slot in machine.slots}
         self.tokens: dict[str, str] = {}
+        self.given: tuple[str, ...] = ()  # addresses that were assigned so far
 
     def instance(self) -> Instance:
         """As DescribeInstances shows it: everybody's slots."""
@@ -220,10 +222,26 @@ class ToyEC2:
             subnet_id=request.subnet_id,
             vpc_id=VPC,
             mac=f"02:00:00:00:01:{len(self.tokens):02x}",
+            private_ips=(f"10.9.0.{len(self.tokens)}",),
             tags=dict(request.tags),
         )
         for attribute, value in request.values.items():
             self.interfaces[eni_id] = attribute.written(self.interfaces[eni_id], value)
+        assert len({kind.family for kind, count in request.counts.items() if count}) == sum(
+            map(bool, request.counts.values())
+        ), "EC2 takes one form of a family"
+        for kind, count in request.counts.items():
+            self._assign(eni_id, kind, count)
+
+    def _assign(self, eni_id: str, kind: AddressKind, count: int) -> None:
+        added = tuple(f"{kind}-{len(self.given) + n}" for n in range(count))
+        self.given += added
+        found = kind.written(self.interfaces[eni_id], added, ())
+        most = self.kind.addresses.get(kind.family, 99)
+        assert len(found.private_ips) + len(found.ipv4_prefixes) <= most, (
+            "EC2 refuses more than the type holds"
+        )
+        self.interfaces[eni_id] = found
 
     def _attach(self, action: act.Attach) -> None:
         found = self.interfaces[action.eni_id]
@@ -245,6 +263,13 @@ class ToyEC2:
                 attachment = found.attachment
                 assert action.attachment_id in ("", attachment.id if attachment else None)
                 self.interfaces[found.id] = action.attribute.written(found, action.value)
+                return
+            case act.Assign():
+                self._assign(action.eni_id, action.kind, action.count)
+                return
+            case act.Unassign():
+                assert set(action.addresses) <= set(action.kind.spare(found)), "EC2 keeps the primary one"
+                self.interfaces[found.id] = action.kind.written(found, (), action.addresses)
                 return
             case act.SetTags():
                 changes: dict[str, Any] = {"tags": {**found.tags, **action.tags}}

@@ -35,6 +35,12 @@ from nodeeni.plan.rows import State
 NAMES = ("ada", "bob", "cyd")
 ROUNDS = 12  # more than any replacement needs: detach, delete, create, attach, correct
 
+_COUNTED: tuple[dict[str, int], ...] = (
+    {"secondary_private_ip_count": 0},
+    {"secondary_private_ip_count": 2},
+    {"secondary_private_ip_count": 0, "ipv4_prefix_count": 1},
+    {"ipv4_prefix_count": 13},
+)
 TAGS = st.dictionaries(st.sampled_from(("team", "cost", "env")), st.sampled_from(("x", "y")))
 
 
@@ -52,6 +58,7 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
         "description": draw(st.sampled_from((None, "by hand"))),
         "tags": draw(TAGS),
         "source_dest_check": draw(st.booleans()),
+        **draw(st.sampled_from(({}, {}, *_COUNTED))),
     }
 
 
@@ -93,6 +100,8 @@ def our_interfaces(draw: st.DrawFn, occupied: list[tuple[int, int]]) -> list[Int
                 subnet_id=draw(st.sampled_from((SUBNET.id, SECOND_SUBNET.id, "subnet-other"))),
                 group_ids=draw(st.sampled_from(((GROUP.id,), (SECOND_GROUP.id,)))),
                 source_dest_check=draw(st.booleans()),
+                private_ips=tuple(f"10.1.0.{number * 16 + n}" for n in range(1 + draw(st.integers(0, 3)))),
+                ipv4_prefixes=tuple(f"10.2.{number}.{n * 16}/28" for n in range(draw(st.integers(0, 2)))),
             )
         )
     return found
@@ -108,7 +117,11 @@ def scenes(draw: st.DrawFn) -> Scene:
         for card, index in occupied
         if (card, index) not in used
     ]
-    kind = draw(st.sampled_from((InstanceType("two-cards", 15, (15, 15)), InstanceType("small", 4, (4,)))))
+    kind = draw(
+        st.sampled_from(
+            (InstanceType("two-cards", 15, (15, 15)), InstanceType("small", 4, (4,), addresses={4: 10}))
+        )
+    )
     kept = [subnet for subnet in NETWORK.subnets if draw(st.integers(0, 4)) or subnet is FAR_SUBNET]
     subnets = tuple(msgspec.structs.replace(s, free_addresses=draw(st.sampled_from((0, 9)))) for s in kept)
     return Scene(
