@@ -39,6 +39,8 @@ _CALLS = (
     "DeleteNetworkInterface",
     "ModifyNetworkInterfaceAttribute",
     "CreateTags",
+    "AssignPrivateIpAddresses",
+    "UnassignPrivateIpAddresses",
     "DescribeNetworkInterfaces",
     "DescribeInstances",
 )
@@ -157,6 +159,7 @@ class Chaos:
             securityGroupIDs=self.random.sample(self._groups, self.random.randint(1, 2)),
             description=f"edit {self._generation}",
             deleteOnTermination=self.random.random() < 0.7,
+            secondaryPrivateIPCount=self.random.randint(0, 3),
         )
         if self.random.random() < 0.3 and (node := self._some_node()):
             self.at.plant_look_alike(f"n{number}", node)
