@@ -90,8 +90,13 @@ left (`NoFreePrefix`, and the next candidate is taken): keep blocks with `aws ec
 create-subnet-cidr-reservation --reservation-type prefix`.
 
 An **IPv6-only** subnet has no IPv4 address to give and is never full. A candidate that lacks the family
-which the spec counts is left out; where all do, the row says `AddressFamilyMissing`. A subnet that assigns
-an IPv6 address on creation does so where `ipv6AddressCount` is absent.
+which the spec counts is left out, and an ENI that stands in it is replaced; where all do, the row says
+`AddressFamilyMissing`. A subnet that assigns an IPv6 address on creation does so where `ipv6AddressCount`
+and `ipv6PrefixCount` are absent. An ENI of an IPv6-only subnet is made with an address; `ipv6PrefixCount`
+costs 1 call more there, since EC2 makes an ENI with addresses or with prefixes.
+
+What is too much of a family is given back before more of it is assigned. Addresses that are not counted
+take room as well: `ipv4PrefixCount` in place of `secondaryPrivateIPCount` needs the latter at 0.
 
 After a restart, or a lost answer, an edit of a count waits for up to `--read-lag`, until EC2's reads are
 sure to show what was assigned before: nothing is assigned twice.

@@ -35,6 +35,19 @@ async def test_an_ipv6_only_subnet_has_no_free_ipv4_address_and_is_not_full(stag
         await stage.stays(lambda: sum(stage.calls().values()) == 3)
 
 
+async def test_prefixes_of_an_ipv6_only_subnet_come_beside_its_address(stage: Stage) -> None:
+    """EC2 makes an ENI with addresses or prefixes, and one without IPv4 needs an address: 1 call more."""
+    node = await stage.node()
+    stage.apply(subnetID=ipv6_only(stage), ipv6PrefixCount=2, enablePrimaryIPv6=True)
+    async with stage.controller():
+        await stage.until(lambda: len(stage.row(node).get("ipv6Prefixes", [])) == 2)
+        await stage.until(lambda: stage.condition("Ready").get("status") == "True")
+        (interface,) = stage.ours()
+        assert (len(interface.ipv6_addresses), interface.primary_ipv6) == (1, True)
+        assert stage.calls()["AssignIpv6Addresses"] == 1
+        await stage.stays(lambda: sum(stage.calls().values()) == 4)
+
+
 @pytest.mark.parametrize(("count", "addresses"), [(None, 1), (0, 0), (3, 3)])
 async def test_a_count_says_more_than_a_subnet_that_gives_one(
     stage: Stage, count: int | None, addresses: int

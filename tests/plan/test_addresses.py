@@ -77,6 +77,56 @@ def test_what_is_not_taken_back_makes_the_interface_anew() -> None:
     assert in_place(having) == []
 
 
+def test_what_is_too_much_of_a_family_goes_before_more_of_it_comes() -> None:
+    """The interface may hold no more before: each address given back is a place for a prefix."""
+    having = attached(private_ips=("10.1.0.9", "10.1.0.10"))
+    asked = {"secondary_private_ip_count": 0, "ipv4_prefix_count": 14, "ipv6_address_count": 1}
+    assert in_place(having, **asked) == [
+        "give back the secondary IPv4 address 10.1.0.10 of eni-1",
+        "assign 1 IPv6 address to eni-1",
+    ]
+
+
+def test_what_is_not_counted_takes_room_from_what_is() -> None:
+    """Secondary addresses were replaced by prefixes in the spec, and the interface is full of them."""
+    held = tuple(f"10.1.0.{9 + number}" for number in range(15))
+    having = attached(private_ips=held)
+    wanted = nodeeni(ipv4_prefix_count=2)
+    seen = build.observed(having, nodeenis=[wanted], instance_type=KIND)
+    found = diff(desire(wanted, network=network(DUAL)), seen)
+    assert found.actions == (), "EC2 would refuse it"
+    (row,) = found.rows
+    assert row.reason is RowReason.TOO_MANY_ADDRESSES
+    assert row.message == (
+        "m5.xlarge (i-1) holds 15 IPv4 addresses and prefixes an interface, and eni-1 has 14 secondary IPv4 "
+        "addresses that the spec does not count: no room for 2 IPv4 prefixes; set "
+        "spec.secondaryPrivateIPCount to 0, which gives them back, or lower spec.ipv4PrefixCount; eni-1 "
+        "stays attached as it was"
+    )
+    assert in_place(attached(private_ips=held[:13]), ipv4_prefix_count=2) == [
+        "assign 2 IPv4 prefixes to eni-1"
+    ], "there is room for both"
+
+
+def test_an_interface_is_not_taken_away_for_one_that_cannot_be_made() -> None:
+    gives = msgspec.structs.replace(DUAL, id="subnet-gives", gives_ipv6=True)
+    having = attached(subnet_id=gives.id, ipv6_addresses=V6[:1], primary_ipv6=True)
+    wanted = nodeeni(enable_primary_ipv6=True)
+    seen = build.observed(having, nodeenis=[wanted], instance_type=KIND)
+    found = diff(desire(wanted, network=network(DUAL, gives)), seen)
+    assert found.actions == ()
+    (row,) = found.rows
+    assert row.reason is RowReason.INVALID_REFERENCE
+    assert row.message.endswith("set spec.ipv6AddressCount to 1 or more; eni-1 stays attached as it was")
+
+
+def test_prefixes_in_place_of_the_address_that_a_primary_one_needs() -> None:
+    wanted = nodeeni(enable_primary_ipv6=True, ipv6_prefix_count=1)
+    seen = build.observed(nodeenis=[wanted], instance_type=KIND)
+    (row,) = diff(desire(wanted, network=network(DUAL)), seen).rows
+    assert "in place of spec.ipv6PrefixCount, set spec.ipv6AddressCount to 1 or more" in row.message
+
+
 @pytest.mark.parametrize(
     ("counts", "sent"),
     [

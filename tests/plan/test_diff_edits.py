@@ -37,7 +37,7 @@ ATTACHED = interface(attached=attachment(2))
         ({"device_index": 3}, ["detach eni-1: it moves to index 3"]),
         (
             {"subnet_id": SECOND_SUBNET.id},
-            ["detach eni-1: it is replaced, since subnet-a is none of the NodeENI's subnets now"],
+            ["detach eni-1: it is replaced, since subnet-a is none of the subnets that fit the NodeENI now"],
         ),
         ({"device_index": 1, "device_index_policy": "NextFree"}, []),
         (

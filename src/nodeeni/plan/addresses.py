@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from nodeeni.api.reasons import EventReason, RowReason
-from nodeeni.ec2.addresses import IPV6_ADDRESSES, IPV6_PREFIXES, AddressKind
+from nodeeni.ec2.addresses import ADDRESS_KINDS, IPV6_ADDRESSES, IPV6_PREFIXES, AddressKind, Counts
 from nodeeni.ec2.attributes import PRIMARY_IPV6
 from nodeeni.ec2.types import Instance, InstanceType, Interface, Subnet
 from nodeeni.plan.actions import Action, Assign, Unassign
@@ -36,6 +36,43 @@ def too_many(wanted: DesiredInterface, instance: Instance, kind: InstanceType | 
     return None
 
 
+def too_many_beside(
+    wanted: DesiredInterface, interface: Interface, instance: Instance, kind: InstanceType | None
+) -> Refusal | None:
+    """Why the type cannot hold what is wanted beside what the spec does not count, and so leaves there."""
+    for family in (4, 6):
+        kinds = [k for k in ADDRESS_KINDS if k.family == family]
+        most = kind.addresses.get(family) if kind is not None else None
+        counted = {k: wanted.counts[k] for k in kinds if k in wanted.counts}
+        beside = {k: len(k.on(interface)) for k in kinds if k not in counted and k.on(interface)}
+        primary = 1 if family == 4 else 0
+        more = {k: n for k, n in counted.items() if n > len(k.on(interface))}
+        asked = sum((*counted.values(), *beside.values(), primary))
+        if most is None or not beside or not more or asked <= most:
+            continue
+        return Refusal.of(
+            wanted,
+            RowReason.TOO_MANY_ADDRESSES,
+            f"{instance.type} ({instance.id}) holds {most} IPv{family} addresses and prefixes an interface, "
+            f"and {interface.id} has {' and '.join(k.numbered(n) for k, n in beside.items())} that the spec "
+            f"does not count: no room for {' and '.join(k.numbered(n) for k, n in more.items())}; "
+            f"set {' and '.join(f'spec.{k} to 0' for k in beside)}, which gives them back, or lower "
+            f"{' and '.join(f'spec.{k}' for k in more)}",
+            TYPE_RETRY,
+            EventReason.ENI_UPDATE_FAILED,
+        )
+    return None
+
+
+def at_creation(wanted: DesiredInterface, subnet: Subnet) -> Counts:
+    """What CreateNetworkInterface is asked for. An ENI of an IPv6-only subnet is made with an address, and
+    EC2 makes one with addresses or with prefixes: those are assigned once it is attached.
+    """
+    if not subnet.ipv6_only:
+        return wanted.counts
+    return {kind: n for kind, n in wanted.counts.items() if kind is not IPV6_PREFIXES}
+
+
 def needs(wanted: DesiredInterface) -> int:
     """IPv4 addresses that a subnet must have free for it; those of prefixes may be reserved for them."""
     return 1 + sum(n for kind, n in wanted.counts.items() if kind.family == 4 and kind.first)
@@ -55,14 +92,17 @@ def missing_primary(wanted: DesiredInterface, subnet: Subnet) -> Refusal | None:
 
 
 def address_corrections(wanted: DesiredInterface, interface: Interface) -> Iterable[Action]:
-    """Exactly as many as the spec says: what is missing is assigned, and what is too much given back."""
+    """Exactly as many as the spec says: what is too much is given back, then what is missing assigned, since
+    an interface holds so many of a family and no more.
+    """
     of = {"node": wanted.node, "nodeeni": wanted.nodeeni, "uid": wanted.uid, "eni_id": interface.id}
-    for kind, count in wanted.counts.items():
-        there = len(kind.on(interface))
-        if there < count:
-            yield Assign(kind=kind, count=count - there, **of)
-        elif goes := surplus(kind, interface, there - count):
-            yield Unassign(kind=kind, addresses=goes, **of)
+    more = {kind: count - len(kind.on(interface)) for kind, count in wanted.counts.items()}
+    goes = {kind: listed for kind, n in more.items() if n < 0 and (listed := surplus(kind, interface, -n))}
+    for kind, count in more.items():
+        if kind in goes:
+            yield Unassign(kind=kind, addresses=goes[kind], **of)
+        elif count > 0 and not any(each.family == kind.family for each in goes):
+            yield Assign(kind=kind, count=count, **of)
 
 
 def surplus(kind: AddressKind, interface: Interface, many: int) -> tuple[str, ...]:
@@ -88,9 +128,11 @@ def cannot_be(wanted: DesiredInterface, interface: Interface) -> Refusal | None:
 
 
 def _without_address(wanted: DesiredInterface, why: str) -> Refusal:
+    instead = "in place of spec.ipv6PrefixCount, " if wanted.counts.get(IPV6_PREFIXES) else ""
     return Refusal.of(
         wanted,
         RowReason.INVALID_REFERENCE,
-        f"spec.enablePrimaryIPv6 needs an IPv6 address, and {why}: set spec.ipv6AddressCount to 1 or more",
+        f"spec.enablePrimaryIPv6 needs an IPv6 address, and {why}: {instead}set spec.ipv6AddressCount "
+        "to 1 or more",
         PRIMARY_RETRY,
     )

@@ -7,7 +7,14 @@ from nodeeni.api.reasons import EventReason, RowReason
 from nodeeni.ec2.attributes import ATTRIBUTES, ENA_QUEUES, InterfaceRequest, attachable, creatable
 from nodeeni.ec2.types import Instance, Interface
 from nodeeni.plan.actions import Attach, Cause, Create
-from nodeeni.plan.addresses import address_corrections, cannot_be, missing_primary, too_many
+from nodeeni.plan.addresses import (
+    address_corrections,
+    at_creation,
+    cannot_be,
+    missing_primary,
+    too_many,
+    too_many_beside,
+)
 from nodeeni.plan.adopting import candidates, fitting, surplus, take_over
 from nodeeni.plan.adopting import left_alone as not_adopted
 from nodeeni.plan.corrections import corrections, needs_stop, runs, still_to_apply
@@ -102,7 +109,7 @@ class Wanted:
             request=InterfaceRequest(
                 subnet_id=subnet.id,
                 values=creatable(wanted.values_in(subnet.vpc_id)),
-                counts=wanted.counts,
+                counts=at_creation(wanted, subnet),
                 tags={**wanted.tags, names.TAG_GENERATION: str(generation)} if generation else wanted.tags,
                 client_token=names.client_token(
                     cluster_id=wanted.tags[names.TAG_CLUSTER],
@@ -240,6 +247,9 @@ class Wanted:
             subnet = usable_subnet(wanted, self.draft.observed)
             if isinstance(subnet, Refusal):
                 return subnet
+            lacking = missing_primary(wanted, subnet)
+            if lacking is not None:
+                return lacking
         return self._place(wanted, self.slots.without(self.leaving))
 
     def _place(self, wanted: DesiredInterface, slots: Slots) -> int | Refusal:
@@ -250,7 +260,8 @@ class Wanted:
 
     def _in_place(self, wanted: DesiredInterface, interface: Interface) -> None:
         asked = [a for a in corrections(wanted, interface) if not needs_stop(a, self._instance)]
-        too_much = too_many(wanted, self._instance, self.draft.observed.instance_type)
+        of_type = self._instance, self.draft.observed.instance_type
+        too_much = too_many(wanted, *of_type) or too_many_beside(wanted, interface, *of_type)
         if too_much is None:
             asked += address_corrections(wanted, interface)
         self.draft.actions += asked
@@ -288,7 +299,7 @@ def _queues(wanted: DesiredInterface) -> int:
 
 def _what_for(wanted: DesiredInterface, interface: Interface, index: int) -> str:
     if interface.subnet_id not in {s.id for s in wanted.subnets}:
-        return f"it is replaced, since {interface.subnet_id} is none of the NodeENI's subnets now"
+        return f"it is replaced, since {interface.subnet_id} is none of the subnets that fit the NodeENI now"
     if lasting := _in_the_way(wanted, interface):
         return f"it is made anew, since EC2 does not take back {lasting}"
     card = f" of card {wanted.network_card_index}" if wanted.network_card_index else ""
