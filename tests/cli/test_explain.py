@@ -106,6 +106,7 @@ async def test_whose_an_eni_is_though_two_of_its_tags_are_gone(site: Site) -> No
     site.world.ec2.account.put(msgspec.structs.replace(eni, tags=tags))
     seen = await site.run("explain", eni.id)
     uid, instance = eni.tags[TAG_UID], eni.attachment.instance_id if eni.attachment else ""
+    assert [line for line in seen.out.splitlines() if line != line.rstrip()] == []
     whose = told(seen, "Whose it is")
     assert whose[0].startswith(
         f"✓ {eni.id}: of this cluster; NodeENI {NAME} on node n1; attached to {instance}"

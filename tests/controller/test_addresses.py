@@ -197,6 +197,30 @@ async def test_without_a_block_anywhere_the_way_out_is_a_reservation(stage: Stag
     assert stage.ours()[0].ipv4_prefixes == ("10.20.0.32/28",)
 
 
+@pytest.mark.parametrize(
+    ("spec", "reason", "way_out"),
+    [
+        ({"ipv4PrefixCount": 2}, "NoFreePrefix", "lower the count, or keep blocks there: aws ec2 create-sub"),
+        ({"secondaryPrivateIPCount": 11}, "SubnetFull", "free some, or lower the count"),
+    ],
+    ids=["prefixes", "addresses"],
+)
+async def test_a_standing_interface_is_not_told_to_look_for_another_subnet(
+    stage: Stage, spec: dict[str, Any], reason: str, way_out: str
+) -> None:
+    """It stays where it is: a further candidate would not help it."""
+    node = await stage.node()
+    subnet = stage.ec2.add_subnet(stage.world.vpc, "a", "10.20.0.0/28")  # 11 to be had
+    stage.apply(subnetID=subnet.id)
+    async with stage.controller():
+        await stage.until_attached(node)
+        stage.apply(subnetID=subnet.id, **spec)
+        await stage.until(lambda: stage.row(node).get("reason") == reason)
+        message = stage.row(node)["message"]
+        assert way_out in message
+        assert "spec.subnetIDs" not in message
+
+
 async def test_a_subnet_with_too_few_free_addresses_is_not_asked(stage: Stage) -> None:
     subnet = stage.ec2.add_subnet(stage.world.vpc, "a", "10.20.0.0/28")  # 11 to be had
     node = await stage.node()

@@ -54,6 +54,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryRule
     reason: RowReason = RowReason.EC2_ERROR
     way_out: str = ""
+    way_out_standing: str = ""
     reported_after: int = AFTER_SOME
     look_again: bool = False
 
@@ -62,7 +63,8 @@ class ErrorClass(StrEnum):
     """How a refusal is handled: a row each.
 
     `retry`: when the same call is made again. `reason`: what people read of it, and who can mend it;
-    `way_out` ends the message. `reported_after`: so many failed attempts until people are told.
+    `way_out` ends the message, or `way_out_standing` where the call was on an ENI that keeps its subnet.
+    `reported_after`: so many failed attempts until people are told.
     `look_again`: it was not known how things stand, so EC2 is asked for the interface before the next try.
     """
 
@@ -73,6 +75,7 @@ class ErrorClass(StrEnum):
     retry: RetryRule
     reason: RowReason
     way_out: str
+    way_out_standing: str
     reported_after: int
     look_again: bool
 
@@ -84,6 +87,7 @@ class ErrorClass(StrEnum):
         member.unheard = re.compile(row.unheard or r"(?!)")
         member.said = tuple((re.compile(code), re.compile(message)) for code, message in row.said)
         member.retry, member.reason, member.way_out = row.retry, row.reason, row.way_out
+        member.way_out_standing = row.way_out_standing or row.way_out
         member.reported_after, member.look_again = row.reported_after, row.look_again
         return member
 
@@ -143,6 +147,7 @@ class ErrorClass(StrEnum):
         retry=RetryRule(first=5, factor=2, most=300),
         reason=RowReason.SUBNET_FULL,
         way_out="no free address is left: add a subnet of this zone to spec.subnetIDs, or free addresses",
+        way_out_standing="too few free addresses are left in the ENI's subnet: free some, or lower the count",
         reported_after=AT_ONCE,
     )
     # The subnet may have free addresses, and has no free block in one piece for a prefix.
@@ -154,6 +159,9 @@ class ErrorClass(StrEnum):
         way_out="no free block for a prefix is left in one piece: add another subnet of this zone to "
         "spec.subnetIDs, or keep blocks for prefixes: aws ec2 create-subnet-cidr-reservation "
         "--reservation-type prefix --subnet-id ... --cidr ...",
+        way_out_standing="too few free blocks for prefixes are left in the ENI's subnet: lower the count, or "
+        "keep blocks there: aws ec2 create-subnet-cidr-reservation --reservation-type prefix --subnet-id ... "
+        "--cidr ...",
         reported_after=AT_ONCE,
     )
     # A limit of the region or the account.
@@ -361,7 +369,8 @@ class EC2Error(Exception):
                 f"this machine's clock is {off} EC2's, and at more than 5 min EC2 takes no signature: set "
                 f"the clock of the controller's node ({what})"
             )
-        way_out = self.error_class.way_out
+        of_class = self.error_class
+        way_out = of_class.way_out_standing if self.action.startswith("Assign") else of_class.way_out
         return f"{what.removesuffix('.')}; {way_out}" if way_out else what
 
     def again(self, action: str) -> Self:

@@ -83,7 +83,7 @@ def _whose(to: Console, page: Explanation) -> None:
     for each in shown[:MANY]:
         tables.print_finding(to, "✓" if each.ours else "!", each.eni_id, _verdict(each))
         for witness in each.witnesses:
-            to.print(Padding(Text(f"{witness.what}: {witness.says}"), (0, 0, 0, 4)))
+            to.print(Padding(Text(f"{witness.what}: {witness.says}"), (0, 0, 0, 4), expand=False))
     if len(shown) > MANY:
         to.print(f"  and {len(shown) - MANY} more: see -o json")
 
