@@ -221,9 +221,8 @@ class Causes:
         fails[waiter] = None
         closed = self._closed.get(cause[0])
         nodes = {node for node, _ in (*fails, *(closed.waiting if closed else ()))}
-        what = (
-            f"EC2 refuses {action.call} of NodeENI {action.nodeeni}, {len(nodes)} nodes wait: {why.message}"
-        )
+        waiting = "1 node waits" if len(nodes) == 1 else f"{len(nodes)} nodes wait"
+        what = f"EC2 refuses {action.call} of NodeENI {action.nodeeni}, {waiting}: {why.message}"
         about = {"code": error.code, "node": action.node, "nodeeni": action.nodeeni}
         about |= {"request_id": error.request_id} if error.request_id else {}
         level = logging.WARNING if why.event is not None else logging.INFO
