@@ -82,8 +82,9 @@ async def test_a_share_of_the_rate_leaves_the_rest_to_others(generous_stage: Sta
 
 
 REST = (
-    "as documented: CreateTags=100/10,DeleteNetworkInterface=100/5,DeleteTags=100/10,"
-    "DetachNetworkInterface=50/5"
+    "as documented: AssignIpv6Addresses=100/5,AssignPrivateIpAddresses=100/5,CreateTags=100/10,"
+    "DeleteNetworkInterface=100/5,DeleteTags=100/10,DetachNetworkInterface=50/5,UnassignIpv6Addresses=100/5,"
+    "UnassignPrivateIpAddresses=100/5"
 )
 
 
@@ -113,7 +114,7 @@ async def test_the_log_says_why_service_quotas_did_not_tell(
 ) -> None:
     (said,) = await _said_of_rates(generous_stage, caplog)
     assert all(action in said for action in Action)
-    assert "from as documented: AttachNetworkInterface=50/5," in said
+    assert ",AttachNetworkInterface=50/5," in said.partition("from as documented: ")[2]
     assert said.endswith("not tell (AccessDeniedException): allow servicequotas:ListServiceQuotas")
 
 
