@@ -79,6 +79,23 @@ async def test_an_edit_that_the_type_cannot_leaves_what_works(stage: Stage) -> N
     assert stage.ours() == [before]
 
 
+async def test_what_the_type_cannot_holds_up_no_other_edit(stage: Stage) -> None:
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller():
+        await stage.until_attached(node)
+        stage.apply(enaExpress={"enabled": True}, description="of ours", tags={"team": "packets"})
+        await stage.until(lambda: stage.row(node).get("reason") == "UnsupportedByType")
+        await stage.until(lambda: stage.ours()[0].description == "of ours")
+        await stage.until(lambda: stage.ours()[0].tags.get("team") == "packets")
+        await stage.stays(lambda: stage.row(node)["reason"] == "UnsupportedByType")
+    assert not [
+        call
+        for call in stage.ec2.calls.of("ModifyNetworkInterfaceAttribute")
+        if any(key.startswith("EnaSrd") for key in call.parameters)
+    ]
+
+
 async def test_the_number_of_queues_is_changed_once_the_instance_is_stopped(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from nodeeni.api import names
 from nodeeni.api.reasons import EventReason, RowReason
-from nodeeni.ec2.attributes import ATTRIBUTES, DESCRIPTION, ENA_QUEUES, PRIMARY_IPV6
+from nodeeni.ec2.attributes import ATTRIBUTES, DESCRIPTION, ENA_EXPRESS, ENA_QUEUES, PRIMARY_IPV6
 from nodeeni.ec2.types import Instance, Interface
 from nodeeni.plan.actions import Action, Assign, Modify, RemoveTags, SetTags, Unassign
 from nodeeni.plan.desired import DesiredInterface, default_description
@@ -22,6 +22,8 @@ def corrections(wanted: DesiredInterface, interface: Interface) -> Iterable[Acti
         value = values[attribute]
         if not attribute.differs(interface, value):
             continue
+        if wanted.beyond_type is not None and attribute in (ENA_EXPRESS, ENA_QUEUES):
+            continue  # EC2 would refuse it
         if attribute.stands_in_the_way(interface, value):
             continue  # it is replaced
         if attribute is PRIMARY_IPV6 and not interface.ipv6_addresses:

@@ -42,7 +42,9 @@ class Link(msgspec.Struct, frozen=True):
 
 class DesiredInterface(msgspec.Struct, frozen=True, kw_only=True):
     """One interface that the node is to have. `subnets` are candidates, the first choice first; `values` are
-    those of an interface there, `values_in` those of one in another VPC's.
+    those of an interface there, `values_in` those of one in another VPC's. `beyond_type` is why the type
+    of the instance cannot do what `values` say of ENA: none is made, and of one that stands all else is put
+    right.
     """
 
     nodeeni: str
@@ -59,6 +61,7 @@ class DesiredInterface(msgspec.Struct, frozen=True, kw_only=True):
     mtu: int | None
     interface_name: str
     groups: Groups = msgspec.field(default_factory=dict)  # by VPC of the candidates
+    beyond_type: Refusal | None = None
 
     def values_in(self, vpc_id: str) -> Values:
         """Of every attribute, for an interface in that VPC."""
@@ -223,12 +226,10 @@ def _interface(
         subnets = _of_families(nodeeni, subnets, counts)
     if isinstance(subnets, Refusal):
         return subnets
-    lacking = cannot(spec, instance, instance_type)
-    if lacking:
-        return unresolved(nodeeni, RowReason.UNSUPPORTED_BY_TYPE, lacking)
     groups = groups_by_vpc(nodeeni, instance, subnets, network)
     if isinstance(groups, Refusal):
         return groups
+    lacking = cannot(spec, instance, instance_type)
     own = interface_tags(
         cluster_id=cluster_id, nodeeni=name, uid=uid, node=node.name, instance_id=instance.id
     )
@@ -254,6 +255,7 @@ def _interface(
         mtu=spec.mtu,
         interface_name=nodeeni.link_name,
         groups=groups,
+        beyond_type=unresolved(nodeeni, RowReason.UNSUPPORTED_BY_TYPE, lacking) if lacking else None,
     )
 
 

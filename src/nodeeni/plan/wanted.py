@@ -156,8 +156,9 @@ class Wanted:
         if isinstance(under_way, Attach):
             return under_way.device_index
         too_much = too_many(wanted, self._instance, self.draft.observed.instance_type)
-        if too_much is not None:
-            self.draft.refuse(wanted, too_much)
+        beyond = wanted.beyond_type or too_much
+        if beyond is not None:
+            self.draft.refuse(wanted, beyond)
             return None
         found = self._place(wanted, self.slots)
         if isinstance(found, Refusal):
@@ -241,8 +242,9 @@ class Wanted:
     def _new_place(self, wanted: DesiredInterface, interface: Interface) -> int | Refusal:
         assert self.slots is not None
         too_much = too_many(wanted, self._instance, self.draft.observed.instance_type)
-        if too_much is not None:
-            return too_much
+        beyond = wanted.beyond_type or too_much
+        if beyond is not None:
+            return beyond
         if interface.subnet_id not in {s.id for s in wanted.subnets}:
             subnet = usable_subnet(wanted, self.draft.observed)
             if isinstance(subnet, Refusal):
@@ -265,7 +267,8 @@ class Wanted:
         if too_much is None:
             asked += address_corrections(wanted, interface)
         self.draft.actions += asked
-        why = too_much or cannot_be(wanted, interface) or runs(wanted, interface, self._instance)
+        why = wanted.beyond_type or too_much or cannot_be(wanted, interface)
+        why = why or runs(wanted, interface, self._instance)
         if why is not None:
             self.draft.refuse(wanted, why, interface)
             return
