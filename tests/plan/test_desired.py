@@ -91,7 +91,7 @@ def test_everything_that_is_asked_for_is_in_it() -> None:
     own = wanted.tags
     assert msgspec.structs.astuple(msgspec.structs.replace(wanted, values={}, tags={})) == (
         *("multus", "uid-multus", "n1", "i-1", (SUBNET,), {}, {}),
-        *(3, True, 1, {}, 9001, "net1", {SUBNET.vpc_id: (GROUP.id,)}),
+        *(3, True, 1, {}, 9001, "net1", {SUBNET.vpc_id: (GROUP.id,)}, None),
     )
     asked: Values = {GROUPS: (GROUP.id,), DELETE_ON_TERMINATION: False, SOURCE_DEST_CHECK: False}
     assert {**wanted.values, **asked, DESCRIPTION: "by hand"} == wanted.values
