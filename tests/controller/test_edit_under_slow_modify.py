@@ -32,15 +32,17 @@ async def test_ready_waits_until_the_groups_are_right_in_ec2_on_every_node(
             seen: set[tuple[str, str]] = set()
 
             def applied() -> bool:
-                ready = stage.condition("Ready")
+                status = stage.status()  # of one moment: another look may see the next patch
+                conditions = {each["type"]: each for each in status["conditions"]}
+                ready = conditions["Ready"]
                 seen.add((ready["reason"], ready["message"]))
+                done: bool = ready["status"] == "True" and ready["observedGeneration"] == 2
                 right = [i for i in stage.ours() if set(i.group_ids) == {group.id}]
-                done = ready_with_generation(stage, 2)
-                assert not done or len(right) == 4, (stage.status(), right)
+                assert not done or len(right) == 4, (status, right)
                 if ready["reason"] == "Updating":
-                    assert stage.condition("Progressing")["status"] == "True"
-                    assert stage.condition("Degraded")["status"] == "False"
-                    assert stage.status()["attached"] == 4
+                    assert conditions["Progressing"]["status"] == "True"
+                    assert conditions["Degraded"]["status"] == "False"
+                    assert status["attached"] == 4
                 return done
 
             await stage.until(applied)

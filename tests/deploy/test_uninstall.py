@@ -116,6 +116,7 @@ async def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
             monkeypatch.setenv(name, value)
         made = Cluster(kube, Stage(world, environment), tmp_path / "kubeconfig")
         async with made.at_work():
+            await made.types("kubectl delete -f deploy/readiness.yaml --ignore-not-found")
             await made.types("kubectl delete -f deploy/install.yaml --ignore-not-found")
         assert await made.ours() == []
         yield made
