@@ -120,6 +120,17 @@ def test_an_interface_is_not_taken_away_for_one_that_cannot_be_made() -> None:
     assert row.message.endswith("set spec.ipv6AddressCount to 1 or more; eni-1 stays attached as it was")
 
 
+def test_of_several_candidates_one_that_gives_the_primary_address_is_taken() -> None:
+    gives = msgspec.structs.replace(
+        DUAL, id="subnet-gives", gives_ipv6=True, free_addresses=DUAL.free_addresses - 1
+    )
+    wanted = nodeeni(subnet_ids=[gives.id], enable_primary_ipv6=True)
+    seen = build.observed(nodeenis=[wanted], instance_type=KIND)
+    (create,) = diff(desire(wanted, network=network(DUAL, gives)), seen).actions
+    assert isinstance(create, Create)
+    assert create.request.subnet_id == gives.id
+
+
 def test_prefixes_in_place_of_the_address_that_a_primary_one_needs() -> None:
     wanted = nodeeni(enable_primary_ipv6=True, ipv6_prefix_count=1)
     seen = build.observed(nodeenis=[wanted], instance_type=KIND)

@@ -3,7 +3,7 @@
 from nodeeni.api.reasons import RowReason
 from nodeeni.ec2.attributes import ENA_QUEUES
 from nodeeni.ec2.types import Instance, Subnet
-from nodeeni.plan.addresses import has_room, needs
+from nodeeni.plan.addresses import has_room, missing_primary, needs
 from nodeeni.plan.desired import DesiredInterface
 from nodeeni.plan.observed import Observed
 from nodeeni.plan.refusal import Refusal
@@ -80,18 +80,21 @@ def usable_subnet(
     wanted: DesiredInterface, observed: Observed, *, last_resort: bool = False
 ) -> Subnet | Refusal:
     """The candidate to create in: the one with most free addresses that was not lately found full; where all
-    were, as a `last_resort` the first that shows room, and the call waits for its turn.
+    were, as a `last_resort` the first that shows room, and the call waits for its turn. One that gives the
+    address which is asked to be the primary one comes before those that do not.
     """
     avoided = observed.avoided_subnets
     if any(count for kind, count in wanted.counts.items() if kind.of_blocks):
         avoided |= observed.fragmented_subnets
-    with_addresses = [subnet for subnet in wanted.subnets if has_room(wanted, subnet)]
+    with_primary = [subnet for subnet in wanted.subnets if missing_primary(wanted, subnet) is None]
+    subnets = with_primary or wanted.subnets
+    with_addresses = [subnet for subnet in subnets if has_room(wanted, subnet)]
     preferred = [subnet for subnet in with_addresses if subnet.id not in avoided]
     if last_resort:
         preferred += with_addresses
     if preferred:
         return preferred[0]
-    full = ", ".join(subnet.id for subnet in wanted.subnets)
+    full = ", ".join(subnet.id for subnet in subnets)
     lacking = "no free address is left in"
     if with_addresses and not preferred:
         lacking = "no free address, or no free block for a prefix, was left a moment ago in"
