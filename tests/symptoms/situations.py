@@ -319,6 +319,7 @@ SITUATIONS = (
         "RemovalDelayed",
         "Bring the label back within 10 minutes; or annotate the NodeENI as the message says.",
         "`NodeENIRemovalHeld`, at once",
+        flags=("--label-grace=2s",),  # all are gone before the first is acted on
     ),
     Situation(
         "An ENI carries another cluster's id",
