@@ -1,17 +1,11 @@
 """A process that is there and hears nothing is restarted by its probe; one whose servers are away is not."""
 
 import asyncio
-import socket
 import time
 
 import aiohttp
 from tests.controller.conftest import Stage
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.ports import free_port
 
 
 async def healthz(port: int) -> tuple[int, str]:

@@ -2,7 +2,7 @@
 
 import aiohttp
 import pytest
-from tests.controller.test_deaf import free_port
+from tests.ports import free_port
 
 from nodeeni.sandbox.world import WorldNode
 

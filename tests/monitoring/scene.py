@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.monitoring.prometheus import Prometheus, running
+from tests.ports import free_port
 
 from nodeeni.api.names import API_VERSION
 from nodeeni.cli.stage import Stage, fast_settings
@@ -141,10 +141,3 @@ async def idle_manager(stage: Stage, port: int) -> asyncio.subprocess.Process:
     environment = process_environment(stage.world, stage.kubeconfig)
     with (stage.directory / "manager.log").open("wb") as log:
         return await asyncio.create_subprocess_exec(*argv, env=environment, stdout=log, stderr=log)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

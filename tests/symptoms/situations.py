@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from tests.cli.looking import NAME, Site, until
@@ -75,26 +76,15 @@ async def instance_full(site: Site) -> None:
     site.apply(deviceIndex=4)
 
 
-async def subnet_full(site: Site) -> None:
-    await site.node("node-1")
-    site.world.ec2.faults.error(
-        "CreateNetworkInterface",
-        "InsufficientFreeAddressesInSubnet",
-        message="The specified subnet does not have enough free addresses to satisfy the request.",
-        times=None,
-    )
-    site.apply()
+def create_refused(code: str, message: str, **spec: Any) -> Play:
+    """By EC2, in these words, each time."""
 
+    async def play(site: Site) -> None:
+        await site.node("node-1")
+        site.world.ec2.faults.error("CreateNetworkInterface", code, message=message, times=None)
+        site.apply(**spec)
 
-async def quota(site: Site) -> None:
-    await site.node("node-1")
-    site.world.ec2.faults.error(
-        "CreateNetworkInterface",
-        "NetworkInterfaceLimitExceeded",
-        message="The maximum number of network interfaces has been reached.",
-        times=None,
-    )
-    site.apply()
+    return play
 
 
 async def not_granted(site: Site) -> None:
@@ -110,17 +100,6 @@ async def denied_by_scp(site: Site) -> None:
         Fault(action="AttachNetworkInterface", denied="service control policy, with its ARN", times=None)
     )
     site.apply()
-
-
-async def tag_policy(site: Site) -> None:
-    await site.node("node-1")
-    site.world.ec2.faults.error(
-        "CreateNetworkInterface",
-        "TagPolicyViolation",
-        message="The tag policy does not allow the specified value for the following tag key: 'team'.",
-        times=None,
-    )
-    site.apply(tags={"team": "packets"})
 
 
 async def credentials_expired(site: Site) -> None:
@@ -207,6 +186,19 @@ async def edit_refused(site: Site) -> None:
     await site.until_attached(1)
     site.apply(securityGroupIDs=["sg-0123456789abcdef0"])
 
+
+subnet_full = create_refused(
+    "InsufficientFreeAddressesInSubnet",
+    "The specified subnet does not have enough free addresses to satisfy the request.",
+)
+quota = create_refused(
+    "NetworkInterfaceLimitExceeded", "The maximum number of network interfaces has been reached."
+)
+tag_policy = create_refused(
+    "TagPolicyViolation",
+    "The tag policy does not allow the specified value for the following tag key: 'team'.",
+    tags={"team": "packets"},
+)
 
 SITUATIONS = (
     Situation(

@@ -81,7 +81,7 @@ def usable_subnet(
 ) -> Subnet | Refusal:
     """The candidate to create in: the one with most free addresses that was not lately found full; where all
     were, as a `last_resort` the first that shows room, and the call waits for its turn. One that gives the
-    address which is asked to be the primary one comes before those that do not.
+    address which is asked to be the primary one comes before those that do not, which are refused.
     """
     avoided = observed.avoided_subnets
     if any(count for kind, count in wanted.counts.items() if kind.of_blocks):
@@ -93,7 +93,7 @@ def usable_subnet(
     if last_resort:
         preferred += with_addresses
     if preferred:
-        return preferred[0]
+        return missing_primary(wanted, preferred[0]) or preferred[0]
     full = ", ".join(subnet.id for subnet in subnets)
     lacking = "no free address is left in"
     if with_addresses and not preferred:

@@ -11,7 +11,6 @@ from nodeeni.plan.addresses import (
     address_corrections,
     at_creation,
     cannot_be,
-    missing_primary,
     too_many,
     too_many_beside,
 )
@@ -94,10 +93,6 @@ class Wanted:
         if isinstance(subnet, Refusal):
             self.draft.refuse(wanted, subnet)
             return
-        lacking = missing_primary(wanted, subnet)
-        if lacking is not None:
-            self.draft.refuse(wanted, lacking)
-            return
         generation = self.draft.observed.generations.get(wanted.uid, 0)
         action = Create(
             node=wanted.node,
@@ -155,8 +150,7 @@ class Wanted:
         under_way = self.draft.under_way.get(("Attach", eni_id))
         if isinstance(under_way, Attach):
             return under_way.device_index
-        too_much = too_many(wanted, self._instance, self.draft.observed.instance_type)
-        beyond = wanted.beyond_type or too_much
+        beyond = self._beyond(wanted)
         if beyond is not None:
             self.draft.refuse(wanted, beyond)
             return None
@@ -168,6 +162,10 @@ class Wanted:
         holder = eni_id or f"NodeENI {wanted.nodeeni}"
         self.slots.reserve(wanted.network_card_index, found, holder, _queues(wanted))
         return found
+
+    def _beyond(self, wanted: DesiredInterface) -> Refusal | None:
+        """Why the type of the instance can have no interface like that."""
+        return wanted.beyond_type or too_many(wanted, self._instance, self.draft.observed.instance_type)
 
     def _await_place(self, wanted: DesiredInterface, slots: Slots) -> None:
         """One of ours that leaves may be all that is in its way: that one goes at once."""
@@ -241,17 +239,13 @@ class Wanted:
 
     def _new_place(self, wanted: DesiredInterface, interface: Interface) -> int | Refusal:
         assert self.slots is not None
-        too_much = too_many(wanted, self._instance, self.draft.observed.instance_type)
-        beyond = wanted.beyond_type or too_much
+        beyond = self._beyond(wanted)
         if beyond is not None:
             return beyond
         if interface.subnet_id not in {s.id for s in wanted.subnets}:
             subnet = usable_subnet(wanted, self.draft.observed)
             if isinstance(subnet, Refusal):
                 return subnet
-            lacking = missing_primary(wanted, subnet)
-            if lacking is not None:
-                return lacking
         return self._place(wanted, self.slots.without(self.leaving))
 
     def _place(self, wanted: DesiredInterface, slots: Slots) -> int | Refusal:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from nodeeni.api.v1alpha1 import ENINode, NodeENI
+from nodeeni.cli.explain.standings import in_words
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import Forbidden, NotFound
 from nodeeni.kube.resources import EVENTS, NODEENIS, NODES, Resource
@@ -147,9 +148,7 @@ def of_conditions(nodeeni: NodeENI) -> Iterator[Moment]:
 def of_rows(nodeeni: NodeENI, nodes: Sequence[str]) -> Iterator[Moment]:
     for entry in nodeeni.status.attachments:
         if entry.node_id in nodes:
-            what = " ".join(filter(None, (entry.eni_id, entry.status)))
-            told = ": ".join(filter(None, (what, entry.reason, entry.message)))
-            told = f"{nodeeni.metadata.name} on {entry.node_id}: {told}"
+            told = f"{nodeeni.metadata.name} on {entry.node_id}: {in_words(entry)}"
             yield Moment(_utc(entry.last_updated), "controller", told, entry.message)
 
 

@@ -17,6 +17,7 @@ from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.planning import Planning
 from nodeeni.ec2.types import Interface
 from nodeeni.kube.client import KubeClient
+from nodeeni.plan.desired import matches
 from nodeeni.plan.plan import Plan
 
 
@@ -104,7 +105,11 @@ class Reader:
     async def _of_nodeeni(self, subject: Subject) -> Explanation:
         name, nodes = subject.name, self._cluster.nodes.store
         nodeeni = self._cluster.nodeenis.store[name]
-        selected = [each for each, node in nodes.items() if selection(nodeeni, node).selected]
+        selected = [
+            each
+            for each, node in nodes.items()
+            if not nodeeni.metadata.deleting and matches(nodeeni.spec, node.metadata.labels)
+        ]
         plans = await self._plans(self._planning.nodes() if self._planning else [])
         standings = [each for each in self._standings(plans) if each.node_eni == name]
         uid = nodeeni.metadata.uid

@@ -1,6 +1,6 @@
 """Labels against selectors, one requirement at a time."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -69,7 +69,3 @@ def _found(key: str, labels: Mapping[str, str]) -> str:
     if key in labels:
         return f"the Node has {key}={labels[key]}"
     return f"the Node has no label {key}{meaning(key, labels)}"
-
-
-def names_in(found: Mapping[Asked, Sequence[str]]) -> int:
-    return sum(map(len, found.values()))

@@ -1,6 +1,6 @@
 """Each NodeENI on each node: what EC2 has, what the controller last said, what the ENI manager says."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -102,8 +102,13 @@ def _reported(entry: AttachmentStatus | None, row: Row) -> str:
         entry.status == row.state and not entry.message
     ):
         return ""
-    words = " ".join(filter(None, (entry.eni_id, entry.status)))
-    return ": ".join(filter(None, (words, entry.reason, entry.message)))
+    return in_words(entry)
+
+
+def in_words(entry: AttachmentStatus) -> str:
+    """What a status says of one node."""
+    what = " ".join(filter(None, (entry.eni_id, entry.status)))
+    return ": ".join(filter(None, (what, entry.reason, entry.message)))
 
 
 def _link(link: LinkStatus | None) -> str:
@@ -112,10 +117,3 @@ def _link(link: LinkStatus | None) -> str:
     told = ": ".join(filter(None, (link.message, link.note)))
     name = f"link {link.link_name}" if link.link_name else "its link"
     return f"{name} is {link.state.lower()}{f' ({told})' if told else ''}"
-
-
-def by_node(standings: Sequence[Standing]) -> Mapping[str, list[Standing]]:
-    found: dict[str, list[Standing]] = {}
-    for each in standings:
-        found.setdefault(each.node, []).append(each)
-    return found
