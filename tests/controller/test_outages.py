@@ -5,7 +5,7 @@ import time
 import pytest
 from prometheus_client import REGISTRY
 
-from nodeeni.controller import health, troubles
+from nodeeni.controller import health, sweeper, troubles
 from nodeeni.ec2.errors import ErrorClass, RetryRule
 
 from .conftest import Stage
@@ -19,6 +19,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited for in minutes is waited for in tenths of a second."""
     for room in (health, troubles):
         monkeypatch.setattr(room, "PATIENCE", 0.3)
+    monkeypatch.setattr(troubles, "PROBE", 0.1)
+    monkeypatch.setattr(sweeper, "READ_AGAIN", RetryRule(first=0.1, factor=1, most=0.1))
     monkeypatch.setattr(ErrorClass.CREDENTIALS, "retry", RetryRule(first=0.3, factor=1, most=0.3))
     monkeypatch.setattr(ErrorClass.UNKNOWN_OUTCOME, "retry", RetryRule(first=0.1, factor=2, most=0.5))
 
@@ -62,11 +64,11 @@ async def test_a_proxy_answers_reads_with_a_page_of_its_own_and_nothing_is_taken
         await stage.until_attached(node)
         (kept,) = stage.ours()
         page = "<html xmlns='http://www.w3.org/1999/xhtml'><body>Sign in</body></html>"
-        stage.ec2.faults.answer("DescribeNetworkInterfaces", 200, page, times=None)
+        stage.ec2.faults.answer("DescribeNetworkInterfaces", 200, page, times=10)
         assert "MalformedAnswer" in await probe.until(503, "[-]ec2")
-        await stage.stays(lambda: stage.row(node)["eniID"] == kept.id, seconds=2)  # ten readings
-        stage.ec2.faults.clear()
-        await probe.until(200)
+        assert stage.row(node)["eniID"] == kept.id
+        await probe.until(200)  # after ten readings
+        await stage.stays(lambda: stage.row(node)["eniID"] == kept.id)
     assert [interface.id for interface in stage.ours()] == [kept.id]
     assert stage.calls()["CreateNetworkInterface"] == 1
     assert stage.calls()["DetachNetworkInterface"] == 0
