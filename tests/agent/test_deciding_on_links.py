@@ -40,6 +40,18 @@ def test_no_mtu_and_no_name_wanted_means_up_alone() -> None:
     assert plan.changes == (Change(7, "eth1", up=True),)
 
 
+def test_a_link_without_an_alias_gets_the_name_of_the_nodeeni() -> None:
+    wanted = WANTED._replace(node_eni="pods")
+    plan = planned(ENI, wanted=wanted)
+    assert plan.changes == (Change(7, "eth1", "multus", 9001, True, alias="pods"),)
+    assert str(plan.changes[0]) == "eth1: altname multus, mtu 9001, alias pods, up"
+
+
+def test_an_alias_that_somebody_else_gave_stays() -> None:
+    link = ENI._replace(up=True, mtu=9001, altnames=("multus",), alias="uplink of rack 7")
+    assert planned(link, wanted=WANTED._replace(node_eni="pods")).changes == ()
+
+
 def test_the_permanent_address_counts_when_someone_set_another() -> None:
     link = ENI._replace(address="06:aa:aa:aa:aa:aa", permanent_address=MAC)
     assert planned(link).changes[0].ifindex == 7
@@ -142,12 +154,14 @@ LINKS = st.builds(
     kind=st.sampled_from(["", "veth", "macvlan", "vlan"]),
     altnames=st.lists(NAMES, max_size=2).map(tuple),
     pci=st.booleans(),
+    alias=st.one_of(st.just(""), NAMES),
 )
 WISHES = st.builds(
     WantedInterface,
     MACS,
     mtu=st.sampled_from([None, 1500, 9001]),
     interface_name=st.one_of(st.just(""), NAMES),
+    node_eni=st.one_of(st.just(""), NAMES),
 )
 
 
@@ -187,6 +201,7 @@ def test_a_change_once_made_is_not_asked_for_again(links: list[Link], wish: Want
             up=True,
             mtu=change.mtu or link.mtu,
             altnames=(*link.altnames, change.altname) if change.altname else link.altnames,
+            alias=change.alias or link.alias,
         )
     assert plan_links(spec, Surroundings(LinkTable(by_index.values()), frozenset()), Policy()).changes == ()
 

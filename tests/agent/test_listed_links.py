@@ -3,6 +3,7 @@
 from tests.agent.situation import GROUP, NODE, PLURAL, Node, until
 
 MAC = "02:00:00:00:00:01"
+OTHER = "02:00:00:00:00:02"
 MISSING = {"macAddress": MAC, "state": "Missing", "message": "no link with this MAC address yet"}
 
 
@@ -237,6 +238,24 @@ async def test_a_name_that_someone_else_gave_stays_though_it_was_wanted_once(nod
     node.list_links(wish(name="multus"))
     await node.until_reported(up())
     assert node.kernel.state("eth1") == (True, 9001, ["enp0s6", "multus"])
+
+
+async def test_a_link_has_its_nodeeni_as_alias_and_keeps_another_one(node: Node) -> None:
+    """What selects devices by the alias of their link, such as a claim by `dra.net/alias`, finds them so."""
+    node.kernel.ip(node.kernel.adding("eth1", MAC), node.kernel.adding("eth2", OTHER))
+    node.kernel.ip("link set eth2 alias rack-7")
+    node.list_links(wish(), wish(OTHER, name="other"))
+    await node.start_agent()
+    await node.until_reported(up(), up("eth2", OTHER, given="other"))
+    links = node.kernel.links()
+    assert (links["eth1"]["ifalias"], links["eth2"]["ifalias"]) == ("multus", "rack-7")
+    node.kernel.ip('link set eth2 alias ""')
+    await until(lambda: node.kernel.links()["eth2"].get("ifalias") == "multus")
+    node.kernel.ip("link set eth1 alias another")
+    await until(lambda: node.kernel.links()["eth1"]["ifalias"] == "another")
+    node.list_links(wish(mtu=1400), wish(OTHER, name="other"))
+    await until(lambda: node.kernel.state("eth1")[1] == 1400)
+    assert node.kernel.links()["eth1"]["ifalias"] == "another"
 
 
 async def test_two_links_exchange_their_names(node: Node) -> None:

@@ -142,9 +142,9 @@ async def test_of_many_requests_in_one_datagram_each_has_its_own_answer(kernel: 
         asked = [
             add_altname(first, "multus"),
             add_altname(second, "multus"),
-            configure(9999, None, True),
+            configure(9999, up=True),
             look(first),
-            configure(second, 1400, True),
+            configure(second, 1400, up=True),
         ]
         replies = requests.batch(asked)
         assert [reply.error for reply in requests.batch([look(9999)])] == [errno.ENODEV]

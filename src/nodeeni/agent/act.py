@@ -84,16 +84,23 @@ def _requests(change: Change) -> list[Request]:
     index = change.ifindex
     parts = [] if change.former is None else [remove_altname(index, change.former)]
     parts += [] if change.altname is None else [add_altname(index, change.altname)]
-    return parts + ([configure(index, change.mtu, change.up)] if change.up or change.mtu is not None else [])
+    return parts + ([configure(index, change.mtu, change.alias, change.up)] if _in_one(change) else [])
+
+
+def _in_one(change: Change) -> list[Request]:
+    """The aspects that one request sets together, each as a request of its own."""
+    index = change.ifindex
+    parts = [] if change.mtu is None else [configure(index, mtu=change.mtu)]
+    parts += [] if change.alias is None else [configure(index, alias=change.alias)]
+    return parts + ([configure(index, up=True)] if change.up else [])
 
 
 def _outcome(change: Change, answer: list[Reply], requests: RequestSocket, links: Links) -> Outcome:
-    if change.up and change.mtu is not None:
-        if answer[-1].error:  # one of the two was refused, and which is not told
-            apart = [configure(change.ifindex, change.mtu, False), configure(change.ifindex, None, True)]
-            answer = [*answer[:-1], *requests.batch(apart)]
+    if len(together := _in_one(change)) > 1:
+        if answer[-1].error:  # one of them was refused, and which is not told
+            answer = [*answer[:-1], *requests.batch(together)]
         else:
-            answer = [*answer, answer[-1]]
+            answer = answer[:-1] + [answer[-1]] * len(together)
     if any(reply.error == errno.ENODEV for reply in answer):
         links.remove(change.ifindex)
         return Outcome(change, None)
@@ -109,6 +116,8 @@ def _changed(link: Link, done: list[tuple[Aspect, str]]) -> Link:
         match aspect:
             case Aspect.MTU:
                 link = link._replace(mtu=int(value))
+            case Aspect.ALIAS:
+                link = link._replace(alias=value)
             case Aspect.UP:
                 link = link._replace(up=True)
             case Aspect.ALTNAME:

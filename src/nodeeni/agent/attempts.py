@@ -150,6 +150,7 @@ _FIGHTS = {
     Aspect.FORMER: "giving this link its former alternative name back",
     Aspect.ALTNAME: "taking this link's alternative name away",
     Aspect.MTU: "changing this link's MTU",
+    Aspect.ALIAS: "taking this link's alias away",
     Aspect.UP: "setting this link down",
 }
 
@@ -160,6 +161,8 @@ def _is_as_wanted(link: Link, aspect: Aspect, value: str) -> bool:
             return link.up
         case Aspect.MTU:
             return str(link.mtu) == value
+        case Aspect.ALIAS:
+            return bool(link.alias)
         case Aspect.ALTNAME:
             return value in link.names
         case Aspect.FORMER:

@@ -16,6 +16,7 @@ _METRICS = {
     "changes_mtu": ("nodeeni_agent_link_changes_total", '{aspect="mtu"}', "Changes made to links."),
     "changes_altname": ("nodeeni_agent_link_changes_total", '{aspect="altname"}', ""),
     "changes_former": ("nodeeni_agent_link_changes_total", '{aspect="former_altname"}', ""),
+    "changes_alias": ("nodeeni_agent_link_changes_total", '{aspect="alias"}', ""),
     "changes_up": ("nodeeni_agent_link_changes_total", '{aspect="up"}', ""),
     "corrections": (
         "nodeeni_agent_link_corrections_total",

@@ -19,13 +19,14 @@ class Aspect(enum.Enum):
     FORMER = "former altname"
     ALTNAME = "altname"
     MTU = "mtu"
+    ALIAS = "alias"
     UP = "up"
 
 
 class Change(NamedTuple):
-    """What to do to one link, in this order: a former alternative name off, another on, an MTU, up. None and
-    False: leave it. In one change no name comes in the place of another: the former is what the link is known
-    by until the kernel has taken the new one."""
+    """What to do to one link, in this order: a former alternative name off, another on, an MTU, an alias,
+    up. None and False: leave it. In one change no name comes in the place of another: the former is what the
+    link is known by until the kernel has taken the new one."""
 
     ifindex: int
     name: str
@@ -34,12 +35,14 @@ class Change(NamedTuple):
     up: bool = False
     former: str | None = None
     listed: bool = True
+    alias: str | None = None
 
     def aspects(self) -> list[tuple[Aspect, str]]:
         """(aspect, wanted value) of each part."""
         parts = [(Aspect.FORMER, self.former)] if self.former is not None else []
         parts += [(Aspect.ALTNAME, self.altname)] if self.altname is not None else []
         parts += [(Aspect.MTU, str(self.mtu))] if self.mtu is not None else []
+        parts += [(Aspect.ALIAS, self.alias)] if self.alias is not None else []
         return parts + ([(Aspect.UP, "up")] if self.up else [])
 
     def __str__(self) -> str:
@@ -196,6 +199,8 @@ def _configure(
         altname = None
     given = wanted.interface_name if wanted.interface_name in ours else former or ""
     wish = Change(link.ifindex, link.name, altname, mtu, not link.up, former if goes else None)
+    if not link.alias and wanted.node_eni:  # one that somebody else gave it stays
+        wish = wish._replace(alias=wanted.node_eni)
     change, held = _without_held(wish, around.holds)
     if change is not None and (reason := around.hands_off.get(link.ifindex)):
         messages.append(f"not touched: {reason}")
@@ -242,6 +247,7 @@ def _without_held(
         former=None if Aspect.FORMER in held else wish.former,
         mtu=None if Aspect.MTU in held else wish.mtu,
         altname=None if Aspect.ALTNAME in held else wish.altname,
+        alias=None if Aspect.ALIAS in held else wish.alias,
         up=wish.up and Aspect.UP not in held,
     )
     return (change if change.aspects() else None), list(held.values())

@@ -28,6 +28,7 @@ _ATTRIBUTE = struct.Struct("=HH")
 _IFF_UP, _IFF_LOOPBACK = 0x1, 0x8
 
 _ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _EXT_MASK = 1, 3, 4, 5, 10, 18, 29
+_ALIAS = 20
 _NEW_NETNSID, _MIN_MTU, _MAX_MTU, _PROP_LIST, _ALT_IFNAME, _PERM_ADDRESS = 45, 50, 51, 52, 53, 54
 _PARENT_DEV_NAME, _PARENT_DEV_BUS_NAME = 56, 57
 _INFO_KIND = 1
@@ -57,6 +58,7 @@ class Link(NamedTuple):
     loopback: bool = False
     pci: bool = False  # a PCI device stands behind it
     device: str = ""  # its address on the PCI bus
+    alias: str = ""  # a text for people and programs (ip link set alias)
 
     @property
     def identity(self) -> str:
@@ -173,6 +175,7 @@ class Links(LinkTable):
             loopback=bool(flags & _IFF_LOOPBACK),
             pci=pci,
             device=device,
+            alias=_text(values.get(_ALIAS, b"")),
         )
 
     def _device(self, values: dict[int, bytes], ifindex: int, name: str) -> tuple[bool, str]:
@@ -213,7 +216,7 @@ def _values(data: bytes, start: int, end: int) -> dict[int, bytes]:
 _WANTED = frozenset(
     (
         *(_ADDRESS, _IFNAME, _MTU, _MIN_MTU, _MAX_MTU, _LINK, _LINKINFO, _MASTER),
-        *(_PROP_LIST, _PERM_ADDRESS, _PARENT_DEV_NAME, _PARENT_DEV_BUS_NAME),
+        *(_ALIAS, _PROP_LIST, _PERM_ADDRESS, _PARENT_DEV_NAME, _PARENT_DEV_BUS_NAME),
     )
 )
 
@@ -251,10 +254,11 @@ def _altname(name: str) -> bytes:
     return attribute(_PROP_LIST | _NESTED, attribute(_ALT_IFNAME, name.encode() + b"\0"))
 
 
-def configure(ifindex: int, mtu: int | None, up: bool) -> Request:
-    """Either or both; the kernel sets the MTU first, and leaves the link down if it refuses that."""
+def configure(ifindex: int, mtu: int | None = None, alias: str | None = None, up: bool = False) -> Request:
+    """Any or all; the kernel sets the link up last, and leaves it down if it refuses another."""
     flags = _IFF_UP if up else 0
     value = b"" if mtu is None else attribute(_MTU, _U32.pack(mtu))
+    value += b"" if alias is None else attribute(_ALIAS, alias.encode())
     return Request(RTM_NEWLINK, _INFO.pack(0, 0, ifindex, flags, flags) + value)
 
 

@@ -13,6 +13,7 @@ class WantedInterface(NamedTuple):
     eni_id: str = ""
     mtu: int | None = None  # None: leave it
     interface_name: str = ""  # alternative name of the link; empty: none
+    node_eni: str = ""  # the alias of the link
 
 
 class NodeSpec(NamedTuple):
@@ -31,6 +32,7 @@ def read_spec(eninode: Mapping[str, Any]) -> NodeSpec:
         WantedInterface(
             mac=str(entry["macAddress"]).lower(),
             eni_id=str(entry.get("eniID") or ""),
+            node_eni=str(entry.get("nodeENI") or ""),
             mtu=int(entry["mtu"]) if entry.get("mtu") else None,
             interface_name=str(entry.get("interfaceName") or ""),
         )
