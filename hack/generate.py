@@ -26,7 +26,7 @@ from nodeeni.ec2.errors import AT_ONCE, ErrorClass, RetryRule
 from nodeeni.settings import CONTROLLER_SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent
-HEADER = "# Generated from src/nodeeni/api/v1alpha1.py by `make generate`. Edit there.\n"
+HEADER = "# Generated from src/nodeeni/api/v1alpha1/ by `make generate`. Edit there.\n"
 
 SETTINGS_INTRODUCTION = """\
 <!-- Generated from src/nodeeni/settings.py and src/nodeeni/agent/settings.py by `make generate`. -->
@@ -50,7 +50,7 @@ its name. [How to have them scraped](how-to.md#watch-it), with alerts and a dash
 """
 
 FIELDS_INTRODUCTION = """\
-<!-- Generated from src/nodeeni/api/v1alpha1.py and src/nodeeni/ec2/attributes.py by `make generate`. -->
+<!-- Generated from src/nodeeni/api/v1alpha1/ and src/nodeeni/ec2/attributes.py by `make generate`. -->
 # Fields of a NodeENI
 
 What stands in `spec`. `kubectl explain nodeeni.spec` tells the same of the version that your cluster has.

@@ -1,4 +1,4 @@
-"""The CRD manifests, generated from the types in `v1alpha1.py`. Run by `hack/generate.py`.
+"""The CRD manifests, generated from the types in `v1alpha1/`. Run by `hack/generate.py`.
 
 The walk goes over msgspec's own reading of the types, so that what is decoded and what the API server is
 told can never differ. The result is a structural schema: inline, without references.

@@ -1,7 +1,7 @@
 """What the API server would refuse in a NodeENI's spec, told without asking: unknown fields, and what
 breaks the CRD's schema or its rules.
 
-Schema and rules are the CRD's own (`api/v1alpha1.py`).
+Schema and rules are the CRD's own (`api/v1alpha1/`).
 """
 
 import difflib
