@@ -52,7 +52,9 @@ class Usage:
 class Bench:
     """A world with the controller on it, and its figures."""
 
-    def __init__(self, stage: Stage, kubelets: NodeApi) -> None:
+    def __init__(self, stage: Stage, kubelets: NodeApi, build: Path | None = None) -> None:
+        """`build`: the `src` of another build whose controller it is to be."""
+        self.build = build
         self.world: World = stage.world
         self.kubelets = kubelets
         self._stage = stage
@@ -68,7 +70,7 @@ class Bench:
         self._probe = f"http://127.0.0.1:{port}"
         self.started_at = time.monotonic()
         await self._stage.start_controller(
-            f"--metrics-addr=127.0.0.1:{port}", "--enable-leader-election", *flags
+            f"--metrics-addr=127.0.0.1:{port}", "--enable-leader-election", *flags, source=self.build
         )
         await self.until(self._is_ready, 120, pause=0.02)
         self.ready_after = time.monotonic() - self.started_at
@@ -182,10 +184,10 @@ async def known_nodes(b: Bench) -> None:
 
 
 @asynccontextmanager
-async def bench(settings: EC2Settings | None = None) -> AsyncIterator[Bench]:
+async def bench(settings: EC2Settings | None = None, build: Path | None = None) -> AsyncIterator[Bench]:
     with tempfile.TemporaryDirectory(prefix="nodeeni-bench-") as directory:
         async with Stage(Path(directory), settings or steady_settings()) as stage:
-            yield Bench(stage, SandboxNodes(stage.world.kube))
+            yield Bench(stage, SandboxNodes(stage.world.kube), build)
 
 
 @asynccontextmanager

@@ -25,13 +25,8 @@ def steady_settings(**changes: Any) -> EC2Settings:
         "CreateNetworkInterface": Delay(CREATE_SECONDS),
         "DeleteNetworkInterface": Delay(DELETE_SECONDS),
     }
-    return EC2Settings(
-        replies=replies,
-        reply=Delay(READ_SECONDS),
-        attaching=Delay(ATTACH_SECONDS),
-        detaching=Delay(DETACH_SECONDS),
-        **changes,
-    )
+    times = {"attaching": Delay(ATTACH_SECONDS), "detaching": Delay(DETACH_SECONDS)}
+    return EC2Settings(replies=replies, reply=Delay(READ_SECONDS), **times | changes)
 
 
 def attach_limit(count: int, share: float = 1.0) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from bench.plots import attached_over_time
-from bench.result import Result
+from bench.result import Compared, Result
 
 TEXT = Path(__file__).parent / "benchmarks.md.in"
 PLOTTED = ("attach-50", "attach-1000")
@@ -46,6 +46,10 @@ def show(result: Result) -> None:
     print(f"\n{result.title}   [{result.name}, {result.seconds} s, load {result.load}]")
     for name, value in result.figures.items():
         print(f"  {name:<28} {_text(value)}")
+    if result.compared:
+        print(f"  {'':<28} {'before':>9} {'now':>9} {'ratio':>7}  of each pair")
+    for each in result.compared:
+        print(f"  {each.what:<28} {each.before:>9.4g} {each.now:>9.4g} {_ratio(each):>7}  {_ratios(each)}")
     for promise in result.promises:
         word = "kept  " if promise.kept else "BROKEN"
         print(
@@ -115,7 +119,20 @@ def _promises(results: Sequence[Result]) -> str:
 def _figures(result: Result) -> str:
     rows = [*_heading(result), "| | |", "|---|---|"]
     rows += [f"| {name} | {_text(value)} |" for name, value in result.figures.items()]
+    if result.compared:
+        rows += ["", "| | before | now | ratio | of each pair |", "|---|---|---|---|---|"]
+    for each in result.compared:
+        values = f"{each.before:.4g} | {each.now:.4g} | {_ratio(each)} | {_ratios(each)}"
+        rows.append(f"| {each.what} | {values} |")
     return "\n".join([*rows, ""])
+
+
+def _ratio(each: Compared) -> str:
+    return f"{each.ratio:.3g}" if each.ratios else ""
+
+
+def _ratios(each: Compared) -> str:
+    return ", ".join(f"{ratio:.3g}" for ratio in sorted(each.ratios))
 
 
 def _side_by_side(result: Result, others: Sequence[Result]) -> str:

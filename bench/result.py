@@ -24,6 +24,20 @@ class Promise(msgspec.Struct, frozen=True):
                 return self.value <= self.limit
 
 
+class Compared(msgspec.Struct, frozen=True):
+    """One figure of the build before and of this one: the medians, and this one's share in each pair."""
+
+    what: str
+    before: float
+    now: float
+    ratios: list[float]
+
+    @property
+    def ratio(self) -> float:
+        """The median pair's."""
+        return sorted(self.ratios)[len(self.ratios) // 2]
+
+
 class Curve(msgspec.Struct, frozen=True):
     """When the n-th ENI was attached, and when it could have been. Seconds from the order."""
 
@@ -33,7 +47,8 @@ class Curve(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct):
-    """`figures` are printed in their order. `command` measures this scenario alone."""
+    """`figures` are printed in their order. `command` measures this scenario alone. `compared`: with the
+    build before, where the scenario runs both."""
 
     name: str
     title: str
@@ -43,6 +58,7 @@ class Result(msgspec.Struct):
     curve: Curve | None = None
     load: float = 0.0  # of the machine, the mean of the last minute, when it began
     seconds: float = 0.0
+    compared: list[Compared] = []
 
     @property
     def kept(self) -> bool:

@@ -10,7 +10,7 @@ from .attach import attach
 from .crowded import filling, rival
 from .large import restart, steady
 from .lives import lives
-from .removal import dying, removal
+from .removal import dying, object_gone, removal
 from .several import several
 
 SIZES = (10, 50, 100, 200, 500, 1000)
@@ -18,6 +18,7 @@ SIZES = (10, 50, 100, 200, 500, 1000)
 SCENARIOS: dict[str, Callable[[], Coroutine[None, None, Result]]] = {
     **{f"attach-{size}": partial(attach, size, runs=5 if size <= 50 else 1) for size in SIZES},
     "several-200x3": several,
+    "remove-10": object_gone,
     "remove-200": removal,
     "dying-200": dying,
     "lives-6000": lives,

@@ -1,14 +1,20 @@
 """Taking away what is there: of living nodes by two calls an ENI, of dying ones by none."""
 
 import asyncio
+from pathlib import Path
 
+from bench.builds import Figures, side_by_side
 from bench.harness import NAME, bench
-from bench.limits import removal_limit
+from bench.limits import removal_limit, steady_settings
 from bench.planting import plant
 from bench.result import Promise, Result
+from nodeeni.sandbox.ec2 import Delay
 
 COUNT = 200
 NEAR = 1.1
+FEW, PAIRS = 10, 3
+USUAL_DETACH = Delay(3.0, spread=2 / 3)
+SHARE = 0.75  # of what it took before
 
 
 async def removal() -> Result:
@@ -71,3 +77,36 @@ async def dying() -> Result:
             },
             promises=[Promise("mutating calls", b.mutating(), 0, "exactly")],
         )
+
+
+async def object_gone() -> Result:
+    """Ten nodes' ENIs, made by this controller, whose NodeENI is deleted: until the object is gone."""
+    found = await side_by_side(_object_gone, PAIRS)
+    gone = next(each for each in found if each.what == "object gone (s)")
+    return Result(
+        name="remove-10",
+        title=f"{FEW} live ENIs removed, until the NodeENI is gone",
+        command="python -m bench remove-10",
+        figures={},
+        promises=[Promise("object gone, ratio to the build before", gone.ratio, SHARE)],
+        compared=found,
+    )
+
+
+async def _object_gone(build: Path | None) -> Figures:
+    """A detach takes 1 to 5 s, the same for both builds where they come in the same order."""
+    async with bench(steady_settings(detaching=USUAL_DETACH), build) as b:
+        await b.nodes(FEW)
+        await b.start_controller("--read-lag=2s")
+        b.apply()
+        await b.until(lambda: b.status().get("attached") == FEW, 60)
+        await asyncio.sleep(1)
+        reads, began = b.describes(), b.delete()
+        last_eni = await b.until(lambda: not b.world.ec2.interfaces(NodeENI=NAME), 60, 0.01) - began
+        gone = await b.until(lambda: b.world.nodeeni(NAME) is None, 60, 0.01) - began
+        return {
+            "last ENI gone (s)": round(last_eni, 2),
+            "object gone (s)": round(gone, 2),
+            "after the last ENI (s)": round(gone - last_eni, 2),
+            "describe calls": b.describes() - reads,
+        }

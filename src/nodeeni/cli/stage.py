@@ -8,7 +8,7 @@ import contextlib
 import ctypes
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -88,9 +88,10 @@ class Stage:
     def processes(self) -> list[Running]:
         return [*([self.controller] if self.controller else []), *self.agents.values()]
 
-    async def start_controller(self, *flags: str) -> None:
+    async def start_controller(self, *flags: str, source: Path | None = None) -> None:
+        """`source`: the `src` of another build of the package, whose controller it is to be."""
         argv = (*_NODEENI, "controller", *flags)
-        self.controller = await self._start("controller", argv)
+        self.controller = await self._start("controller", argv, {"PYTHONPATH": str(source)} if source else {})
 
     def controller_is_ready(self) -> bool:
         """It has the lease and has read EC2, as seen from outside."""
@@ -116,12 +117,12 @@ class Stage:
         statuses = await asyncio.gather(*(_stop(one) for one in running))
         return {one.name: status for one, status in zip(running, statuses, strict=True)}
 
-    async def _start(self, name: str, argv: Sequence[str]) -> Running:
+    async def _start(self, name: str, argv: Sequence[str], beside: Mapping[str, str] = {}) -> Running:
         log = self.directory / f"{name}.log"
         with log.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
                 *argv,
-                env=self._environment,
+                env={**self._environment, **beside},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,
