@@ -29,12 +29,12 @@ async def test_after_some_failures_in_a_row_one_request_tries_for_all_ever_more_
         for _ in range(100):
             if reach.in_vain() is None:
                 sent.append(second)
-                reach.heard(Unavailable("list nodes: refused"))
+                reach.heard(Unavailable("list nodes: refused"), clock.now)
     assert sent[:AWAY] == [0] * AWAY
     assert len([at for at in sent[AWAY:] if at < 60]) <= 6
     assert len([at for at in sent if at >= 120]) <= 4
     assert isinstance(reach.in_vain(), Away)
-    reach.heard(None)
+    reach.heard(None, clock.now)
     assert reach.in_vain() is None
     assert reach.returns == 1
     assert caplog.messages == [
@@ -47,10 +47,27 @@ async def test_after_some_failures_in_a_row_one_request_tries_for_all_ever_more_
 async def test_a_refusal_is_an_answer(clock: Clock) -> None:
     reach = Reach(clock)
     for _ in range(AWAY - 1):
-        reach.heard(Unavailable("away"))
-    reach.heard(NotFound("no such thing"))
-    reach.heard(Unavailable("away"))
+        reach.heard(Unavailable("away"), clock.now)
+    reach.heard(NotFound("no such thing"), clock.now)
+    reach.heard(Unavailable("away"), clock.now)
     assert reach.in_vain() is None
+
+
+async def test_an_answer_that_was_under_way_when_it_went_shows_nothing(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "nodeeni")
+    reach, sent_before = Reach(clock), clock.now
+    clock.now = 1.0
+    for _ in range(AWAY):
+        reach.heard(Unavailable("away"), clock.now)
+    reach.heard(None, sent_before)
+    assert isinstance(reach.in_vain(), Away)
+    assert reach.returns == 0
+    clock.now = 3.0
+    reach.heard(None, clock.now)
+    assert reach.returns == 1
+    assert caplog.messages == ["the API server fails us: away", "the API server answers again, after 2 s"]
 
 
 def test_what_is_refused_to_a_writer_is_tried_by_one_and_told_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -270,14 +270,14 @@ class KubeClient:
             extensions={**self._extensions(), "gather": gather},
             timeout=httpx2.Timeout(self._timeout, read=quiet),
         )
-        with self._translated("watch", resource.described()):
+        with self._translated("watch", resource.described()) as sent:
             async with asyncio.timeout(self._timeout * _WHOLE):
                 response = await http.send(request, stream=True)
             try:
                 if not response.is_success:
                     await response.aread()
                     raise _error(response, "watch", resource.described())
-                self._hear(None)
+                self._hear(None, sent)
                 yield response.aiter_raw()
             finally:
                 await response.aclose()
@@ -342,23 +342,24 @@ class KubeClient:
         return {"sni_hostname": name} if name else {}
 
     @contextmanager
-    def _translated(self, verb: str, resource: str) -> Iterator[None]:
-        """Failures as KubeErrors; those of trust have the files read again."""
+    def _translated(self, verb: str, resource: str) -> Iterator[float]:
+        """When the request is sent; failures as KubeErrors. Those of trust have the files read again."""
         if self._reach is not None and not self._at_once and (away := self._reach.in_vain()) is not None:
             raise away
+        sent = self._reach.clock() if self._reach is not None else 0.0
         try:
             with _translated(verb, resource):
-                yield
+                yield sent
         except KubeError as error:
             if isinstance(error, Unauthorized | Untrusted):
                 self._connections.doubt()
-            self._hear(error)
+            self._hear(error, sent)
             raise
-        self._hear(None)
+        self._hear(None, sent)
 
-    def _hear(self, error: KubeError | None) -> None:
+    def _hear(self, error: KubeError | None, sent: float) -> None:
         if self._reach is not None:
-            self._reach.heard(error)
+            self._reach.heard(error, sent)
 
 
 @contextmanager

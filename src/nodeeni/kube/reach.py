@@ -28,9 +28,10 @@ class Reach:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+        self.clock = clock
         self._log = Lasting(log, clock)
         self._failures = 0  # in a row
+        self._failing_since = 0.0  # the first of them was heard
         self._pause = FIRST_PROBE
         self._probe_at = 0.0
         self._last = ""
@@ -40,7 +41,7 @@ class Reach:
 
     def in_vain(self) -> Away | None:
         """What the request would meet, so that it need not be sent; None: it may be, perhaps for all."""
-        now = self._clock()
+        now = self.clock()
         if self._failures < AWAY:
             return None
         if now >= self._probe_at:
@@ -49,21 +50,27 @@ class Reach:
             return None
         return Away(f"the API server is away: {self._last}", delay=self._probe_at - now)
 
-    def heard(self, error: KubeError | None) -> None:
-        """One request's outcome: any answer but that it cannot answer shows that it is there."""
+    def heard(self, error: KubeError | None, sent: float) -> None:
+        """The outcome of one request that was sent at `sent` of our clock: any answer but that it cannot
+        answer shows that it is there. One that was still under way when it went away shows nothing.
+        """
         if not isinstance(error, Unavailable):
+            if self._failures >= AWAY and sent < self._failing_since:
+                return
             self.returns += self._failures >= AWAY
             self._failures, self._pause = 0, FIRST_PROBE
             self._back.set()
             self._log.over(_AWAY, "the API server answers again")
             return
+        if self._failures == 0:
+            self._failing_since = self.clock()
         self._failures += 1
         self._last = str(error)
         if self._failures < AWAY:
             return
         if self._failures == AWAY:
             self._back.clear()
-            self._probe_at, self._pause = self._clock() + FIRST_PROBE, FIRST_PROBE * GROWS
+            self._probe_at, self._pause = self.clock() + FIRST_PROBE, FIRST_PROBE * GROWS
         self.tell(error)
 
     def tell(self, error: KubeError) -> None:
