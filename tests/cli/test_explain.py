@@ -47,6 +47,19 @@ async def test_a_node_with_what_one_asks_that_another_does_not_select(site: Site
     assert [line[:8] for line in history] == sorted(line[:8] for line in history)
 
 
+async def test_what_a_node_itself_is_told_of_its_network(site: Site) -> None:
+    await site.node("n1")
+    site.apply()
+    async with site.controller("--node-condition"):
+        await site.until_attached(1)
+        await until(lambda: "'ENIsReady'" in str(site.world.kube.objects("", "nodes")[0]["status"]))
+    seen = await site.run("explain", "n1")
+    assert seen.lines[0] == (
+        "node n1: selected by 1 of 1 NodeENI, 1 of 1 as asked; NodeENIsReady is True, ENIsReady: attached: "
+        f"{NAME}"
+    )
+
+
 async def test_what_it_says_is_in_its_json(site: Site) -> None:
     eni = await attached(site, "n1")
     page = (await site.run("explain", "node/n1", "-o", "json")).json

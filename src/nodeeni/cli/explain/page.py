@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 import msgspec
 
+from nodeeni.api.core import Node
+from nodeeni.api.names import NODE_CONDITION
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.cli.explain import history
 from nodeeni.cli.explain.history import Event, Moment
@@ -87,7 +89,7 @@ class Reader:
         there = "" if node else ", and there is no Node of that name"
         headline = (
             f"node {name}: selected by {len(selected)} of {counted(len(store), 'NodeENI')}, "
-            f"{right} of {len(selected)} as asked{there}"
+            f"{right} of {len(selected)} as asked{there or _readiness(node)}"
         )
         return Explanation(
             subject=subject,
@@ -243,6 +245,12 @@ class Reader:
                 self._unread.append(note)
             return []
         return list(history.of_events(events, mentioning))
+
+
+def _readiness(node: Node | None) -> str:
+    """What the Node itself is told, where it is told anything."""
+    told = node.told if node else None
+    return f"; {NODE_CONDITION} is {told.status}, {told.reason}: {told.message}" if told else ""
 
 
 def _keys(nodeeni: NodeENI) -> list[str]:
