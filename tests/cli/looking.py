@@ -140,9 +140,14 @@ class Site:
         return next((dict(c) for c in status.get("conditions", []) if c["type"] == kind), {})
 
     async def until_attached(self, count: int, name: str = NAME) -> None:
-        await until(
-            lambda: ((self.world.nodeeni(name) or {}).get("status") or {}).get("attached") == count,
-        )
+        """And nothing of them is still on its way: the controller may be ended."""
+
+        def are() -> bool:
+            status = (self.world.nodeeni(name) or {}).get("status") or {}
+            updating = [row for row in status.get("attachments", ()) if row.get("reason") == "Updating"]
+            return status.get("attached") == count and not updating
+
+        await until(are)
 
     def changing_calls(self) -> int:
         """Calls to EC2 that are not reads and not dry runs."""

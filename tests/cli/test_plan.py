@@ -195,6 +195,24 @@ async def test_a_link_of_an_eni_that_waits_to_be_replaced_is_changed_before(
     assert [step["action"] for step in second["later"]] == ["Detach"]
 
 
+async def test_what_ec2_refused_the_controller_is_said_beside_the_step(site: Site) -> None:
+    await site.node("n1")
+    site.world.ec2.faults.error("CreateNetworkInterface", "TagPolicyViolation", times=None, message="no")
+    site.apply()
+    async with site.controller():
+        await until(lambda: site.condition("Degraded").get("status") == "True")
+    seen = await site.run("plan")
+    (line,) = [line for line in seen.lines if line.lstrip().startswith("+")]
+    assert line.partition("; ")[2].startswith("the controller's last word: RejectedByEC2: ")
+    (step,) = (await site.run("plan", "-o", "json")).json["nodes"][0]["now"]
+    assert step["action"] == "Create"
+    assert "TagPolicyViolation" in step["reason"]
+    site.world.ec2.faults.clear()
+    async with site.controller():
+        await site.until_attached(1)
+    assert (await site.run("plan")).lines[-1].startswith("0 actions now")
+
+
 async def test_no_such_node(site: Site) -> None:
     assert await site.run("plan", "n9") == (1, "", "nodeeni plan: there is no node n9\n")
 

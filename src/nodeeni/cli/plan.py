@@ -12,7 +12,7 @@ from nodeeni.api.reasons import DEGRADED, RowReason
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.cli import reach, reach_ec2, tables
 from nodeeni.cli.nodeeni_files import read_nodeenis
-from nodeeni.cli.planned import Hold, NodePlan, Step, told, told_holds
+from nodeeni.cli.planned import Hold, NodePlan, Step, last_words, told, told_holds
 from nodeeni.cli.tracking import ShortTimeout, short_timeouts, types_of
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.planning import Planning, read_cluster
@@ -52,9 +52,9 @@ async def _plan(options: Namespace, supposed: Sequence[NodeENI]) -> int:
             await planning.read()
             try:
                 nodes = _chosen(options.nodes, planning.nodes())
-                eninodes = cluster.eninodes.store
+                eninodes, said = cluster.eninodes.store, last_words(cluster.nodeenis.store.values())
                 plans = [
-                    told(node, await planning.plan(node), eninodes.get(node), dry_run=settings.dry_run)
+                    told(node, await planning.plan(node), eninodes.get(node), said, dry_run=settings.dry_run)
                     for node in nodes
                 ]
                 holds = planning.holds()
@@ -124,7 +124,8 @@ def _show(
 def print_node(to: Console, plan: NodePlan) -> None:
     to.print(f"{plan.node}  {plan.instance_id or 'no instance'}", style="bold", markup=False)
     for step in plan.now:
-        tables.print_finding(to, _mark(step), step.node_eni or "?", step.text)
+        text = "; ".join(filter(None, (step.text, step.reason)))
+        tables.print_finding(to, _mark(step), step.node_eni or "?", text)
     for progress in plan.in_progress:
         tables.print_finding(to, "…", progress.node_eni or "?", f"in progress: {progress.text}")
     for step in plan.later:

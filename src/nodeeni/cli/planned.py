@@ -1,11 +1,11 @@
 """One node's plan as `nodeeni plan` tells it: steps now and later, what EC2 has yet to finish, refusals."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from nodeeni.api.v1alpha1 import ENINode, ENINodeInterface
+from nodeeni.api.v1alpha1 import AttachmentStatus, ENINode, ENINodeInterface, NodeENI
 from nodeeni.plan.actions import Action, Create
 from nodeeni.plan.brake import HeldRemoval
 from nodeeni.plan.plan import Plan
@@ -16,9 +16,13 @@ SET_LINK = "SetLink"  # beside the names of EC2's actions: what the node's ENI m
 _DRY_RUN = "dry run"
 
 
+LastWords = Mapping[tuple[str, str], AttachmentStatus]  # by uid of a NodeENI and name of a node
+
+
 class Step(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """One action; `reason` is why it has to wait. It is looked at again within `after` seconds, or at an
-    event before (absent: only then).
+    """One action; `reason` is why it has to wait: of one that nothing known here holds up, what the
+    controller said last, which remembers what EC2 refused. It is looked at again within `after` seconds, or
+    at an event before (absent: only then).
     """
 
     action: str
@@ -73,7 +77,16 @@ def told_holds(holds: Iterable[HeldRemoval]) -> list[Hold]:
     ]
 
 
-def told(node: str, plan: Plan, eninode: ENINode | None, *, dry_run: bool) -> NodePlan:
+def last_words(nodeenis: Iterable[NodeENI]) -> LastWords:
+    """What the statuses say of each node."""
+    return {
+        (nodeeni.metadata.uid, entry.node_id): entry
+        for nodeeni in nodeenis
+        for entry in nodeeni.status.attachments
+    }
+
+
+def told(node: str, plan: Plan, eninode: ENINode | None, said: LastWords, *, dry_run: bool) -> NodePlan:
     """`eninode`: the node's as it is now."""
     links = [] if eninode is None else list(_links(plan, eninode))
     later = [
@@ -91,7 +104,10 @@ def told(node: str, plan: Plan, eninode: ENINode | None, *, dry_run: bool) -> No
     return NodePlan(
         node=node,
         instance_id=_instance_id(plan),
-        now=[*map(_step, plan.decision.allowed), *([] if dry_run else links)],
+        now=[
+            *(_step(action, said.get((action.uid, node))) for action in plan.decision.allowed),
+            *([] if dry_run else links),
+        ],
         in_progress=list(_in_progress(plan)),
         later=later,
         refused=[Refused(r.nodeeni, r.reason or "", r.message) for r in plan.refusals],
@@ -106,8 +122,9 @@ def _instance_id(plan: Plan) -> str:
     return next((i.attachment.instance_id for i in plan.observed.interfaces if i.attachment), "")
 
 
-def _step(action: Action) -> Step:
-    return Step(action=action.word, node_eni=action.nodeeni, text=action.text)
+def _step(action: Action, said: AttachmentStatus | None) -> Step:
+    reason = f"the controller's last word: {said.reason}: {said.message}" if said and said.reason else ""
+    return Step(action=action.word, node_eni=action.nodeeni, text=action.text, reason=reason)
 
 
 def _in_progress(plan: Plan) -> Iterator[Progress]:

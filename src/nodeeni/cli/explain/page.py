@@ -14,7 +14,7 @@ from nodeeni.cli.explain.standings import Standing, by_plan, by_report
 from nodeeni.cli.explain.subject import Kind, Subject
 from nodeeni.cli.explain.whose import Ownership, ownership
 from nodeeni.cli.findings import counted, some
-from nodeeni.cli.planned import Hold, NodePlan, Progress, Step, told, told_holds
+from nodeeni.cli.planned import Hold, NodePlan, Progress, Step, last_words, told, told_holds
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.planning import Planning
 from nodeeni.ec2.types import Interface
@@ -193,17 +193,18 @@ class Reader:
     def _standings(self, plans: Sequence[Plan]) -> list[Standing]:
         if self._planning is None:
             return list(by_report(list(self._cluster.nodeenis.store.values()), self._cluster))
-        return [each for plan in plans for each in by_plan(plan, self._cluster)]
+        said = last_words(self._cluster.nodeenis.store.values())
+        return [each for plan in plans for each in by_plan(plan, self._cluster, said)]
 
     def _told(
         self, plans: Iterable[Plan], concerns: Callable[[Step | Progress], bool] = lambda _: True
     ) -> list[NodePlan]:
-        """Without the refusals: the standings have them."""
+        """Without the refusals and the controller's last words: the standings have them."""
         eninodes = self._cluster.eninodes.store
         found = []
         for plan in plans:
             node = plan.observed.name
-            whole = told(node, plan, eninodes.get(node), dry_run=False)
+            whole = told(node, plan, eninodes.get(node), {}, dry_run=False)
             part = msgspec.structs.replace(
                 whole,
                 now=list(filter(concerns, whole.now)),

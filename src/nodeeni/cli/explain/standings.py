@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from nodeeni.api.v1alpha1 import AttachmentStatus, LinkStatus, NodeENI
+from nodeeni.cli.planned import LastWords
 from nodeeni.controller.cluster import Cluster
 from nodeeni.plan.plan import Plan
 from nodeeni.plan.rows import Row, State
@@ -51,9 +52,9 @@ class Standing(msgspec.Struct, frozen=True, rename="camel"):
         return "; ".join(filter(None, (f"{what}: {why}" if why else what, self.link, reported)))
 
 
-def by_plan(plan: Plan, cluster: Cluster) -> Iterator[Standing]:
+def by_plan(plan: Plan, cluster: Cluster, said: LastWords) -> Iterator[Standing]:
     for row in plan.rows:
-        entry = _entry(cluster.by_uid(row.uid), row.node)
+        entry = said.get((row.uid, row.node))
         mac = row.interface.mac if row.interface else ""
         link = cluster.link(row.node, mac) if mac else None
         yield Standing(
@@ -87,11 +88,6 @@ def by_report(nodeenis: Sequence[NodeENI], cluster: Cluster) -> Iterator[Standin
                 link=_link(link),
                 link_state=link.state if link else "",
             )
-
-
-def _entry(nodeeni: NodeENI | None, node: str) -> AttachmentStatus | None:
-    entries = nodeeni.status.attachments if nodeeni else ()
-    return next((entry for entry in entries if entry.node_id == node), None)
 
 
 def _reported(entry: AttachmentStatus | None, row: Row) -> str:
