@@ -1,8 +1,13 @@
 """A NodeENI is deleted: the finalizer holds it until EC2 shows, twice, that nothing of it is left."""
 
+import asyncio
+
 import pytest
 
-from .conftest import NAME, Stage
+from nodeeni.api.names import TAG_UID
+from nodeeni.sandbox.ec2.calls import OK
+
+from .conftest import LABELS, NAME, Stage
 
 
 async def test_everything_goes_and_then_the_object(stage: Stage) -> None:
@@ -53,6 +58,42 @@ async def test_one_that_never_matched_goes_at_once(stage: Stage) -> None:
         stage.delete()
         await stage.until_deleted()
     assert stage.calls() == {}
+
+
+def _reads_at_the_end(stage: Stage) -> int:
+    """How many times the NodeENI was read after its last ENI was deleted."""
+    (last,) = stage.ec2.calls.of("DeleteNetworkInterface", OK)
+    reads = [call for call in stage.ec2.calls.of("DescribeNetworkInterfaces", OK) if call.time > last.time]
+    return sum(TAG_UID in str(call.parameters) for call in reads)
+
+
+async def test_where_every_call_was_answered_the_two_reads_at_the_end_follow_one_another(
+    stage: Stage,
+) -> None:
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller("--read-lag=2s"):
+        await stage.until_attached(node)
+        await asyncio.sleep(2)  # from here on EC2 shows what a predecessor may have made
+        stage.delete()
+        await stage.until_deleted()
+    assert (stage.ec2.secondary_interfaces(), _reads_at_the_end(stage)) == ([], 2)
+
+
+async def test_where_a_create_had_no_answer_they_are_apart(stage: Stage) -> None:
+    """And they count from when EC2's reads are sure to show what it made; those before come too early."""
+    other = await stage.node(matching=False)
+    async with stage.controller("--read-lag=2s"):
+        await stage.until(lambda: stage.ec2.calls.of("DescribeInstances"))
+        await asyncio.sleep(2)  # from here on EC2 shows what a predecessor may have made
+        stage.world.label(other.name, **LABELS)
+        stage.ec2.faults.drop("CreateNetworkInterface", "after")
+        stage.apply()
+        await stage.until(stage.ours)
+        stage.delete()
+        await stage.until_deleted()
+    assert stage.ec2.secondary_interfaces() == []
+    assert _reads_at_the_end(stage) > 2
 
 
 async def test_deleted_while_no_controller_runs(stage: Stage) -> None:

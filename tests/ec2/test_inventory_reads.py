@@ -65,7 +65,7 @@ async def test_nodeenis_that_came_and_went_leave_nothing_behind(site: Site) -> N
         await inventory.refresh(uid=uid)
         assert inventory.confirmed_empty(uid, 0) > 0
     assert (len(inventory.all()), inventory.confirmed_empty("uid-0", 0)) == (0, 1)
-    assert max(len(inventory._uid_reads), len(inventory._uid_shown)) <= 33
+    assert max(len(inventory._proofs._uid_reads), len(inventory._proofs._counts_from)) <= 33
 
 
 async def test_the_reads_of_one_nodeeni_prove_it_empty(site: Site) -> None:

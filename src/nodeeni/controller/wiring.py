@@ -288,6 +288,8 @@ def listen(parts: Parts, works: Works) -> None:
     for source, listeners in told:
         for listener in listeners:
             source.add_listener(listener)
+    if not parts.settings.dry_run:
+        works.inventory.add_listener(works.finalizers.interface_changed)
     for interface in works.inventory.all():
         works.waiter.interface_changed(None, interface)
         memory.interface_changed(None, interface)  # what hangs already hangs from now on

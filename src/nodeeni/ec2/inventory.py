@@ -9,8 +9,8 @@ All times are seconds of the monotonic clock.
 """
 
 import asyncio
+import math
 import time
-from bisect import insort
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 
@@ -19,13 +19,13 @@ from nodeeni.ec2.addresses import AddressKind
 from nodeeni.ec2.attributes import Attribute, V
 from nodeeni.ec2.client import EC2Client, Filters
 from nodeeni.ec2.overlay import Record, Stage
+from nodeeni.ec2.proofs import Proofs
 from nodeeni.ec2.types import Attachment, Interface, Unreadable
 
 Listener = Callable[[Interface | None, Interface | None], None]
 
 LAG = 60.0  # EC2 shows a write within about 30 s; twice that and it was undone by somebody else
 GAP = 5.0  # two absences prove something only if they are this far apart
-_READS_KEPT = 32  # of all interfaces, and of each NodeENI: enough for the finalizer's rule of two
 
 
 class _Index:
@@ -100,9 +100,7 @@ class Inventory:
         self._instances = _Index(_instances)
         self._nodeenis = _Index(_by_tag(TAG_UID))
         self._listeners: list[Listener] = []
-        self._full_reads: list[float] = []
-        self._uid_reads: dict[str, list[float]] = {}
-        self._uid_shown: dict[str, float] = {}
+        self._proofs = Proofs(gap)
 
     # Looking
 
@@ -162,22 +160,23 @@ class Inventory:
         """Whether no read showed what is gone: a client token gave the answer of long ago, as a rule."""
         return eni_id in self._never_shown
 
-    def confirmed_empty(self, uid: str, since: float) -> int:
-        """How many reads begun after `since`, `gap` apart, showed that no interface of that NodeENI is left.
+    def confirmed_empty(self, uid: str, since: float, settled_at: float = math.inf) -> int:
+        """How many reads begun after `since` showed that no interface of that NodeENI is left; 0 while one is
+        known. They are `gap` apart, but where each Create of it was answered and each Delete acknowledged,
+        and a read after `settled_at` listed what others may have made.
 
-        0 while one is known, and at most 1 without a read by uid: what carries another cluster's tag is in no
-        other. A read that showed one, or that began within the lag of a Create whose outcome is not known,
-        makes all reads up to it count nothing.
+        A read that showed one, or that began within the lag of a Create whose outcome is not known, makes
+        all reads up to it count nothing.
         """
-        if self.of_nodeeni(uid):
-            return 0
-        since = max(since, self._uid_shown.get(uid, float("-inf")))
-        by_uid = self._uid_reads.get(uid, ())
-        counted, again = 0, float("-inf")
-        for began in sorted([*self._full_reads, *by_uid]):
-            if began > since and began >= again:
-                counted, again = counted + 1, began + self.gap
-        return counted if any(began > since for began in by_uid) else min(counted, 1)
+        return 0 if self.of_nodeeni(uid) else self._proofs.count(uid, since, settled_at)
+
+    def listed(self, uid: str, since: float) -> bool:
+        """Whether a read begun after `since` listed all of that NodeENI but what our calls told us of."""
+        return self._proofs.listed(uid, since)
+
+    def accounted(self, uid: str, since: float) -> bool:
+        """Whether the last of what was listed then, or made since, went by a Delete that was acknowledged."""
+        return self._proofs.accounted(uid, since)
 
     def add_listener(self, listener: Listener) -> None:
         """`listener(before, after)` is called at each change, in the midst of it: it must only take note.
@@ -283,7 +282,7 @@ class Inventory:
 
     def note_uncertain(self, uid: str) -> None:
         """A Create for that NodeENI got no answer: for the time of the lag no read is sure to show it."""
-        self._uid_shown[uid] = max(self._uid_shown.get(uid, float("-inf")), self._clock() + self._lag)
+        self._proofs.uncertain(uid, self._clock() + self._lag)
 
     def note_attaching(self, eni_id: str, attachment: Attachment) -> None:
         self._attachment_reached(eni_id, Stage.ATTACHING, attachment)
@@ -301,7 +300,9 @@ class Inventory:
 
     def note_deleted(self, eni_id: str) -> None:
         """Our Delete was done; reads that lag do not bring the interface back."""
-        if eni_id in self._records:
+        record = self._records.get(eni_id)
+        if record is not None:
+            self._proofs.deleted(record.view.tags.get(TAG_UID, ""), self._clock())
             self._remove(eni_id, until=self._clock() + self._lag)
 
     def note_modified(self, eni_id: str, attribute: Attribute[V], value: V) -> None:
@@ -357,7 +358,7 @@ class Inventory:
     def _note_unread(self, unread: Iterable[Unreadable], began: float, *, whole: bool) -> None:
         for each in unread:
             if each.uid:
-                self._uid_shown[each.uid] = max(self._uid_shown.get(each.uid, float("-inf")), began)
+                self._proofs.shown(each.uid, began)
         if whole:
             self._unread = [each for each in unread if each.id not in self._records]
         elif self._unread:
@@ -376,7 +377,7 @@ class Inventory:
     def _sighted(self, interface: Interface, began: float) -> None:
         uid = interface.tags.get(TAG_UID)
         if uid is not None:
-            self._uid_shown[uid] = max(self._uid_shown.get(uid, float("-inf")), began)
+            self._proofs.shown(uid, began)
         if began <= self._tombstones.get(interface.id, float("-inf")):
             return
         record = self._records.get(interface.id)
@@ -393,6 +394,7 @@ class Inventory:
         record = self._records[eni_id]
         was_absent = record.absent_at is not None
         if record.missing(began, self._lag, self.gap):
+            self._proofs.vanished(record.view.tags.get(TAG_UID, ""), self._clock())
             self._remove(eni_id, until=began)
         elif record.absent_at is not None and not was_absent:
             self._changed(record.view, record.view, always=True)
@@ -409,19 +411,13 @@ class Inventory:
         self._changed(before, record.view)
 
     def _count_read(self, began: float, uid: str | None) -> None:
-        reads = self._full_reads if uid is None else self._uid_reads.setdefault(uid, [])
-        insort(reads, began)
-        del reads[:-_READS_KEPT]
+        self._proofs.read(began, uid)
         if uid is None:
             # Twice the lag: a read that began before the tombstone was set may still be under way.
             self._tombstones = {
                 eni_id: until for eni_id, until in self._tombstones.items() if until > began - 2 * self._lag
             }
             self._never_shown &= self._tombstones.keys()
-            # Of NodeENIs that went: what is older than all reads that are kept decides nothing any more.
-            kept = {uid: own for uid, own in self._uid_reads.items() if own[-1] >= reads[0]}
-            self._uid_shown = {u: at for u, at in self._uid_shown.items() if at >= reads[0] or u in kept}
-            self._uid_reads = kept
 
     def _add(self, eni_id: str, record: Record) -> None:
         earlier = self._records.get(eni_id)
