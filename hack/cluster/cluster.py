@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 from hack.cluster.control_plane import ControlPlane
 from hack.cluster.node_image import node_image
-from hack.cluster.nodes import API_ADDRESS, AWS_ADDRESS, Egress, Node
+from hack.cluster.nodes import API_ADDRESS, AWS_ADDRESS, IMPORT, Egress, Node
 
 from nodeeni.sandbox.ec2.settings import EC2Settings
 from nodeeni.sandbox.kube import KubeServer
@@ -87,6 +87,18 @@ class Cluster:
         self.nodes.append(node)
         self.egress.nodes[address] = node
         return node
+
+    async def load_image_of(self, commit: str) -> None:
+        """Each node has localhost/nodeeni:COMMIT afterwards. Impossible if it cannot be built."""
+        await self.load(Path(await asyncio.to_thread(_output, "hack/cluster/images.sh", str(CACHE), commit)))
+
+    async def load(self, archive: Path) -> None:
+        """Each node has the images of a docker-archive afterwards."""
+        for node in self.nodes:
+            machine = self.machines().machine(node.instance_id)
+            await machine.plug_disk(archive)
+            await node.run(IMPORT)
+            await machine.unplug_disk()
 
     async def lose(self, node: Node) -> None:
         """Its power goes, and its instance with it; so does its Node, as a cloud controller deletes it."""

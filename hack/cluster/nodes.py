@@ -61,6 +61,13 @@ ExecStart={KUBELET} --config=kubelet.yaml --kubeconfig=kubeconfig $FLAGS
 Restart=always
 RestartSec=2
 """
+# The archive of an image was plugged in as a disk: a tar is a whole number of sectors.
+IMPORT = """\
+set -e
+for _ in $(seq 300); do [ -b /dev/vdb ] && break; sleep 0.1; done
+ctr -n k8s.io images import /dev/vdb >/dev/null
+udevadm settle
+"""
 # All of it may have been done before: a node that was rebooted joins in the same way.
 _JOIN = f"""\
 set -e

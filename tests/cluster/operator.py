@@ -173,11 +173,44 @@ class Operator:
         (pod,) = (p for p in await self.pods("eni-controller") if holder.startswith(p["metadata"]["name"]))
         return pod
 
+    async def has_another_leader(self, former: str) -> bool:
+        try:
+            return bool((await self.leader())["metadata"]["name"] != former)
+        except ValueError:
+            return False
+
+    async def is_led_on(self, node: Node) -> bool:
+        try:
+            return await self.leaders_node() is node
+        except (StopIteration, ValueError):
+            return False
+
     def node(self, pod: Object) -> Node:
         return next(node for node in self.nodes if node.name == pod["spec"]["nodeName"])
 
+    async def spread_controllers(self) -> None:
+        """One on each of two nodes: the scheduler prefers that, and after a drain both may be on one."""
+        first, second = await self.pods("eni-controller")
+        if self.node(first) is self.node(second):
+            await self.kubectl("cordon", self.node(first).name)
+            await self.kubectl("delete", "pod", second["metadata"]["name"])
+            await self.kubectl("rollout", "status", "deployment/eni-controller", f"--timeout={PATIENCE}")
+            await self.kubectl("uncordon", self.node(first).name)
+
     async def leaders_node(self) -> Node:
         return self.node(await self.leader())
+
+    async def every_link_has(self, *, mtu: int) -> bool:
+        """In the kernels: those of all ENIs."""
+        links = [link for node in self.nodes for link in (await self.links(node)).values()]
+        return all(link["mtu"] == mtu for link in links)
+
+    async def memory(self, pod: Object) -> int:
+        """The working set in bytes, as its kubelet reports it."""
+        path = f"/api/v1/nodes/{pod['spec']['nodeName']}/proxy/stats/summary"
+        summary = json.loads(await self.kubectl("get", "--raw", path))
+        (of_pod,) = (p for p in summary["pods"] if p["podRef"]["uid"] == pod["metadata"]["uid"])
+        return int(of_pod["memory"]["workingSetBytes"])
 
     async def reports_anew(self, node: Node, former: str) -> bool:
         """The node's ENI manager says of its links that they are up, in an ENINode that is not `former`."""
