@@ -146,6 +146,9 @@ def test_a_group_of_another_vpc_is_refused_with_the_command_that_associates_it()
     assert why.reason == "SecurityGroupInOtherVPC"
     assert "security group sg-1 is of vpc-1 and not associated with vpc-2" in why.message
     assert "aws ec2 associate-security-group-vpc --group-id sg-1 --vpc-id vpc-2" in why.message
+    assert why.message.endswith("or leave that subnet out: every candidate has to take the groups"), (
+        "of several candidates one is too few"
+    )
 
 
 def test_an_associated_group_is_as_good_as_one_of_the_vpc() -> None:

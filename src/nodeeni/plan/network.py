@@ -215,7 +215,8 @@ def _no_group(nodeeni: NodeENI, instance: Instance, subnet: Subnet, group_id: st
         RowReason.SECURITY_GROUP_IN_OTHER_VPC,
         f"security group {group_id} is of {home} and not associated with {subnet.vpc_id}, the VPC of "
         f"{_shown(instance, subnet)}: associate it (aws ec2 associate-security-group-vpc --group-id "
-        f"{group_id} --vpc-id {subnet.vpc_id}), or name a group of {subnet.vpc_id}",
+        f"{group_id} --vpc-id {subnet.vpc_id}), name a group of {subnet.vpc_id}, or leave that subnet out: "
+        "every candidate has to take the groups",
     )
 
 
