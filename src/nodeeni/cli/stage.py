@@ -98,11 +98,11 @@ class Stage:
         lease = self.world.kube.objects("coordination.k8s.io", "leases")
         return bool(lease) and self.world.ec2.calls.by_code["DescribeNetworkInterfaces", OK] > 0
 
-    async def start_agent(self, node: WorldNode) -> None:
-        """The ENI manager of a node, inside its kernel."""
+    async def start_agent(self, node: WorldNode, *more: str) -> None:
+        """The ENI manager of a node, inside its kernel; `more` are flags."""
         assert self.hosts is not None, "an agent needs a kernel"
         await self.hosts.bring(node.instance_id, self.kubeconfig)
-        flags = ("--node-name", node.name, "--kubeconfig", str(self.kubeconfig))
+        flags = ("--node-name", node.name, "--kubeconfig", str(self.kubeconfig), *more)
         argv = self.hosts.command(node.instance_id, (*self.hosts.nodeeni, "manager", *flags))
         self.agents[node.name] = await self._start(f"agent-{node.name.partition('.')[0]}", argv)
 

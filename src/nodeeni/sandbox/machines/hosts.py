@@ -30,6 +30,7 @@ from nodeeni.sandbox.hosts import METADATA_ADDRESS, HostsError
 from .channel import Channel, ChannelError, Done, Process
 from .images import NETWORKS, Built, Image, booted, built
 from .qemu import PRIMARY_SLOT, Machine, Nic, missing_program
+from .vpc import Vpc
 
 ENTRANCE = "entrance"
 _GREETED = 30.0  # seconds
@@ -70,7 +71,8 @@ class _Host:
 
 class Machines:
     """Give it to `World(hosts=...)`. `say` is told what takes long, such as the making of the image; `ready`
-    is one that has been made."""
+    is one that has been made. `vpc` joins all ENIs but the primary ones, which never talk to each other; each
+    is alone without it."""
 
     nodeeni: Sequence[str] = ("nodeeni",)
     """The command on a machine that is ours."""
@@ -80,11 +82,13 @@ class Machines:
         image: Image | None = None,
         say: Callable[[str], None] = lambda _text: None,
         ready: Built | None = None,
+        vpc: Vpc | None = None,
     ) -> None:
         self._image = ready.image if ready else image or Image()
         self._say = say
         self._hosts: dict[str, _Host] = {}
         self._built = ready
+        self._vpc = vpc
         self._directory = Path()
 
     async def start(self) -> None:
@@ -125,6 +129,9 @@ class Machines:
         if host.entrance is not None:
             host.entrance.close()
         await host.machine.stop()
+        if self._vpc is not None:
+            for eni_id in host.plugged:
+                self._vpc.close(eni_id)
         shutil.rmtree(host.machine.directory, ignore_errors=True)
 
     def instance_ids(self) -> list[str]:
@@ -156,8 +163,10 @@ class Machines:
             return
         host.plugged.add(interface.id)
         gateway = str(ipaddress.IPv4Network(cidr)[1])
-        nic = Nic(interface.id, interface.mac, cidr, interface.private_ips[0], gateway)
-        await host.machine.plug(nic, PRIMARY_SLOT if interface.id == host.primary.id else None)
+        primary = interface.id == host.primary.id
+        wire = None if primary or self._vpc is None else self._vpc.open(interface.id, host.machine.directory)
+        nic = Nic(interface.id, interface.mac, cidr, interface.private_ips[0], gateway, wire)
+        await host.machine.plug(nic, PRIMARY_SLOT if primary else None)
 
     async def on_detached(self, instance_id: str, interface: Interface) -> None:
         """The guest is asked to let go of the device, and has. Once only; TimeoutError if it does not."""
@@ -165,6 +174,8 @@ class Machines:
         if host is not None and interface.id in host.plugged:
             await host.machine.unplug(interface.id)
             host.plugged.discard(interface.id)
+            if self._vpc is not None:
+                self._vpc.close(interface.id)
 
     # Being inside
 

@@ -97,16 +97,30 @@ class Software:
 
 
 @dataclass(frozen=True)
+class Wire:
+    """Unix sockets that carry a device's frames, a datagram each: QEMU's, and that of the other end."""
+
+    qemus: Path
+    ours: Path
+
+
+@dataclass(frozen=True)
 class Nic:
-    """A network device, and on its wire a router and DHCP for `address`; nothing where `cidr` is empty."""
+    """A network device; what it sends goes over `wire`. Without one it has a router and DHCP for `address`,
+    and nothing where `cidr` is empty."""
 
     name: str
     mac: str
     cidr: str = ""
     address: str = ""
     gateway: str = ""
+    wire: Wire | None = None
 
     def netdev(self) -> Message:
+        if self.wire is not None:
+            ends = {"local": self.wire.qemus, "remote": self.wire.ours}
+            sockets = {end: {"type": "unix", "path": str(path)} for end, path in ends.items()}
+            return {"type": "dgram", **sockets}
         if not self.cidr:
             return {"type": "hubport", "hubid": 1 + int(self.mac.replace(":", "")[-6:], 16)}
         return {
