@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from nodeeni import metrics
 from nodeeni.agent.counters import Counters
+from nodeeni.agent.network_report import NetworkReport, NetworkState
 from nodeeni.agent.settings import AGENT_SETTINGS
 from nodeeni.api.crd import manifests, nodeeni_crd
 from nodeeni.api.reasons import ConditionReason, ConditionType, EventReason, Mender, NodeReason, RowReason
@@ -350,9 +351,11 @@ def metrics_reference() -> str:
         for metric in declared
         for family in metric.describe()
     ]
+    of_one_network = Counters()
+    of_one_network.networks = (NetworkReport("", "", "", NetworkState.READY, used=0, free=0),)
     of_manager = [
         (family.name, family.type, list(family.samples[0].labels), family.documentation)
-        for family in text_string_to_metric_families(Counters().text())
+        for family in text_string_to_metric_families(of_one_network.text())
     ]
     return "\n".join(
         [

@@ -33,6 +33,7 @@ Object = dict[str, Any]
 CHARTS_OWN = {
     *("--metrics-addr", "--enable-leader-election", "--leader-election-namespace", "--kubeconfig"),
     *("--node-name", "--spec-file", "--sysfs", "--service-account", "--keepalive"),
+    *("--cni-conf-dir", "--cni-files", "--cni-state-dir", "--cni-look"),
 }
 # Helm's expressions are Go's, without look-ahead.
 ABOVE_ZERO = r"([0-9]*[1-9][0-9]*(\.[0-9]+)?|[0-9]+\.[0-9]*[1-9][0-9]*)"
@@ -70,7 +71,13 @@ def schema() -> Object:
     whole["properties"]["manager"]["properties"]["settings"] = _settings(AGENT_SETTINGS)
     image = whole["properties"]["image"]["properties"]
     # Absolute, and as Kubernetes takes it for hostPath and mountPath: without "..", without a colon.
-    whole["properties"]["manager"]["properties"]["specDirectory"]["pattern"] = r"^(/\.?[^/:.][^/:]*)*$"
+    folder = r"(/\.?[^/:.][^/:]*)"
+    manager = whole["properties"]["manager"]["properties"]
+    manager["specDirectory"]["pattern"] = f"^{folder}*$"
+    pod_network = manager["podNetwork"]["properties"]
+    pod_network["confDir"]["pattern"] = f"^{folder}*$"
+    pod_network["stateDir"]["pattern"] = f"^{folder}+$"
+    pod_network["files"]["enum"] = ["write", "remove"]
     image["digest"]["pattern"] = "^(sha256:[0-9a-f]{64})?$"
     image["pullPolicy"]["enum"] = ["Always", "IfNotPresent", "Never"]
     whole["properties"]["controller"]["properties"]["replicas"]["minimum"] = 1

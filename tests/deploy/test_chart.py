@@ -72,6 +72,15 @@ def test_the_programs_take_the_arguments_that_it_renders(
         ("manager.settings.eniPattern=(", "eniPattern"),
         ("manager.specDirectory=var/lib/nodeeni", "specDirectory"),
         ("manager.specDirectory=/var/../lib", "specDirectory"),
+        ("manager.podNetwork.confDir=etc/cni/multus/net.d", "confDir"),
+        (
+            "manager.podNetwork.confDir=/etc/cni/net.d",
+            "manager.podNetwork.confDir: /etc/cni/net.d is read by",
+        ),
+        ("manager.podNetwork.confDir=/var/lib/rancher/k3s/agent/etc/cni/net.d", "is read by the container"),
+        ("manager.podNetwork.files=off", "files"),
+        ("manager.podNetwork.stateDir=", "stateDir"),
+        ("manager.settings.cniConfDir=/etc/cni/net.d", "cniConfDir"),
         ("manager.healthPort=0", "healthPort"),
         ("controller.settings.resynchPeriod=5m", "resynchPeriod"),
         ("controller.settings.metricsAddr=:9", "metricsAddr"),
@@ -249,6 +258,27 @@ def test_the_one_folder_of_the_node_is_for_the_last_spec_and_asked_for(template:
     pod = template("manager.specDirectory=/var/lib/nodeeni")[DAEMON_SET]["spec"]["template"]["spec"]
     assert [volume["hostPath"]["path"] for volume in pod["volumes"]] == ["/var/lib/nodeeni"]
     assert [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]] == ["/var/lib/nodeeni"]
+
+
+def test_pod_networks_have_their_folder_and_hostlocals_read_only_and_asked_for(template: Template) -> None:
+    values = ("manager.podNetwork.confDir=/etc/cni/multus/net.d", "manager.podNetwork.files=remove")
+    pod = template(*values)[DAEMON_SET]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert [volume["hostPath"] for volume in pod["volumes"]] == [
+        {"path": "/etc/cni/multus/net.d", "type": "DirectoryOrCreate"},
+        {"path": "/var/lib/cni/networks", "type": "DirectoryOrCreate"},
+    ]
+    assert [(mount["mountPath"], mount.get("readOnly")) for mount in container["volumeMounts"]] == [
+        ("/etc/cni/multus/net.d", None),
+        ("/var/lib/cni/networks", True),
+    ]
+    flags = [argument for argument in container["args"] if argument.startswith("--cni")]
+    assert flags == [
+        "--cni-conf-dir=/etc/cni/multus/net.d",
+        "--cni-files=remove",
+        "--cni-state-dir=/var/lib/cni/networks",
+    ]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
 
 
 @pytest.mark.parametrize("arguments", [(), FULLEST], ids=["least", "fullest"])

@@ -22,6 +22,12 @@ class Case(NamedTuple):
 
 
 CALLS = "nodeeni_ec2_calls_total"
+
+
+def _of_pods(metric: str, node: str, more: str = "") -> str:
+    return f'nodeeni_agent_pod_{metric}{{instance="{node}",nodeeni="a",network="pods"{more}}}'
+
+
 CASES = [
     Case(
         "NodeENIControllerNotLeading",
@@ -156,6 +162,41 @@ CASES = [
         {'nodeeni_agent_link_failures_total{instance="n1"}': "0x5 1x30"},
         "10m",
         {"instance": "n1"},
+    ),
+    Case(
+        "NodeENIPodAddressesExhausted",
+        "the last address for a moment, and some left elsewhere",
+        {
+            _of_pods("addresses", "n1", ',state="free"'): "3x5 0x3 1x30",
+            _of_pods("addresses", "n1", ',state="used"'): "0x60",
+            _of_pods("addresses", "n2", ',state="free"'): "16x60",
+        },
+        "20m",
+        None,
+    ),
+    Case(
+        "NodeENIPodAddressesExhausted",
+        "none left for ten minutes",
+        {
+            _of_pods("addresses", "n1", ',state="free"'): "3x5 0x30",
+            _of_pods("addresses", "n2", ',state="free"'): "16x60",
+        },
+        "16m",
+        {"instance": "n1", "nodeeni": "a", "network": "pods"},
+    ),
+    Case(
+        "NodeENIPodNetworkNotReady",
+        "a file that comes with its link",
+        {_of_pods("network_ready", "n1"): "0x5 1x60"},
+        "30m",
+        None,
+    ),
+    Case(
+        "NodeENIPodNetworkNotReady",
+        "refused",
+        {_of_pods("network_ready", "n1"): "0x60", _of_pods("network_ready", "n2"): "1x60"},
+        "30m",
+        {"instance": "n1", "nodeeni": "a", "network": "pods"},
     ),
 ]
 

@@ -87,6 +87,8 @@ def _run(settings: AgentSettings, access: Access | None) -> int:
         threads.start(Watch(api, intake.see, counters, stop).run)
         threads.start(reporter.run)
         report = reporter.offer
+    if settings.cni_conf_dir is not None:
+        report = _pod_networks(settings, counters, threads, report)
     rules = Rules(
         Policy(settings.physical, settings.eni_pattern, settings.ignore_interfaces),
         settings.check_interval,
@@ -102,6 +104,20 @@ def _run(settings: AgentSettings, access: Access | None) -> int:
     stop.set()
     log.info("the ENI manager has stopped")
     return 1 if threads.failed else 0
+
+
+def _pod_networks(
+    settings: AgentSettings, counters: Counters, threads: "_Threads", report: Callable[[Found], None]
+) -> Callable[[Found], None]:
+    """What is found goes by way of the thread of the CNI files, which adds what it has to say of those. Not
+    imported on the many nodes that write none."""
+    from nodeeni.agent.pod_networks import Folders, PodNetworks
+
+    assert settings.cni_conf_dir is not None
+    folders = Folders(settings.cni_conf_dir, settings.cni_state_dir, settings.cni_files)
+    networks = PodNetworks(folders, settings.cni_look, counters, report)
+    threads.start(networks.run)
+    return networks.offer
 
 
 class _Intake:

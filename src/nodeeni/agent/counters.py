@@ -2,6 +2,9 @@
 
 import threading
 import time
+from collections.abc import Iterable, Iterator
+
+from nodeeni.agent.network_report import NetworkReport, NetworkState
 
 # name → (metric, labels, help)
 _METRICS = {
@@ -37,6 +40,7 @@ class Counters:
         self._lock = threading.Lock()
         self._counts = dict.fromkeys(_METRICS, 0)
         self._beaten = time.monotonic()
+        self.networks: tuple[NetworkReport, ...] = ()
 
     def add(self, name: str, count: int = 1) -> None:
         with self._lock:
@@ -58,4 +62,26 @@ class Counters:
             if description:
                 lines += [f"# HELP {metric} {description}", f"# TYPE {metric} counter"]
             lines.append(f"{metric}{labels} {counts[name]}")
-        return "\n".join(lines) + "\n"
+        return "\n".join([*lines, *_of_networks(self.networks)]) + "\n"
+
+
+# metric → help. Only where `--cni-conf-dir` is set is there anything to show of them.
+_READY, _ADDRESSES = "nodeeni_agent_pod_network_ready", "nodeeni_agent_pod_addresses"
+_GAUGES = {
+    _READY: "1 where the CNI file of a NodeENI's pod network is there, else 0.",
+    _ADDRESSES: "Pods that have an address of the ENI's prefixes (used), or would find one (free).",
+}
+
+
+def _of_networks(networks: Iterable[NetworkReport]) -> Iterator[str]:
+    shown: dict[str, list[tuple[str, int]]] = {_READY: [], _ADDRESSES: []}
+    for each in sorted(networks):
+        labels = f'nodeeni="{each.node_eni}",network="{each.name}"'
+        shown[_READY].append((labels, int(each.state is NetworkState.READY)))
+        for state, count in (("used", each.used), ("free", each.free)):
+            if count is not None:
+                shown[_ADDRESSES].append((f'{labels},state="{state}"', count))
+    for metric, description in _GAUGES.items():
+        yield f"# HELP {metric} {description}"
+        yield f"# TYPE {metric} gauge"
+        yield from (f"{metric}{{{labels}}} {value}" for labels, value in shown[metric])

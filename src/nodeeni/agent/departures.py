@@ -90,7 +90,7 @@ class Departures:
         return found
 
     def _now(self, mac: str, reason: str) -> None:
-        if _elsewhere(reason) and self.reasons.get(mac) != reason:
+        if elsewhere(reason) and self.reasons.get(mac) != reason:
             absent = self._absent[mac]
             pci = absent.device is not None
             self._passages.append(Passage(mac, absent.name, absent.ifindex, pci, reason, False))
@@ -117,5 +117,6 @@ class Departures:
             return ""
 
 
-def _elsewhere(reason: str) -> bool:
+def elsewhere(reason: str) -> bool:
+    """Whether a link that went for this reason is still the node's: a pod or another driver has it."""
     return bool(reason) and not reason.startswith(GONE)

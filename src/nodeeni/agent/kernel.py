@@ -22,7 +22,7 @@ from nodeeni.agent.links import Link, Links
 from nodeeni.agent.mailbox import Mailbox
 from nodeeni.agent.netlink import EventSocket, Overrun, RequestSocket
 from nodeeni.agent.primary import Primary
-from nodeeni.agent.spec import NOTHING_WANTED, NodeSpec
+from nodeeni.agent.spec import NOTHING_KNOWN, NodeSpec
 from nodeeni.agent.status import Found
 from nodeeni.agent.udev import UdevSocket, Word
 from nodeeni.logs import Lasting
@@ -80,7 +80,7 @@ class LinkLoop:
         self._refusals = Lasting(log)
         self._refused: set[tuple[Aspect, str]] = set()
         self._given = GivenNames()
-        self._spec = NOTHING_WANTED
+        self._spec = NOTHING_KNOWN
         self._untold: list[Callable[[], None]] = []  # words that wait until the kernel is quiet
         self._reported: dict[str, Report] = {}
         self._noted: AbstractSet[int] = frozenset()  # links of whose names was told
@@ -234,7 +234,8 @@ class LinkLoop:
         macs = {self._links.by_index[ifindex].identity for ifindex in fresh}
         reports = tuple(self._reported.get(r.mac, r) if r.mac in macs else r for r in plan.reports)
         self._reported = {report.mac: report for report in reports}
-        self._report(Found(self._spec.generation, reports, self._primary.found(self._links)))
+        wanted = self._spec.interfaces if self._spec.known else None
+        self._report(Found(self._spec.generation, reports, self._primary.found(self._links), wanted))
 
     def _known(self) -> set[str]:
         """MAC addresses of links that are here, may come back, or are to come."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
+from nodeeni.agent.departures import elsewhere
 from nodeeni.agent.links import ENI_KINDS, Link, LinkTable
 from nodeeni.agent.spec import NodeSpec, WantedInterface
 
@@ -68,6 +69,8 @@ class Report(NamedTuple):
     message: str = ""
     given_name: str = ""  # the alternative name that this agent put there
     note: str = ""  # what is to be known though all is as wanted
+    # Where pods are to use it: whether it has its fixed name; None: nothing is known now, or a pod has it
+    usable: bool | None = None
 
     def __str__(self) -> str:
         return " ".join(filter(None, (self.mac, self.state.value, self.link_name, self.message)))
@@ -126,6 +129,8 @@ def plan_links(
             entries.setdefault(wanted.mac, []).append(wanted)
     for mac, same in entries.items():
         change, report = _listed(same[0], spec, around) if len(same) == 1 else _ambiguous(mac, same, around)
+        if any(wanted.pod_network for wanted in same):
+            report = report._replace(usable=_usable(same, around))
         reports.append(report)
         if change is not None:
             changes.append(change)
@@ -206,6 +211,18 @@ def _configure(
         messages.append(f"not touched: {reason}")
     note = around.notes.get(link.ifindex, "")
     return change, _report(wanted, link, messages + held)._replace(given_name=given, note=note)
+
+
+def _usable(same: list[WantedInterface], around: Surroundings) -> bool | None:
+    """Whether pods may use the link of these entries under its fixed name: no other link has that."""
+    found = _bearers(same[0].mac, around)
+    if around.primary is None:
+        return None
+    if not found:
+        reason = around.departed.get(same[0].mac)
+        return None if reason is None or elsewhere(reason) else False
+    one = len(found) == len(same) == 1 and found[0].ifindex not in around.primary
+    return one and same[0].interface_name in found[0].names
 
 
 def _changes_places(wanted: WantedInterface, spec: NodeSpec, around: Surroundings) -> bool:

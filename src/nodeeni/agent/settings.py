@@ -22,6 +22,10 @@ class AgentSettings(NamedTuple):
     kubeconfig: str | None
     metrics_addr: tuple[str, int] | None
     spec_file: str | None
+    cni_conf_dir: str | None
+    cni_files: bool  # --cni-files write, not remove
+    cni_state_dir: str
+    cni_look: float  # seconds
     sysfs: str
     service_account: str
     keepalive: float  # seconds
@@ -31,6 +35,18 @@ def _physical(text: str) -> bool:
     if text not in ("physical", "listed"):
         raise ValueError(f"{text!r} is neither physical nor listed")
     return text == "physical"
+
+
+def _written(text: str) -> bool:
+    if text not in ("write", "remove"):
+        raise ValueError(f"{text!r} is neither write nor remove")
+    return text == "write"
+
+
+def _folder(text: str) -> str:
+    if not os.path.isabs(text):
+        raise ValueError(f"{text!r} is no absolute path")
+    return text
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -72,6 +88,17 @@ AGENT_SETTINGS = (
     Setting("--spec-file", str, None,
             "Where the last spec is kept, so that links come up after a reboot without an API server. "
             "Default: nowhere.", ("SPEC_FILE",)),
+    Setting("--cni-conf-dir", _folder, None,
+            "Folder of the node's CNI files of podNetwork, where Multus looks for them: one of its own, such "
+            "as /etc/cni/multus/net.d, never the container runtime's. Default: none is written.",
+            ("CNI_CONF_DIR",)),
+    Setting("--cni-files", _written, "write",
+            "write: the files of podNetwork are kept as they are to be; remove: those that an ENI manager "
+            "wrote are taken away, and none is written.", ("CNI_FILES",)),
+    Setting("--cni-state-dir", _folder, "/var/lib/cni/networks",
+            "Folder where the CNI plugin host-local keeps which addresses pods have; only read.",
+            ("CNI_STATE_DIR",)),
+    Setting("--cni-look", positive_duration, "5s", None),
     Setting("--sysfs", str, "/sys", None),
     Setting("--service-account", str, "/var/run/secrets/kubernetes.io/serviceaccount", None),
     Setting("--keepalive", positive_duration, "30s", None),

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from nodeeni.agent.link_plan import Report, State
+from nodeeni.agent.network_report import NetworkReport
 from nodeeni.agent.primary import PrimaryFound
-from nodeeni.agent.spec import JSON
+from nodeeni.agent.spec import JSON, WantedInterface
 
 
 class Found(NamedTuple):
@@ -14,13 +15,18 @@ class Found(NamedTuple):
     generation: int
     reports: tuple[Report, ...]
     primary: PrimaryFound | None = None  # None: not known yet
+    wanted: tuple[WantedInterface, ...] | None = None  # by which it looked; None: the spec is not known yet
+    networks: tuple[NetworkReport, ...] = ()
 
 
 def status_patch(found: Found, observed: Mapping[str, Any], now: str) -> JSON | None:
     """A merge patch that brings `observed` (the status that the API server holds) to what was found; None
     when it says the same already. `now` (RFC 3339) becomes `lastUpdated` of the entries that changed."""
     before = {entry.get("macAddress"): entry for entry in observed.get("interfaces") or []}
-    interfaces = [_entry(report, before.get(report.mac, {}), now) for report in found.reports]
+    networks = {network.mac: network for network in found.networks}
+    interfaces = [
+        _entry(report, networks.get(report.mac), before.get(report.mac, {}), now) for report in found.reports
+    ]
     up = sum(report.state is State.UP and not report.message for report in found.reports)
     status: JSON = {"observedGeneration": found.generation, "linksUp": up, "interfaces": interfaces}
     known = {"interfaces": [], **observed}
@@ -38,7 +44,7 @@ def _primary(found: PrimaryFound | None) -> JSON | None:
     return {"linkName": found.link_name, "macAddress": found.mac, "decidedBy": found.by}
 
 
-def _entry(report: Report, before: Mapping[str, Any], now: str) -> JSON:
+def _entry(report: Report, network: NetworkReport | None, before: Mapping[str, Any], now: str) -> JSON:
     entry: JSON = {"macAddress": report.mac, "state": report.state.value}
     if report.link_name:
         entry["linkName"] = report.link_name
@@ -50,6 +56,8 @@ def _entry(report: Report, before: Mapping[str, Any], now: str) -> JSON:
         entry["message"] = report.message
     if report.note:
         entry["note"] = report.note
+    if network is not None:
+        entry["podNetwork"] = network.entry()
     unchanged = {key: value for key, value in before.items() if key != "lastUpdated"} == entry
     entry["lastUpdated"] = before["lastUpdated"] if unchanged and "lastUpdated" in before else now
     return entry
