@@ -108,7 +108,7 @@ EDITS = {
     **dict.fromkeys(("node_selector", "match_expressions"), "nodes gain or lose their ENI"),
     **dict.fromkeys(("subnet_id", "subnet_ids", "subnet_name", "subnet_names", "vpc_id"), "replaces"),
     **dict.fromkeys(("device_index", "device_index_policy", "network_card_index"), "moves the same ENI"),
-    **dict.fromkeys(("mtu", "interface_name"), "on the node, by the ENI manager"),
+    **dict.fromkeys(("mtu", "interface_name", "pod_network"), "on the node, by the ENI manager"),
     "tags": "in place, 1 call or 2",
 }
 # By which call a new interface has what is no attribute.

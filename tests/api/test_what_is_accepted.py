@@ -90,6 +90,29 @@ async def test_every_field_at_its_limit(cluster: KubeClient) -> None:
     assert await stored_spec(cluster, spec) == {**DEFAULTS, **spec}
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"ipv4PrefixCount": 2},
+        {"ipv6PrefixCount": 1},
+        {"ipv4PrefixCount": 0, "ipv6PrefixCount": 1},
+        {"secondaryPrivateIPCount": 0},
+    ],
+    ids=lambda changes: " ".join(changes) or "one by default",
+)
+async def test_a_network_for_pods_with_prefixes(cluster: KubeClient, changes: dict[str, int]) -> None:
+    routes = [{"dst": "10.1.0.0/16"}, {"dst": "fd00::1:2/8", "gw": "fd01::1"}]
+    network = {"type": "ipvlan", "mode": "L3S", "name": "n" * 63, "routes": routes}
+    stored = await stored_spec(cluster, {**LEAST, "podNetwork": network, **changes})
+    assert stored["podNetwork"] == network
+
+
+async def test_a_network_for_pods_is_one_of_ipvlan_in_mode_l2_by_default(cluster: KubeClient) -> None:
+    stored = await stored_spec(cluster, {**LEAST, "podNetwork": {}})
+    assert stored["podNetwork"] == {"type": "ipvlan", "mode": "L2"}
+
+
 async def test_an_explicit_false_survives_writes_of_others(cluster: KubeClient) -> None:
     await cluster.create(NODEENIS, nodeeni({**LEAST, "deleteOnTermination": False}))
     await cluster.patch(NODEENIS, "multus", {"metadata": {"finalizers": ["example.org/other"]}})

@@ -110,6 +110,51 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"enaQueueCount": 0}, "spec.enaQueueCount", "greater than or equal to 1"),
     ({"enaQueueCount": 1024}, "spec.enaQueueCount", "less than or equal to 512"),
     ({"enaQueueCount": 12}, "spec.enaQueueCount", "powers of 2"),
+    ({"podNetwork": {"type": "macvlan"}}, "spec.podNetwork.type", "a VPC drops frames with another MAC"),
+    ({"podNetwork": {"mode": "l2"}}, "spec.podNetwork.mode", '"L2", "L3", "L3S"'),
+    *(
+        ({"podNetwork": {"name": name}}, "spec.podNetwork.name", told)
+        for name, told in (
+            ("", "at least 1 chars"),
+            ("n" * 64, "Too long"),
+            ("Pods", "should match"),
+            ("../x", "should match"),
+            ("a.b", "should match"),
+            ("-a", "should match"),
+            ("a\n", "should match"),
+        )
+    ),
+    ({"podNetwork": {"routes": [{}]}}, "spec.podNetwork.routes[0].dst", "Required value"),
+    *(
+        ({"podNetwork": {"routes": [{"dst": dst}]}}, "spec.podNetwork.routes[0].dst", "of type cidr")
+        for dst in (
+            "10.1.0.0",
+            "10.1.0.0/33",
+            "10.1.0.0/255.255.0.0",
+            "10.1.0.256/16",
+            "fd00::/129",
+            "::/0x8",
+        )
+    ),
+    (
+        {"podNetwork": {"routes": [{"dst": "10.0.0.0/8", "gw": "next"}]}},
+        "spec.podNetwork.routes[0].gw",
+        "should match",
+    ),
+    (
+        {"podNetwork": {"routes": [{"dst": "10.0.0.0/8"}, {"dst": "10.0.0.0/8", "gw": "fd00::1"}]}},
+        "spec.podNetwork.routes",
+        "a gw is of the family",
+    ),
+    ({"podNetwork": {"routes": [{"dst": "10.0.0.0/8"}] * 33}}, "spec.podNetwork.routes", "Too many"),
+    *(
+        ({"podNetwork": {}, **counts}, "spec.podNetwork", "pods get their addresses out of prefixes")
+        for counts in (
+            {"ipv4PrefixCount": 0},
+            {"secondaryPrivateIPCount": 1},
+            {"ipv4PrefixCount": 0, "ipv6PrefixCount": 0},
+        )
+    ),
     *(
         ({"connectionTracking": {name: value}}, f"spec.connectionTracking.{name}", told)
         for name, least, most in (
@@ -139,6 +184,20 @@ async def test_a_bad_nodeeni_is_refused_with_the_field_named(
     assert says in str(refusal.value)
     stored, _ = await cluster.list(NODEENIS, NodeENI)
     assert stored == []
+
+
+@pytest.mark.parametrize("name", ["pods.example", "n" * 64])
+async def test_a_network_is_named_where_the_name_of_its_nodeeni_is_no_dns_label(
+    cluster: KubeClient, name: str
+) -> None:
+    body = nodeeni(podNetwork={})
+    body["metadata"]["name"] = name
+    with pytest.raises(Invalid) as refusal:
+        await cluster.create(NODEENIS, body)
+    assert "spec.podNetwork.name" in str(refusal.value)
+    assert "set spec.podNetwork.name to a DNS label" in str(refusal.value)
+    body["spec"]["podNetwork"]["name"] = "pods"
+    await cluster.create(NODEENIS, body)
 
 
 async def test_an_object_without_a_spec_is_refused(cluster: KubeClient) -> None:

@@ -20,6 +20,7 @@ from nodeeni.ec2.types import (
 from nodeeni.plan import actions as act
 from nodeeni.plan.desired import Desired, desired_interfaces, selecting
 from nodeeni.plan.diff import Diff, diff
+from nodeeni.plan.link import link_of
 from nodeeni.plan.network import Network
 from nodeeni.plan.observed import NodeView, Observed, Owner
 from nodeeni.plan.policy import Circumstances, Decision, decide
@@ -137,7 +138,7 @@ def observed(
 
 
 def _owner(nodeeni: NodeENI) -> Owner:
-    return Owner(nodeeni.metadata.name, nodeeni.metadata.deleting, nodeeni.spec.mtu, nodeeni.link_name)
+    return Owner(nodeeni.metadata.name, nodeeni.metadata.deleting, link_of(nodeeni))
 
 
 def networks(nodeenis: Iterable[NodeENI], network: Network = NETWORK) -> dict[str, Network | Refusal]:

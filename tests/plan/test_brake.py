@@ -5,6 +5,7 @@ import pytest
 from nodeeni.api.reasons import RowReason
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.brake import HeldRemoval, Loss, Sign, held_orphans, hold_id, is_mass, losses, why_held
+from nodeeni.plan.link import Link
 from nodeeni.plan.observed import NodeView
 
 from .build import NODE, attachment, interface, nodeeni, observed, plan
@@ -97,7 +98,7 @@ def test_a_label_that_moves_a_node_to_a_nodeeni_of_another_place_is_a_sign() -> 
 
 def test_what_may_stay_keeps_its_link_as_it_is() -> None:
     (row,) = plan(nodeeni(mtu=9000, interface_name="data0"), having=[WORKING], node=UNLABELLED).rows
-    assert (row.mtu, row.interface_name, row.wanted) == (9000, "data0", False)
+    assert (row.link, row.wanted) == (Link(mtu=9000, interface_name="data0"), False)
 
 
 def test_the_id_is_of_exactly_these_interfaces() -> None:

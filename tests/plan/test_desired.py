@@ -29,6 +29,7 @@ from nodeeni.plan.desired import (
     matches,
     selecting,
 )
+from nodeeni.plan.link import Link
 from nodeeni.plan.network import Network
 
 
@@ -91,7 +92,8 @@ def test_everything_that_is_asked_for_is_in_it() -> None:
     own = wanted.tags
     assert msgspec.structs.astuple(msgspec.structs.replace(wanted, values={}, tags={})) == (
         *("multus", "uid-multus", "n1", "i-1", (SUBNET,), {}, {}),
-        *(3, True, 1, {}, 9001, "net1", {SUBNET.vpc_id: (GROUP.id,)}, None),
+        *(frozenset(), 3, True, 1, {}, Link(mtu=9001, interface_name="net1"), {SUBNET.vpc_id: (GROUP.id,)}),
+        None,
     )
     asked: Values = {GROUPS: (GROUP.id,), DELETE_ON_TERMINATION: False, SOURCE_DEST_CHECK: False}
     assert {**wanted.values, **asked, DESCRIPTION: "by hand"} == wanted.values
@@ -102,7 +104,7 @@ def test_everything_that_is_asked_for_is_in_it() -> None:
 
 def test_names_are_given_where_none_are() -> None:
     (wanted,) = desire(nodeeni()).interfaces
-    assert (wanted.values[DESCRIPTION], wanted.interface_name, wanted.mtu) == (
+    assert (wanted.values[DESCRIPTION], wanted.link.interface_name, wanted.link.mtu) == (
         "NodeENI multus on node n1",
         "multus",
         None,

@@ -10,6 +10,7 @@ from nodeeni.api.reasons import DEGRADED, PROGRESSING, READY, EventReason, RowRe
 from nodeeni.api.v1alpha1 import AttachmentStatus, Condition, ENINodeInterface, NodeENI, NodeENIStatus
 from nodeeni.plan.actions import Attach, Delete
 from nodeeni.plan.conditions import Standing, standing
+from nodeeni.plan.link import Link
 from nodeeni.plan.policy import Circumstances, Hold, decide
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.report import (
@@ -260,7 +261,7 @@ def test_links_that_are_not_as_asked_come_after_failures_and_before_fields_that_
 
 
 def test_an_entry_has_everything_that_is_known() -> None:
-    (entry,) = status(row(mtu=9001)).attachments
+    (entry,) = status(row(link=Link(mtu=9001))).attachments
     assert entry == AttachmentStatus(
         node_id="n1",
         instance_id="i-1",
@@ -366,8 +367,8 @@ def test_a_delete_that_fails_does_not_hide_what_is_attached() -> None:
 
 
 def test_an_eninode_lists_what_exists_by_id() -> None:
-    waiting = row("n1", State.ATTACHING, interface=interface("eni-a"), device_index=3, mtu=9001)
-    here = row("n1", interface_name="net1")
+    waiting = row("n1", State.ATTACHING, interface=interface("eni-a"), device_index=3, link=Link(mtu=9001))
+    here = row("n1", link=Link(interface_name="net1"))
     spec = eninode_spec("i-1", [here, row("n1", State.CREATING), waiting])
     assert spec.instance_id == "i-1"
     assert [(e.eni_id, e.device_index, e.mtu, e.interface_name) for e in spec.interfaces] == [

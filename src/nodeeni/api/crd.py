@@ -71,6 +71,7 @@ def _crd(
     document["properties"] = properties
     if required:
         document["required"] = required
+    document.update(_rules(root))
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -150,16 +151,18 @@ def _object(kind: inspect.StructType) -> Schema:
     required = [field.encode_name for field in kind.fields if field.required]
     if required:
         result["required"] = required
-    rules = [_rule(rule) for rule in getattr(kind.cls, "RULES", ())]
-    if rules:
-        result["x-kubernetes-validations"] = rules
-    return result
+    return {**result, **_rules(kind.cls)}
 
 
 def _is_status(cls: type) -> bool:
     """No value of a type is defaulted into a status: what stands there was reported. Only what its schema
     says itself is: that nothing was, yet."""
     return cls.__name__.endswith("Status") or cls.__name__ == "Condition"
+
+
+def _rules(cls: type) -> Schema:
+    rules = [_rule(rule) for rule in getattr(cls, "RULES", ())]
+    return {"x-kubernetes-validations": rules} if rules else {}
 
 
 def _rule(rule: Any) -> Schema:

@@ -221,6 +221,11 @@ class RowReason(StrEnum):
         Mender.PERSON,
         "the instance type has fewer addresses per interface than `spec` asks for: lower the count",
     )
+    POD_NETWORK_TAKEN = (
+        "PodNetworkTaken",
+        Mender.PERSON,
+        "two NodeENIs ask for one pods' network on a node; the older has it: another `podNetwork.name`",
+    )
     NO_FREE_PREFIX = (
         "NoFreePrefix",
         Mender.TIME,

@@ -57,7 +57,7 @@ def _nodeeni(document: dict[str, Any], filename: str) -> NodeENI:
         faults.append(f"apiVersion has to be {API_VERSION}")
     if not isinstance(name, str) or not name:
         faults.append("metadata.name has to be a name")
-    faults += ["spec is missing"] if spec is None else faults_of_spec(spec)
+    faults += ["spec is missing"] if spec is None else faults_of_spec(spec, str(name))
     if faults:
         raise UsageError(f"-f {filename}: NodeENI {name or '?'}: {'; '.join(faults)}")
     return NodeENI(

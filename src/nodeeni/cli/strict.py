@@ -5,6 +5,7 @@ Schema and rules are the CRD's own (`api/v1alpha1/`).
 """
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 
 from nodeeni.api.crd import Schema, schema_of
-from nodeeni.api.v1alpha1 import EnaExpress, LabelRequirement, NodeENISpec, Rule
+from nodeeni.api.v1alpha1 import NodeENI, NodeENIMeta, NodeENISpec, Rule
 
 _TYPES: dict[str, tuple[type, str]] = {
     "string": (str, "a string"),
@@ -24,26 +25,29 @@ _TYPES: dict[str, tuple[type, str]] = {
 _ITEM = re.compile(r"\[\d+\]")  # in the path of a list's item
 
 
-def faults_of_spec(value: Any) -> list[str]:
-    """Each with the field that it is about and the way out; none for a spec that can be applied."""
+def faults_of_spec(value: Any, name: str = "") -> list[str]:
+    """Each with the field that it is about and the way out; none for a spec that can be applied. `name` is
+    the NodeENI's."""
     found = list(_faults(schema_of(msgspec.inspect.type_info(NodeENISpec)), value, "spec"))
-    return found or list(_broken_rules(msgspec.convert(value, NodeENISpec)))
+    if found:
+        return found
+    nodeeni = NodeENI(metadata=NodeENIMeta(name=name), spec=msgspec.convert(value, NodeENISpec))
+    return [*_broken_rules(nodeeni.spec, "spec"), *(_told(r) for r in NodeENI.RULES if not r.holds(nodeeni))]
 
 
-def _broken_rules(spec: NodeENISpec) -> Iterator[str]:
-    yield from (_told(rule, "spec") for rule in NodeENISpec.RULES if not rule.holds(spec))
-    if spec.ena_express is not None:
-        for rule in EnaExpress.RULES:
-            if not rule.holds(spec.ena_express):
-                yield _told(rule, "spec.enaExpress")
-    for number, requirement in enumerate(spec.match_expressions):
-        for rule in LabelRequirement.RULES:
-            if not rule.holds(requirement):
-                yield _told(rule, f"spec.matchExpressions[{number}]")
+def _broken_rules(held: Any, path: str) -> Iterator[str]:
+    """Those of an object, and of the objects in it."""
+    if isinstance(held, list | tuple):
+        for number, item in enumerate(held):
+            yield from _broken_rules(item, f"{path}[{number}]")
+    elif isinstance(held, msgspec.Struct):
+        yield from (_told(rule, path) for rule in getattr(held, "RULES", ()) if not rule.holds(held))
+        for field in msgspec.structs.fields(held):
+            yield from _broken_rules(getattr(held, field.name), f"{path}.{field.encode_name}")
 
 
-def _told(rule: Rule, path: str) -> str:
-    return f"{path}.{rule.field}: {rule.message}"
+def _told(rule: Rule, path: str = "") -> str:
+    return f"{path}.{rule.field}: {rule.message}".lstrip(".")
 
 
 def _faults(schema: Schema, value: Any, path: str) -> Iterator[str]:
@@ -93,8 +97,20 @@ def _faults_of_string(schema: Schema, value: str, path: str) -> Iterator[str]:
         yield f"{path} has to be one of {', '.join(schema['enum'])}, not {_shown(value)}"
     elif not least <= len(value) <= most:
         yield f"{path} has to have {least} to {most} characters, not {len(value)}"
-    elif "pattern" in schema and not re.search(schema["pattern"], value):
+    elif "pattern" in schema and (value.endswith("\n") or not re.search(schema["pattern"], value)):
         yield f"{path} has to match {schema['pattern']}, unlike {_shown(value)}"
+    elif schema.get("format") == "cidr" and not _is_cidr(value):
+        yield f"{path} has to be a CIDR block such as 10.1.0.0/16, unlike {_shown(value)}"
+
+
+def _is_cidr(text: str) -> bool:
+    """As the API server takes one: an address with the length of its prefix."""
+    address, _, length = text.partition("/")
+    try:
+        ipaddress.ip_interface(text)
+    except ValueError:
+        return False
+    return length.isdecimal() and length == str(int(length)) and "%" not in address
 
 
 def _too_many(most: int | None, value: dict[str, Any] | list[Any], path: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ from nodeeni.ec2.types import Interface
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.informer import Informer
 from nodeeni.kube.resources import ENINODES, NODEENIS, NODES
+from nodeeni.plan.link import link_of
 from nodeeni.plan.observed import NodeView, Owner
 from nodeeni.plan.ownership import UNTOLD, Told, is_doubtful, node_of, owner_of
 
@@ -136,7 +137,7 @@ class Cluster:
     def owners(self) -> dict[str, Owner]:
         """By uid, the NodeENIs that exist."""
         return {
-            nodeeni.metadata.uid: Owner(name, nodeeni.metadata.deleting, nodeeni.spec.mtu, nodeeni.link_name)
+            nodeeni.metadata.uid: Owner(name, nodeeni.metadata.deleting, link_of(nodeeni))
             for name, nodeeni in self.nodeenis.store.items()
         }
 

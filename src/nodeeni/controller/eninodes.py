@@ -88,11 +88,15 @@ class ENINodeWriter:
     def _with_known_cidrs(self, name: str, spec: ENINodeSpec) -> ENINodeSpec:
         """Of what may go, or cannot be had as asked, the subnet is not asked for: it is the one of before."""
         shown = self._cluster.eninodes.store.get(name)
-        known = {entry.eni_id: entry.subnet_cidr for entry in shown.spec.interfaces} if shown else {}
+        known = {entry.eni_id: entry for entry in shown.spec.interfaces} if shown else {}
         entries = [
             entry
-            if entry.subnet_cidr or not known.get(entry.eni_id)
-            else msgspec.structs.replace(entry, subnet_cidr=known[entry.eni_id])
+            if entry.subnet_cidr or entry.eni_id not in known
+            else msgspec.structs.replace(
+                entry,
+                subnet_cidr=known[entry.eni_id].subnet_cidr,
+                subnet_ipv6_cidr=known[entry.eni_id].subnet_ipv6_cidr,
+            )
             for entry in spec.interfaces
         ]
         return spec_of(spec.instance_id, entries)

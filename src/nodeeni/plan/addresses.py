@@ -97,6 +97,7 @@ def address_corrections(wanted: DesiredInterface, interface: Interface) -> Itera
     """
     of = {"node": wanted.node, "nodeeni": wanted.nodeeni, "uid": wanted.uid, "eni_id": interface.id}
     more = {kind: count - len(kind.on(interface)) for kind, count in wanted.counts.items()}
+    more = {kind: n for kind, n in more.items() if n > 0 or kind not in wanted.at_least}
     goes = {kind: listed for kind, n in more.items() if n < 0 and (listed := surplus(kind, interface, -n))}
     for kind, count in more.items():
         if kind in goes:

@@ -12,7 +12,7 @@ from nodeeni.api.core import COMPUTE_TYPE_LABEL
 from nodeeni.api.names import TAG_EXTRA, TAG_VALUE_LIMIT, interface_tags
 from nodeeni.api.reasons import RowReason
 from nodeeni.api.v1alpha1 import LabelRequirement, NodeENI, NodeENISpec
-from nodeeni.ec2.addresses import ADDRESS_KINDS, IPV6_ADDRESSES, Counts
+from nodeeni.ec2.addresses import ADDRESS_KINDS, IPV4_PREFIXES, IPV6_ADDRESSES, AddressKind, Counts
 from nodeeni.ec2.attributes import (
     ATTRIBUTES,
     CONNECTION_TRACKING,
@@ -25,24 +25,20 @@ from nodeeni.ec2.attributes import (
 )
 from nodeeni.ec2.types import NO_EXPRESS, NO_TRACKING, Instance, InstanceType, Subnet
 from nodeeni.plan.ena import cannot, queues
+from nodeeni.plan.link import Link, link_of
 from nodeeni.plan.network import Groups, Network, candidates, groups_by_vpc
 from nodeeni.plan.observed import ENDS, NodeView
+from nodeeni.plan.pod_networks import cannot_have_pods, first_of_each_name
 from nodeeni.plan.refusal import Refusal, unresolved
 
 DESCRIPTION_LIMIT = 255  # characters, EC2's limit
 LEFT_OVER_AFTER = 300.0  # seconds: the cloud controller takes a dead instance's Node away within a minute
 
 
-class Link(msgspec.Struct, frozen=True):
-    """What a NodeENI asks of the link in the node's kernel."""
-
-    mtu: int | None
-    interface_name: str
-
-
 class DesiredInterface(msgspec.Struct, frozen=True, kw_only=True):
     """One interface that the node is to have. `subnets` are candidates, the first choice first; `values` are
-    those of an interface there, `values_in` those of one in another VPC's. `beyond_type` is why the type
+    those of an interface there, `values_in` those of one in another VPC's. Of kinds
+    in `at_least`, more than `counts` says may stay. `beyond_type` is why the type
     of the instance cannot do what `values` say of ENA: none is made, and of one that stands all else is put
     right.
     """
@@ -54,12 +50,12 @@ class DesiredInterface(msgspec.Struct, frozen=True, kw_only=True):
     subnets: tuple[Subnet, ...]
     values: Values  # of every attribute
     counts: Counts
+    at_least: frozenset[AddressKind] = frozenset()
     device_index: int
     next_free: bool
     network_card_index: int
     tags: dict[str, str]
-    mtu: int | None
-    interface_name: str
+    link: Link
     groups: Groups = msgspec.field(default_factory=dict)  # by VPC of the candidates
     beyond_type: Refusal | None = None
 
@@ -147,19 +143,24 @@ def desired_interfaces(
     if ending:
         return Desired(selected=selected, ending=ending)
     interfaces, refusals, links, unread = [], [], {}, set()
+    networks_of = first_of_each_name(nodeenis)
     for nodeeni in nodeenis:
         uid = nodeeni.metadata.uid
         network = networks[uid]
+        link = link_of(nodeeni)
+        no_pods = cannot_have_pods(nodeeni, node.name, networks_of)
+        if no_pods is not None:
+            link = msgspec.structs.replace(link, pod_network=None)
         if isinstance(network, Refusal):
             unread.add(uid)
             found: DesiredInterface | Refusal = msgspec.structs.replace(
                 network, nodeeni=nodeeni.metadata.name, uid=uid
             )
         else:
-            found = _interface(node, instance, instance_type, nodeeni, network, cluster_id)
+            found = no_pods or _interface(node, instance, instance_type, nodeeni, network, cluster_id)
         if isinstance(found, Refusal):
             refusals.append(found)
-            links[found.uid] = Link(nodeeni.spec.mtu, nodeeni.link_name)
+            links[found.uid] = link
         else:
             interfaces.append(found)
     return Desired(
@@ -221,6 +222,8 @@ def _interface(
         )
         return unresolved(nodeeni, RowReason.NODE_LEFT_OVER, message)
     counts = {k: count for k in ADDRESS_KINDS if (count := getattr(spec, k.field)) is not None}
+    if spec.gets_prefix_by_default:
+        counts[IPV4_PREFIXES] = 1
     subnets = candidates(nodeeni, instance, network)
     if not isinstance(subnets, Refusal):
         subnets = _of_families(nodeeni, subnets, counts)
@@ -248,12 +251,12 @@ def _interface(
             ENA_QUEUES: queues(spec, instance, instance_type),
         },
         counts=counts,
+        at_least=frozenset({IPV4_PREFIXES} if spec.gets_prefix_by_default else ()),
         device_index=spec.device_index,
         next_free=spec.device_index_policy == "NextFree",
         network_card_index=spec.network_card_index,
         tags={**spec.tags, **_extra_keys(spec.tags), **own},
-        mtu=spec.mtu,
-        interface_name=nodeeni.link_name,
+        link=link_of(nodeeni),
         groups=groups,
         beyond_type=unresolved(nodeeni, RowReason.UNSUPPORTED_BY_TYPE, lacking) if lacking else None,
     )
@@ -305,6 +308,10 @@ def _of_families(
 def _lacks(spec: NodeENISpec, subnet: Subnet, counts: Counts) -> str:
     """Why an interface of the subnet cannot be as the spec asks, with the way out; empty: it can."""
     asked = {kind.family: kind for kind, count in counts.items() if count}
+    if subnet.ipv6_only and 4 in asked and spec.gets_prefix_by_default:
+        return (
+            "has IPv6 only: set spec.ipv6PrefixCount for the pods, or name a subnet with an IPv4 CIDR block"
+        )
     if subnet.ipv6_only and 4 in asked:
         return f"has IPv6 only: leave out spec.{asked[4]}, or name a subnet with an IPv4 CIDR block"
     if subnet.ipv6_only and counts.get(IPV6_ADDRESSES) == 0:

@@ -23,7 +23,7 @@ from nodeeni.api.reasons import EventReason, RowReason
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import Action
 from nodeeni.plan.adopting import take_over
-from nodeeni.plan.desired import Desired, DesiredInterface, Link
+from nodeeni.plan.desired import Desired, DesiredInterface
 from nodeeni.plan.draft import Draft, beside, is_of
 from nodeeni.plan.observed import Observed
 from nodeeni.plan.other_ids import left_alone
@@ -127,8 +127,7 @@ def _refused(draft: Draft, refusal: Refusal) -> None:
             interface=interface,
             device_index=attachment.device_index if attachment else None,
             network_card_index=attachment.network_card_index if attachment else None,
-            mtu=link.mtu,
-            interface_name=link.interface_name,
+            link=link,
             reason=refusal.reason,
             message=refusal.message,
         )
@@ -139,7 +138,7 @@ def _tell_twins(draft: Draft) -> None:
     """Which of the Nodes is the instance's nobody knows: what is there stays, and nothing is made."""
     both = draft.observed.twins
     told = " and ".join(f"{name} ({ready})" if ready else name for name, ready in both.items())
-    links = {each.uid: Link(each.mtu, each.interface_name) for each in draft.desired.interfaces}
+    links = {each.uid: each.link for each in draft.desired.interfaces}
     instance_id = draft.observed.node.instance_id if draft.observed.node else ""
     message = (
         f"instance {instance_id} has {len(both)} Nodes, {told}: nothing is done for them; see "
@@ -160,8 +159,7 @@ def _tell_twins(draft: Draft) -> None:
             interface=interface,
             device_index=attachment.device_index if attachment else None,
             network_card_index=attachment.network_card_index if attachment else None,
-            mtu=link.mtu,
-            interface_name=link.interface_name,
+            link=link,
         )
         _waits_for_twins(draft, row, message, EventReason.ENI_CREATION_FAILED)
     for interface in draft.left.values():

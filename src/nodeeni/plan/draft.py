@@ -7,6 +7,7 @@ from nodeeni.api.reasons import EventReason, RowReason
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.actions import Action
 from nodeeni.plan.desired import Desired, DesiredInterface
+from nodeeni.plan.link import NOTHING
 from nodeeni.plan.observed import Observed
 from nodeeni.plan.ownership import Told, owner_of
 from nodeeni.plan.refusal import Refusal
@@ -71,7 +72,7 @@ class Draft:
     ) -> None:
         if interface is not None and interface.attachment is not None:
             index = interface.attachment.device_index
-        cidrs = {s.id: s.cidr or s.ipv6_cidr for s in wanted.subnets}
+        subnet = next((s for s in wanted.subnets if interface and s.id == interface.subnet_id), None)
         self.rows.append(
             Row(
                 uid=wanted.uid,
@@ -81,11 +82,11 @@ class Draft:
                 instance_id=wanted.instance_id,
                 state=state,
                 interface=interface,
-                subnet_cidr=cidrs.get(interface.subnet_id, "") if interface else "",
+                subnet_cidr=(subnet.cidr or subnet.ipv6_cidr) if subnet else "",
+                subnet_ipv6_cidr=subnet.ipv6_cidr if subnet else "",
                 device_index=index,
                 network_card_index=wanted.network_card_index,
-                mtu=wanted.mtu,
-                interface_name=wanted.interface_name,
+                link=wanted.link,
                 reason=reason,
                 message=message,
             )
@@ -104,8 +105,7 @@ class Draft:
             interface=interface,
             device_index=attachment.device_index if attachment else None,
             network_card_index=attachment.network_card_index if attachment else None,
-            mtu=owner.mtu if owner else None,
-            interface_name=owner.interface_name if owner else "",
+            link=owner.link if owner else NOTHING,
             wanted=False,
         )
 

@@ -6,6 +6,7 @@ import msgspec
 
 from nodeeni.ec2.types import Instance, InstanceType, Interface
 from nodeeni.plan.actions import Action
+from nodeeni.plan.link import NOTHING, Link
 from nodeeni.plan.refusal import Refusal
 
 ENDS = frozenset({"shutting-down", "terminated"})  # of an instance; it takes its interfaces along
@@ -33,14 +34,11 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """A NodeENI that exists in the API server, whatever its selector says. `mtu` and `interface_name` are
-    what it asks of links.
-    """
+    """A NodeENI that exists in the API server, whatever its selector says."""
 
     name: str
     deleting: bool
-    mtu: int | None = None
-    interface_name: str = ""
+    link: Link = NOTHING
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):

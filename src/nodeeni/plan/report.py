@@ -22,6 +22,7 @@ from nodeeni.ec2.addresses import SECONDARY_IPS
 from nodeeni.plan.actions import Cause, Detach
 from nodeeni.plan.conditions import Standing, conditions, of_first, standing
 from nodeeni.plan.draft import is_of
+from nodeeni.plan.pod_networks import pod_networks
 from nodeeni.plan.policy import Hold, Refused
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.rows import Row, State
@@ -98,11 +99,12 @@ def eninode_spec(instance_id: str, rows: Iterable[Row]) -> ENINodeSpec:
     """What the node's ENI manager is to know: every interface that exists, from Create to Delete. Those that
     hang on an instance which had the node's name before can never be there.
     """
+    here = [r for r in rows if r.interface and (not instance_id or is_of(r.interface, instance_id))]
+    networks = pod_networks(here)
     entries = []
-    for row in rows:
+    for row in here:
         interface = row.interface
-        if interface is None or (instance_id and not is_of(interface, instance_id)):
-            continue
+        assert interface is not None
         attachment = interface.attachment
         index = attachment.device_index if attachment else row.device_index
         card = attachment.network_card_index if attachment else row.network_card_index
@@ -115,12 +117,14 @@ def eninode_spec(instance_id: str, rows: Iterable[Row]) -> ENINodeSpec:
                 network_card_index=card or 0,
                 subnet_id=interface.subnet_id,
                 subnet_cidr=row.subnet_cidr,
+                subnet_ipv6_cidr=row.subnet_ipv6_cidr,
                 private_ip_addresses=interface.private_ips,
                 ipv4_prefixes=interface.ipv4_prefixes,
                 ipv6_addresses=interface.ipv6_addresses,
                 ipv6_prefixes=interface.ipv6_prefixes,
-                mtu=row.mtu,
-                interface_name=row.interface_name,
+                mtu=row.link.mtu,
+                interface_name=row.link.interface_name,
+                pod_network=networks.get(interface.id),
             )
         )
     return spec_of(instance_id, entries)
@@ -213,7 +217,7 @@ def _attachment(row: Row, before: AttachmentStatus | None, now: str) -> Attachme
         ipv4_prefixes=interface.ipv4_prefixes if interface else (),
         ipv6_addresses=interface.ipv6_addresses if interface else (),
         ipv6_prefixes=interface.ipv6_prefixes if interface else (),
-        mtu=row.mtu,
+        mtu=row.link.mtu,
         status=row.state.value,
         reason=row.reason or "",
         message=row.message,

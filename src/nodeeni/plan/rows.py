@@ -6,6 +6,7 @@ import msgspec
 
 from nodeeni.api.reasons import RowReason
 from nodeeni.ec2.types import Interface
+from nodeeni.plan.link import NOTHING, Link
 
 
 class State(StrEnum):
@@ -21,7 +22,7 @@ class State(StrEnum):
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be reported of one NodeENI on one node. `generation` is of the NodeENI's spec when it was
-    planned; 0: before any plan.
+    planned; 0: before any plan. `kept_from_pods` are prefixes that are to be given back.
     """
 
     uid: str
@@ -32,10 +33,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     interface: Interface | None = None
     subnet_cidr: str = ""
+    subnet_ipv6_cidr: str = ""
     device_index: int | None = None
     network_card_index: int | None = None
-    mtu: int | None = None
-    interface_name: str = ""
+    link: Link = NOTHING
+    kept_from_pods: frozenset[str] = frozenset()
     wanted: bool = True
     reason: RowReason | None = None
     message: str = ""

@@ -24,6 +24,7 @@ from nodeeni.api.v1alpha1.nodeeni import (
     NodeENIStatus,
 )
 from nodeeni.api.v1alpha1.parts import ConnectionTracking, EnaExpress, LabelRequirement
+from nodeeni.api.v1alpha1.pod_network import NodePodNetwork, PodNetwork, PodNetworkStatus, PodRoute
 from nodeeni.api.v1alpha1.schema import Rule, camel_case
 from nodeeni.api.v1alpha1.spec import QUEUE_COUNTS, NodeENISpec
 
@@ -45,6 +46,10 @@ __all__ = [
     "NodeENIMeta",
     "NodeENISpec",
     "NodeENIStatus",
+    "NodePodNetwork",
+    "PodNetwork",
+    "PodNetworkStatus",
+    "PodRoute",
     "PrimaryStatus",
     "Rule",
     "camel_case",

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from nodeeni.api.meta import ObjectMeta
+from nodeeni.api.v1alpha1.pod_network import NodePodNetwork, PodNetworkStatus
 from nodeeni.api.v1alpha1.schema import camel_case, schema
 
 
@@ -19,12 +20,14 @@ class ENINodeInterface(msgspec.Struct, rename=camel_case, kw_only=True, omit_def
     network_card_index: int
     subnet_id: str = ""
     subnet_cidr: str = ""
+    subnet_ipv6_cidr: str = ""
     private_ip_addresses: Annotated[tuple[str, ...], schema("The primary one comes first.")] = ()
     ipv4_prefixes: tuple[str, ...] = ()
     ipv6_addresses: Annotated[tuple[str, ...], schema("A primary one comes first.")] = ()
     ipv6_prefixes: tuple[str, ...] = ()
     mtu: Annotated[int, schema("MTU in bytes; absent: left as it is.")] | None = None
     interface_name: Annotated[str, schema("Alternative name of the link.")] = ""
+    pod_network: NodePodNetwork | None = None
 
 
 class ENINodeSpec(msgspec.Struct, rename=camel_case, kw_only=True, frozen=True):
@@ -50,6 +53,8 @@ class LinkStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=
     mtu: int | None = None
     message: Annotated[str, schema("Why the link is not as asked.")] = ""
     note: Annotated[str, schema("What is to be known of the link though it is as asked.")] = ""
+    in_pod: Annotated[bool, schema("Whether the link was moved into another network namespace.")] = False
+    pod_network: PodNetworkStatus | None = None
     last_updated: Annotated[str, schema("Time of the last change.", format="date-time")] = ""
 
 

@@ -1,6 +1,6 @@
 """The NodeENI: what users write, and what is reported to them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -8,7 +8,8 @@ from msgspec import Meta
 from nodeeni.api.meta import ObjectMeta
 from nodeeni.api.names import RELEASE_HOLD
 from nodeeni.api.reasons import READY, ConditionReason, ConditionType
-from nodeeni.api.v1alpha1.schema import camel_case, schema
+from nodeeni.api.v1alpha1.pod_network import LABEL_LIMIT, NodePodNetwork
+from nodeeni.api.v1alpha1.schema import Rule, camel_case, schema
 from nodeeni.api.v1alpha1.spec import NodeENISpec
 
 *_CONDITIONS, _LAST_CONDITION = ConditionType
@@ -115,6 +116,17 @@ class NodeENIMeta(ObjectMeta, kw_only=True):
 class NodeENI(msgspec.Struct, kw_only=True):
     """An extra network interface for each node that the selector matches."""
 
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.spec.podNetwork) || has(self.spec.podNetwork.name)"
+            f" || (size(self.metadata.name) <= {LABEL_LIMIT} && !self.metadata.name.contains('.'))",
+            "the NodeENI's name has a dot or over 63 characters, so that it cannot be the network's: set "
+            "spec.podNetwork.name to a DNS label",
+            "spec.podNetwork.name",
+            lambda each: each.pod_network is None or _is_label(each.pod_network.name),
+        ),
+    )
+
     metadata: NodeENIMeta
     spec: NodeENISpec
     # Without this default that of the conditions would not reach an object that has no status at all.
@@ -126,3 +138,17 @@ class NodeENI(msgspec.Struct, kw_only=True):
     def link_name(self) -> str:
         """The alternative name of its links."""
         return self.spec.interface_name or self.metadata.name[:127]
+
+    @property
+    def pod_network(self) -> NodePodNetwork | None:
+        """What its nodes are told of the pods' network, but for the prefixes."""
+        asked = self.spec.pod_network
+        if asked is None:
+            return None
+        name = asked.name or self.metadata.name
+        return NodePodNetwork(type=asked.type, mode=asked.mode, name=name, routes=asked.routes)
+
+
+def _is_label(name: str) -> bool:
+    """Of the name of a Kubernetes object, which is labels with dots in between."""
+    return len(name) <= LABEL_LIMIT and "." not in name

@@ -18,6 +18,7 @@ from nodeeni.api.v1alpha1.fields import (
     count,
 )
 from nodeeni.api.v1alpha1.parts import ConnectionTracking, EnaExpress, LabelRequirement
+from nodeeni.api.v1alpha1.pod_network import PodNetwork
 from nodeeni.api.v1alpha1.schema import Rule, camel_case, schema
 
 # EC2 takes powers of 2 alone. More than any network card has today; what a card has is looked at before any
@@ -93,6 +94,16 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
             "EC2 takes powers of 2 alone: 1, 2, 4, 8, 16, 32 and so on",
             "enaQueueCount",
             lambda spec: spec.ena_queue_count in (None, *QUEUE_COUNTS),
+        ),
+        Rule(
+            "!has(self.podNetwork) || (has(self.ipv4PrefixCount) && self.ipv4PrefixCount > 0)"
+            " || (has(self.ipv6PrefixCount) && self.ipv6PrefixCount > 0)"
+            " || (!has(self.ipv4PrefixCount)"
+            " && (!has(self.secondaryPrivateIPCount) || self.secondaryPrivateIPCount == 0))",
+            "pods get their addresses out of prefixes: set ipv4PrefixCount or ipv6PrefixCount to 1 or more, "
+            "or leave out ipv4PrefixCount and secondaryPrivateIPCount for one IPv4 prefix",
+            "podNetwork",
+            lambda spec: spec.pod_network is None or spec.has_prefixes,
         ),
     )
 
@@ -273,6 +284,16 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
         ]
         | None
     ) = None
+    pod_network: (
+        Annotated[
+            PodNetwork,
+            schema(
+                "A network for pods on the ENI: each node's ENI manager writes the CNI file that Multus "
+                "looks up. An edit, or its end, changes files alone. Absent: none."
+            ),
+        ]
+        | None
+    ) = None
     # The names of v1.3.8. Accepted so that its manifests apply unchanged; a condition says that they are
     # not yet applied.
     enable_dpdk: Annotated[
@@ -304,3 +325,17 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
     def all_subnet_names(self) -> tuple[str, ...]:
         """Candidates by tag Name, in the order they were written, without duplicates."""
         return tuple(dict.fromkeys([*([self.subnet_name] if self.subnet_name else []), *self.subnet_names]))
+
+    @property
+    def gets_prefix_by_default(self) -> bool:
+        """Whether pods need a prefix and none is counted: an ENI has one of IPv4 then, at the least."""
+        return (
+            self.pod_network is not None
+            and self.ipv4_prefix_count is None
+            and not self.ipv6_prefix_count
+            and not self.secondary_private_ip_count
+        )
+
+    @property
+    def has_prefixes(self) -> bool:
+        return bool(self.ipv4_prefix_count or self.ipv6_prefix_count) or self.gets_prefix_by_default

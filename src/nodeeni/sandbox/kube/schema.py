@@ -5,6 +5,7 @@ what the API server does too (validation ratcheting), and it makes a write cost 
 Messages follow kube-openapi and apiextensions-apiserver.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -186,7 +187,8 @@ def _type_name(value: Any) -> str:
 
 @lru_cache(maxsize=512)
 def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text)
+    """As Go has it: `$` is the end alone, where Python's is also before a last line break."""
+    return re.compile(text[:-1] + r"\Z" if text.endswith("$") and not text.endswith(r"\$") else text)
 
 
 def _validate_string(schema: Object, value: str, path: str) -> Iterator[Cause]:
@@ -197,8 +199,9 @@ def _validate_string(schema: Object, value: str, path: str) -> Iterator[Cause]:
         yield invalid_value(path, value, f"{path} in body should be at least {shortest} chars long")
     elif pattern is not None and not _pattern(pattern).search(value):
         yield invalid_value(path, value, f"{path} in body should match '{pattern}'")
-    if schema.get("format") == "date-time" and not _is_date_time(value):
-        yield type_invalid(path, value, f'{path} in body must be of type date-time: "{value}"')
+    of_format = _FORMATS.get(schema.get("format", ""))
+    if of_format is not None and not of_format(value):
+        yield type_invalid(path, value, f'{path} in body must be of type {schema["format"]}: "{value}"')
 
 
 def _is_date_time(value: str) -> bool:
@@ -206,6 +209,19 @@ def _is_date_time(value: str) -> bool:
         return "T" in value and datetime.fromisoformat(value).tzinfo is not None
     except ValueError:
         return False
+
+
+def _is_cidr(value: str) -> bool:
+    """As Go's net.ParseCIDR: an address with the length of its prefix, which may have bits beyond that."""
+    address, _, length = value.partition("/")
+    try:
+        ipaddress.ip_interface(value)
+    except ValueError:
+        return False
+    return length.isdecimal() and length == str(int(length)) and "%" not in address
+
+
+_FORMATS: dict[str, Callable[[str], bool]] = {"date-time": _is_date_time, "cidr": _is_cidr}
 
 
 def _validate_number(schema: Object, value: float, path: str) -> Iterator[Cause]:

@@ -1,0 +1,138 @@
+"""Networks of pods: which CNI file a node is to have, of which ENI, with which prefixes."""
+
+from typing import Any
+
+import pytest
+from tests.plan.build import GROUP, SUBNET, attachment, desire, interface, nodeeni, plan, texts
+
+from nodeeni.api.reasons import RowReason
+from nodeeni.api.v1alpha1 import NodePodNetwork, PodNetwork, PodRoute
+from nodeeni.ec2.addresses import IPV4_PREFIXES
+from nodeeni.ec2.types import Subnet
+from nodeeni.plan.actions import Assign, Create
+from nodeeni.plan.diff import Diff
+from nodeeni.plan.network import Network
+from nodeeni.plan.report import eninode_spec
+from nodeeni.plan.rows import State
+
+FIRST, SECOND = "10.1.7.0/28", "10.1.7.16/28"
+IPVLAN = NodePodNetwork(type="ipvlan", mode="L2", name="multus")
+
+
+def told(found: Diff) -> dict[str, NodePodNetwork | None]:
+    """By ENI, what the ENINode says of its pods' network."""
+    return {entry.eni_id: entry.pod_network for entry in eninode_spec("i-1", found.rows).interfaces}
+
+
+def working(eni_id: str = "eni-1", *prefixes: str, **changes: Any) -> Any:
+    return interface(eni_id, attached=attachment(2), ipv4_prefixes=prefixes, **changes)
+
+
+def test_the_node_is_told_of_the_network_with_the_prefixes_of_its_eni() -> None:
+    routes = (PodRoute(dst="10.0.0.0/8", gw="10.1.0.9"),)
+    wanted = nodeeni(
+        pod_network=PodNetwork(mode="L3", name="pods", routes=routes),
+        ipv4_prefix_count=2,
+        ipv6_prefix_count=1,
+    )
+    found = plan(wanted, having=[working("eni-1", FIRST, SECOND, ipv6_prefixes=("fd00:0:0:1::/80",))])
+    assert found.actions == ()
+    assert told(found) == {
+        "eni-1": NodePodNetwork(
+            type="ipvlan",
+            mode="L3",
+            name="pods",
+            routes=routes,
+            prefixes=(FIRST, SECOND, "fd00:0:0:1::/80"),
+        )
+    }
+
+
+def test_an_eni_is_made_with_one_ipv4_prefix_where_none_is_counted() -> None:
+    (action,) = plan(nodeeni(pod_network=PodNetwork())).actions
+    assert isinstance(action, Create)
+    assert action.request.counts == {IPV4_PREFIXES: 1}
+
+
+def test_one_that_stands_gets_its_first_prefix_and_keeps_all_that_it_has() -> None:
+    wanted = nodeeni(pod_network=PodNetwork())
+    (action,) = plan(wanted, having=[working()]).actions
+    assert isinstance(action, Assign)
+    assert (action.kind, action.count) == (IPV4_PREFIXES, 1)
+    found = plan(wanted, having=[working("eni-1", FIRST, SECOND)])
+    assert (found.actions, found.rows[0].reason) == ((), None)
+
+
+def test_with_a_count_of_ipv6_prefixes_there_is_none_of_ipv4_by_default() -> None:
+    wanted = nodeeni(pod_network=PodNetwork(), ipv6_prefix_count=1)
+    found = plan(wanted, having=[working(ipv6_prefixes=("fd00:0:0:1::/80",))])
+    assert found.actions == ()
+
+
+def test_field_taken_out_leaves_the_prefixes_and_the_node_is_told_of_no_network() -> None:
+    found = plan(nodeeni(), having=[working("eni-1", FIRST)])
+    assert (found.actions, told(found)) == ((), {"eni-1": None})
+
+
+def test_of_two_nodeenis_with_one_network_the_older_has_it_and_both_are_named() -> None:
+    older = nodeeni("old", pod_network=PodNetwork(name="pods"))
+    younger = nodeeni(
+        "new", pod_network=PodNetwork(name="pods"), device_index=3, created="2026-02-01T00:00:00Z"
+    )
+    found = plan(older, younger)
+    assert [(action.nodeeni, type(action)) for action in found.actions] == [("old", Create)]
+    (refusal,) = found.refusals
+    assert (refusal.nodeeni, refusal.reason) == ("new", RowReason.POD_NETWORK_TAKEN)
+    assert refusal.message == (
+        "the NodeENIs old and new both ask for the pods' network pods on node n1, and old is older: give one "
+        "of them another spec.podNetwork.name"
+    )
+
+
+def test_what_the_younger_has_stays_attached_and_its_file_goes() -> None:
+    older = nodeeni("old", pod_network=PodNetwork(name="pods"))
+    younger = nodeeni(
+        "new", pod_network=PodNetwork(name="pods"), device_index=3, created="2026-02-01T00:00:00Z"
+    )
+    its = interface("eni-2", owner="new", attached=attachment(3, id="eni-attach-2"), ipv4_prefixes=(SECOND,))
+    found = plan(older, younger, having=[working("eni-1", FIRST, owner="old"), its])
+    assert found.actions == ()
+    row = next(row for row in found.rows if row.nodeeni == "new")
+    assert (row.state, row.interface) == (State.FAILED, its)
+    assert "eni-2 stays attached as it was" in row.message
+    name = {eni_id: network and network.name for eni_id, network in told(found).items()}
+    assert name == {"eni-1": "pods", "eni-2": None}
+
+
+def test_of_two_enis_of_one_network_the_one_that_stays_has_the_file() -> None:
+    wanted = nodeeni(pod_network=PodNetwork(), ipv4_prefix_count=1)
+    second = interface("eni-2", attached=attachment(3, id="eni-attach-2"), ipv4_prefixes=(SECOND,))
+    found = plan(wanted, having=[working("eni-1", FIRST), second])
+    assert texts(found.actions) == ["detach eni-2: the node has another one for the same NodeENI"]
+    networks = told(found)
+    assert networks["eni-1"] is not None
+    assert networks["eni-2"] is None
+
+
+def test_what_is_being_detached_has_no_file() -> None:
+    wanted = nodeeni(pod_network=PodNetwork(), ipv4_prefix_count=1)
+    goes = interface("eni-1", attached=attachment(2, status="detaching"), ipv4_prefixes=(FIRST,))
+    assert told(plan(wanted, having=[goes])) == {"eni-1": None}
+
+
+@pytest.mark.parametrize(
+    ("gw", "refused"), [("10.1.0.300", True), ("10.1.0.3", False), ("fd00::1", False), ("fd00::1::1", True)]
+)
+def test_a_next_hop_that_is_no_address_is_refused(gw: str, refused: bool) -> None:
+    dst = "fd01::/16" if ":" in gw else "10.0.0.0/8"
+    found = plan(nodeeni(pod_network=PodNetwork(routes=(PodRoute(dst=dst, gw=gw),))))
+    told = [(refusal.reason, refusal.message) for refusal in found.refusals]
+    message = f"spec.podNetwork.routes[0].gw is no address: {gw}"
+    assert told == ([(RowReason.INVALID_REFERENCE, message)] if refused else [])
+
+
+def test_ipv6_alone_needs_ipv6_prefixes() -> None:
+    only = Subnet(SUBNET.id, SUBNET.vpc_id, SUBNET.zone, "", 0, "six", ipv6_cidr="fd00::/64")
+    (refusal,) = desire(nodeeni(pod_network=PodNetwork()), network=Network((only,), (GROUP,))).refusals
+    assert refusal.reason is RowReason.ADDRESS_FAMILY_MISSING
+    assert "set spec.ipv6PrefixCount for the pods" in refusal.message
