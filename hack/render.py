@@ -33,7 +33,8 @@ Object = dict[str, Any]
 CHARTS_OWN = {
     *("--metrics-addr", "--enable-leader-election", "--leader-election-namespace", "--kubeconfig"),
     *("--node-name", "--spec-file", "--sysfs", "--service-account", "--keepalive"),
-    *("--cni-conf-dir", "--cni-files", "--cni-state-dir", "--cni-look"),
+    *("--cni-conf-dir", "--cni-files", "--cni-state-dir", "--cni-bin-dir"),
+    "--cni-look",
 }
 # Helm's expressions are Go's, without look-ahead.
 ABOVE_ZERO = r"([0-9]*[1-9][0-9]*(\.[0-9]+)?|[0-9]+\.[0-9]*[1-9][0-9]*)"
@@ -77,6 +78,7 @@ def schema() -> Object:
     pod_network = manager["podNetwork"]["properties"]
     pod_network["confDir"]["pattern"] = f"^{folder}*$"
     pod_network["stateDir"]["pattern"] = f"^{folder}+$"
+    pod_network["binDir"]["pattern"] = f"^{folder}*$"
     pod_network["files"]["enum"] = ["write", "remove"]
     image["digest"]["pattern"] = "^(sha256:[0-9a-f]{64})?$"
     image["pullPolicy"]["enum"] = ["Always", "IfNotPresent", "Never"]

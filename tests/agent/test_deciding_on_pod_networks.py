@@ -52,7 +52,7 @@ def test_a_link_that_went_or_has_not_its_name_has_no_file(
     link: Report, waits: str, directory: Directory
 ) -> None:
     """Another link may have the name, and pods would get on that."""
-    assert decided(link, directory) == (None, "Waiting", waits)
+    assert decided(link, directory) == (None, "Absent", waits)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_file_that_is_there_stays_while_a_pod_has_the_link_or_nothing_is_known
 ) -> None:
     assert decided(link, THERE) == (TEXT, "Ready", "")
     text, state, message = decided(link)
-    assert (text, state) == (None, "Waiting")
+    assert (text, state) == (None, "Absent")
     assert message
     # The file of the ENI before says nothing of this one.
     before = Directory({"pods": OWN._replace(eni_id="eni-0")})

@@ -24,6 +24,7 @@ DEFAULTS = AgentSettings(
     cni_conf_dir=None,
     cni_files=True,
     cni_state_dir="/var/lib/cni/networks",
+    cni_bin_dir=None,
     cni_look=5.0,
     sysfs="/sys",
     service_account="/var/run/secrets/kubernetes.io/serviceaccount",
@@ -40,7 +41,12 @@ def test_every_flag() -> None:
         *("--check-interval=1h30m", "--primary-interface", "eth0", "--debug", "--manage-links=listed"),
         *("--eni-pattern=^ens", "--ignore-interfaces=a,b", "--kubeconfig=/k", "--node-name=n"),
         *("--metrics-addr=:8081", "--spec-file=/s", "--udev-timeout=2500ms", "--log-format=text"),
-        *("--cni-conf-dir=/etc/cni/multus/net.d", "--cni-files=remove", "--cni-state-dir=/n"),
+        *(
+            "--cni-conf-dir=/etc/cni/multus/net.d",
+            "--cni-files=remove",
+            "--cni-state-dir=/n",
+            "--cni-bin-dir=/opt/cni/bin",
+        ),
     ]
     assert agent_settings(arguments, {}) == AgentSettings(
         node_name="n",
@@ -58,6 +64,7 @@ def test_every_flag() -> None:
         cni_conf_dir="/etc/cni/multus/net.d",
         cni_files=False,
         cni_state_dir="/n",
+        cni_bin_dir="/opt/cni/bin",
         cni_look=5.0,
         sysfs="/sys",
         service_account="/var/run/secrets/kubernetes.io/serviceaccount",

@@ -267,17 +267,22 @@ def test_pod_networks_have_their_folder_and_hostlocals_read_only_and_asked_for(t
     assert [volume["hostPath"] for volume in pod["volumes"]] == [
         {"path": "/etc/cni/multus/net.d", "type": "DirectoryOrCreate"},
         {"path": "/var/lib/cni/networks", "type": "DirectoryOrCreate"},
+        {"path": "/opt/cni/bin", "type": "DirectoryOrCreate"},
     ]
     assert [(mount["mountPath"], mount.get("readOnly")) for mount in container["volumeMounts"]] == [
         ("/etc/cni/multus/net.d", None),
         ("/var/lib/cni/networks", True),
+        ("/opt/cni/bin", True),
     ]
     flags = [argument for argument in container["args"] if argument.startswith("--cni")]
     assert flags == [
         "--cni-conf-dir=/etc/cni/multus/net.d",
         "--cni-files=remove",
         "--cni-state-dir=/var/lib/cni/networks",
+        "--cni-bin-dir=/opt/cni/bin",
     ]
+    least = template(values[0], "manager.podNetwork.binDir=")[DAEMON_SET]["spec"]["template"]["spec"]
+    assert [volume["name"] for volume in least["volumes"]] == ["cni-conf", "cni-state"]
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
 
 

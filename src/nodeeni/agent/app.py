@@ -114,7 +114,7 @@ def _pod_networks(
     from nodeeni.agent.pod_networks import Folders, PodNetworks
 
     assert settings.cni_conf_dir is not None
-    folders = Folders(settings.cni_conf_dir, settings.cni_state_dir, settings.cni_files)
+    folders = Folders(settings.cni_conf_dir, settings.cni_state_dir, settings.cni_bin_dir, settings.cni_files)
     networks = PodNetworks(folders, settings.cni_look, counters, report)
     threads.start(networks.run)
     return networks.offer

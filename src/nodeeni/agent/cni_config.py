@@ -15,6 +15,9 @@ from nodeeni.agent.spec import PodNetwork, WantedInterface
 # undoes safely; every plugin that is in use speaks it.
 CNI_VERSION = "0.4.0"
 
+# The plugins that a file names.
+PLUGINS = ("ipvlan", "host-local")
+
 # Our mark: an entry that no plugin knows. A file without it is somebody else's.
 MARK = "nodeeni"
 

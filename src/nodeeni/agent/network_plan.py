@@ -50,7 +50,7 @@ def _verdict(
     try:
         text = file_text(wanted, network)
     except NotYet as reason:
-        return Verdict(wanted, network, None, NetworkState.WAITING, str(reason))
+        return Verdict(wanted, network, None, NetworkState.ABSENT, str(reason))
     except Unfit as reason:
         return Verdict(wanted, network, None, NetworkState.REFUSED, str(reason))
     if len(claims) > 1:
@@ -60,7 +60,7 @@ def _verdict(
     if taken := directory.taken.get(network.name):
         return Verdict(wanted, network, None, NetworkState.REFUSED, taken)
     if waits := _link_waits(wanted, link, directory.own.get(network.name)):
-        return Verdict(wanted, network, None, NetworkState.WAITING, waits)
+        return Verdict(wanted, network, None, NetworkState.ABSENT, waits)
     return Verdict(wanted, network, text, message=directory.trouble(network.name))
 
 

@@ -11,7 +11,7 @@ LISTED = 64
 
 class NetworkState(enum.Enum):
     READY = "Ready"  # the file is there
-    WAITING = "Waiting"  # none yet
+    ABSENT = "Absent"  # none yet, and it comes by itself
     REFUSED = "Refused"  # none, until a person changes something
     WITHDRAWN = "Withdrawn"  # none any more, and pods may still have addresses
 

@@ -5,11 +5,13 @@ spec was seen says too what became of its files.
 """
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from nodeeni.agent.cni_config import PLUGINS
 from nodeeni.agent.cni_files import CNIFolder, Directory, OwnFile
 from nodeeni.agent.counters import Counters
 from nodeeni.agent.host_local import addresses_in_use
@@ -31,6 +33,7 @@ class Folders(NamedTuple):
 
     conf_dir: str
     state_dir: str
+    bin_dir: str | None = None  # None: whether the plugins are there is not looked at
     write: bool = True
 
 
@@ -90,7 +93,7 @@ class PodNetworks:
             with CNIFolder(self._folders.conf_dir) as folder:
                 directory = folder.look()
                 before |= _prefixes(directory.own)
-                verdicts = self._decide(found, wanted, folder, directory)
+                verdicts = self._noted(self._decide(found, wanted, folder, directory))
                 errors = _carry_out(folder, directory, verdicts)
                 self._own = folder.look().own
         except OSError as reason:
@@ -120,6 +123,14 @@ class PodNetworks:
         if why := folder.why_the_runtimes(directory):
             return _all_refused(wanted, _RUNTIMES.format(folder=self._folders.conf_dir, why=why))
         return decide(wanted, found.reports, directory)
+
+    def _noted(self, verdicts: list[Verdict]) -> list[Verdict]:
+        """A file is written though its plugins are not there: they may come, and the pod's event says it."""
+        missing = _missing_plugins(self._folders.bin_dir) if verdicts else []
+        if not missing:
+            return verdicts
+        note = f"CNI plugin {' and '.join(missing)} is not in {self._folders.bin_dir}: install it on the node"
+        return [each if each.message else each._replace(message=note) for each in verdicts]
 
     def _usage(self) -> Usage:
         try:
@@ -177,6 +188,12 @@ def _all_refused(wanted: Iterable[WantedInterface], message: str) -> list[Verdic
         for interface in wanted
         if interface.pod_network is not None
     ]
+
+
+def _missing_plugins(bin_dir: str | None) -> list[str]:
+    if bin_dir is None:
+        return []
+    return [plugin for plugin in PLUGINS if not os.access(os.path.join(bin_dir, plugin), os.X_OK)]
 
 
 def _prefixes(own: Mapping[str, OwnFile]) -> set[str]:

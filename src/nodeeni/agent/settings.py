@@ -25,6 +25,7 @@ class AgentSettings(NamedTuple):
     cni_conf_dir: str | None
     cni_files: bool  # --cni-files write, not remove
     cni_state_dir: str
+    cni_bin_dir: str | None
     cni_look: float  # seconds
     sysfs: str
     service_account: str
@@ -98,6 +99,9 @@ AGENT_SETTINGS = (
     Setting("--cni-state-dir", _folder, "/var/lib/cni/networks",
             "Folder where the CNI plugin host-local keeps which addresses pods have; only read.",
             ("CNI_STATE_DIR",)),
+    Setting("--cni-bin-dir", _folder, None,
+            "Folder of the node's CNI plugins, such as /opt/cni/bin: whether those that the files name are "
+            "there is looked at. Default: not looked at.", ("CNI_BIN_DIR",)),
     Setting("--cni-look", positive_duration, "5s", None),
     Setting("--sysfs", str, "/sys", None),
     Setting("--service-account", str, "/var/run/secrets/kubernetes.io/serviceaccount", None),
