@@ -125,7 +125,7 @@ async def _measured(name: str, title: str, kernel: Kernel, pid: int, rest: float
         Promise("one link, p99 (ms)", round(one[1], 2), 5),
         Promise(f"{BURST} links at once, p99 (ms)", round(bursts[1], 2), 5),
         Promise("RSS (MB)", rss, 26),
-        Promise("anonymous memory (MB)", anonymous, 14),
+        Promise("anonymous memory (MB)", anonymous, 15),
         Promise(REST, a_minute, 4),
     ]
     return Result(name, title, COMMAND, figures, promises)
