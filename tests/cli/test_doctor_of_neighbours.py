@@ -87,3 +87,26 @@ async def test_a_user_without_the_right_is_told_which_it_is(site: Site) -> None:
     result, message = told_of(await site.run("doctor", "-o", "json"), "VPC CNI")
     assert result == "note"
     assert 'grant the verb "get" on "daemonsets.apps"' in message
+
+
+@pytest.mark.parametrize(
+    ("image", "paths", "told"),
+    [
+        (f"{MULTUS_IMAGE}:v4.1.4-eksbuild.3_thick", ["/etc/cni/net.d", "/"], True),
+        (f"{MULTUS_IMAGE}:v4.2.1-thick", ["/etc/cni/net.d", "/", "/etc/cni/multus/net.d"], False),
+        (f"{MULTUS_IMAGE}:v4.2.1", ["/etc/cni/net.d", "/opt/cni/bin"], False),
+    ],
+)
+async def test_a_multus_that_would_not_find_the_files_of_pod_networks(
+    site: Site, image: str, paths: list[str], told: bool
+) -> None:
+    """Where somebody asks for such a network. A thin one reads on the host, by default the right folder."""
+    site.world.kube.create(daemon_set("kube-multus-ds", image, *paths))
+    site.apply()
+    seen = await site.run("doctor", "-o", "json")
+    assert [e["result"] for e in seen.json if e["check"] == "Multus"] == ["right"]
+    site.apply(podNetwork={})
+    seen = await site.run("doctor", "-o", "json")
+    notes = [e["message"] for e in seen.json if (e["check"], e["result"]) == ("Multus", "note")]
+    assert (len(notes), seen.status) == (int(told), 0)
+    assert all('"confDir": "/hostroot/etc/cni/multus/net.d"' in message for message in notes)

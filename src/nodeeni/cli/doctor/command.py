@@ -13,6 +13,7 @@ from nodeeni.cli.doctor import (
     leftovers,
     links,
     neighbours,
+    pods,
     taints,
     tracking,
 )
@@ -100,6 +101,8 @@ async def _checks_of_cluster(options: Namespace, client: KubeClient) -> AsyncIte
     for finding in holds.findings(cluster.nodeenis.store.values()):
         yield finding
     for finding in links.findings(cluster.eninodes.store.values()):
+        yield finding
+    for finding in pods.findings(cluster.eninodes.store.values()):
         yield finding
     for finding in taints.findings(cluster, settings.startup_taint):
         yield finding

@@ -88,6 +88,8 @@ async def findings(client: KubeClient, cluster: Cluster) -> AsyncIterator[Findin
         else:
             for finding in judged(subject, place, daemon_set):
                 yield finding
+            if subject == "Multus" and _looks_in_the_runtimes(daemon_set) and _pods_are_served(cluster):
+                yield note(subject, f"{place}: {_CONF_DIR}")
 
 
 def _vpc_cni(subject: str, place: str, daemon_set: _DaemonSet) -> Iterator[Finding]:
@@ -126,6 +128,26 @@ def _multus(subject: str, place: str, daemon_set: _DaemonSet) -> Iterator[Findin
     folders = sorted(path for path in paths if "net.d" in path)
     where = f"{told} ({place}), with {some(folders)} of the host" if folders else f"{told} ({place})"
     yield right(subject, where)
+
+
+# A thick Multus looks networks up in its own container. Upstream's mounts the folder since 4.2.1; EKS'
+# manifests do not, and set /etc/cni/net.d, which the ENI manager refuses to write to.
+_CONF_DIR = (
+    "it mounts no /etc/cni/multus/net.d of the host, so that it finds no CNI file of podNetwork there: set "
+    '"confDir": "/hostroot/etc/cni/multus/net.d" in ConfigMap kube-system/multus-daemon-config and restart '
+    "it, if that is not done yet"
+)
+
+
+def _looks_in_the_runtimes(daemon_set: _DaemonSet) -> bool:
+    """As far as the DaemonSet tells; its configuration stands in a ConfigMap, which we do not read."""
+    thick = any("thick" in container.image for container in daemon_set.pod.containers)
+    paths = [volume.host_path.path for volume in daemon_set.pod.volumes if volume.host_path]
+    return thick and not any(path.rstrip("/").endswith("multus/net.d") for path in paths)
+
+
+def _pods_are_served(cluster: Cluster) -> bool:
+    return any(nodeeni.spec.pod_network is not None for nodeeni in cluster.nodeenis.store.values())
 
 
 def _auto_mode(cluster: Cluster) -> Iterator[Finding]:

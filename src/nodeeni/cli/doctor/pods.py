@@ -1,0 +1,80 @@
+"""Networks of pods, as the ENI managers report: CNI files that are not there, and addresses that ran out."""
+
+import collections
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from nodeeni.api.v1alpha1 import ENINode, PodNetworkStatus
+from nodeeni.cli.findings import Finding, counted, note, right, some, wrong
+
+SUBJECT = "pod networks"
+
+_OFF = (
+    "the ENI manager writes no CNI files: name Multus' folder in the chart's manager.podNetwork.confDir, or "
+    "in --cni-conf-dir; see docs/pods.md"
+)
+
+
+class _Asked(NamedTuple):
+    """One network that a node is to have; `told` None: the ENI manager says nothing of it."""
+
+    node: str
+    name: str
+    told: PodNetworkStatus | None
+
+
+def findings(eninodes: Iterable[ENINode]) -> Iterator[Finding]:
+    """One for each cause, on however many nodes; nothing where no pods' network is asked for."""
+    nodes = list(eninodes)
+    asked = [each for node in nodes for each in _asked(node)]
+    for state, found in (("Refused", wrong), ("Absent", note), ("Ready", note)):
+        for message, places in _by_message(asked, state).items():
+            yield found(SUBJECT, f"{some(places)}: {message}")
+    if off := [_place(each) for each in asked if each.told is None]:
+        yield wrong(SUBJECT, f"{some(off)}: {_OFF}")
+    if full := [_place(each) for each in asked if each.told is not None and each.told.free == 0]:
+        yield note(
+            SUBJECT,
+            f"{some(full)}: no address is left for pods; raise the NodeENI's ipv4PrefixCount or "
+            "ipv6PrefixCount",
+        )
+    for prefix, holders in _held_twice(nodes).items():
+        yield wrong(
+            SUBJECT,
+            f"{prefix} is held on {some(holders)}, and EC2 delivers to one: delete the pods of that network "
+            "on the others",
+        )
+    ready = [each for each in asked if each.told is not None and each.told.state == "Ready"]
+    if ready:
+        yield right(SUBJECT, f"{counted(len(ready), 'CNI file')} of {len(asked)}")
+
+
+def _asked(node: ENINode) -> Iterator[_Asked]:
+    """Of a node whose ENI manager has looked at what it is to have now: else there is nothing to say yet."""
+    if node.status.observed_generation < node.metadata.generation:
+        return
+    links = {link.mac_address: link.pod_network for link in node.status.interfaces}
+    for interface in node.spec.interfaces:
+        if interface.pod_network is not None and interface.mac_address in links:
+            yield _Asked(node.metadata.name, interface.pod_network.name, links[interface.mac_address])
+
+
+def _place(asked: _Asked) -> str:
+    return f"{asked.name} on {asked.node}"
+
+
+def _by_message(asked: Iterable[_Asked], state: str) -> Mapping[str, list[str]]:
+    places: dict[str, list[str]] = collections.defaultdict(list)
+    for each in asked:
+        if each.told is not None and each.told.state == state and each.told.message:
+            places[each.told.message].append(_place(each))
+    return places
+
+
+def _held_twice(nodes: Iterable[ENINode]) -> Mapping[str, list[str]]:
+    holders: dict[str, set[str]] = collections.defaultdict(set)
+    for node in nodes:
+        for link in node.status.interfaces:
+            for prefix in link.pod_network.prefixes if link.pod_network is not None else ():
+                holders[prefix].add(node.metadata.name)
+    return {prefix: sorted(names) for prefix, names in sorted(holders.items()) if len(names) > 1}

@@ -1,0 +1,96 @@
+"""`nodeeni doctor` on networks of pods: what the ENI managers report of CNI files and addresses."""
+
+from typing import Any
+
+from tests.cli.looking import Seen, Site
+
+PREFIX, OTHER = "10.11.0.16/28", "10.11.0.32/28"
+
+
+def eninode(site: Site, name: str, told: dict[str, Any] | None, current: bool = True) -> None:
+    """A node that is to have the network `pods`, and what its ENI manager says of it."""
+    mac = f"02:00:00:00:00:{name[-1]:0>2}"
+    network = {"type": "ipvlan", "mode": "L2", "name": "pods", "prefixes": [PREFIX]}
+    interface = {
+        "nodeENI": "data",
+        "eniID": f"eni-{name}",
+        "macAddress": mac,
+        "deviceIndex": 2,
+        "networkCardIndex": 0,
+        "podNetwork": network,
+    }
+    link = {"macAddress": mac, "state": "Up"} | ({"podNetwork": told} if told else {})
+    site.world.kube.apply(
+        {
+            "apiVersion": "networking.k8s.aws/v1alpha1",
+            "kind": "ENINode",
+            "metadata": {"name": name},
+            "spec": {"instanceID": f"i-{name}", "interfaces": [interface]},
+        }
+    )
+    site.world.kube.patch(
+        "networking.k8s.aws",
+        "eninodes",
+        name,
+        {"status": {"observedGeneration": int(current), "interfaces": [link]}},
+        subresource="status",
+    )
+
+
+def told_of(seen: Seen) -> list[tuple[str, str]]:
+    return [(each["result"], each["message"]) for each in seen.json if each["check"] == "pod networks"]
+
+
+def ready(prefix: str, **more: Any) -> dict[str, Any]:
+    return {"name": "pods", "state": "Ready", "prefixes": [prefix], "used": 2, "free": 14, **more}
+
+
+async def test_all_have_their_files(site: Site) -> None:
+    eninode(site, "n1", ready(PREFIX))
+    eninode(site, "n2", ready(OTHER))
+    assert told_of(await site.run("doctor", "-o", "json")) == [("right", "2 CNI files of 2")]
+
+
+async def test_an_eni_manager_without_the_folder(site: Site) -> None:
+    """And of one that has not looked at its spec yet nothing is said."""
+    eninode(site, "n1", None)
+    eninode(site, "n2", None, current=False)
+    seen = await site.run("doctor", "-o", "json")
+    ((result, message),) = told_of(seen)
+    assert (result, seen.status) == ("wrong", 1)
+    assert message.startswith("pods on n1: the ENI manager writes no CNI files: name Multus' folder in")
+
+
+async def test_refusals_and_notes_are_one_line_a_cause(site: Site) -> None:
+    refused = {"name": "pods", "state": "Refused", "message": "90-nodeeni-pods.conf there is not ours"}
+    eninode(site, "n1", refused)
+    eninode(site, "n2", refused)
+    eninode(site, "n3", ready(OTHER, message="10-mine.conf there has the name pods too"))
+    eninode(site, "n4", {"name": "pods", "state": "Absent", "message": "the link is gone"})
+    assert told_of(await site.run("doctor", "-o", "json")) == [
+        ("wrong", "pods on n1, pods on n2: 90-nodeeni-pods.conf there is not ours"),
+        ("note", "pods on n4: the link is gone"),
+        ("note", "pods on n3: 10-mine.conf there has the name pods too"),
+        ("right", "1 CNI file of 4"),
+    ]
+
+
+async def test_a_node_that_has_no_address_left(site: Site) -> None:
+    eninode(site, "n1", ready(PREFIX) | {"used": 16, "free": 0})
+    seen = await site.run("doctor", "-o", "json")
+    found = told_of(seen)
+    assert found[0][0] == "note"
+    assert found[0][1].startswith(
+        "pods on n1: no address is left for pods; raise the NodeENI's ipv4PrefixCount"
+    )
+    assert seen.status == 0
+
+
+async def test_one_prefix_on_two_nodes(site: Site) -> None:
+    eninode(site, "n1", ready(PREFIX))
+    eninode(site, "n2", ready(PREFIX))
+    seen = await site.run("doctor", "-o", "json")
+    assert told_of(seen)[0] == (
+        "wrong",
+        f"{PREFIX} is held on n1, n2, and EC2 delivers to one: delete the pods of that network on the others",
+    )
