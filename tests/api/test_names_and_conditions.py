@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nodeeni.api.conditions import carried_over, condition
 from nodeeni.api.core import Node, NodeSpec
 from nodeeni.api.meta import ObjectMeta
-from nodeeni.api.names import OWN_TAGS, TAG_EXTRA, TAG_GENERATION, client_token, interface_tags
+from nodeeni.api.names import OWN_TAGS, TAG_ADOPTION, TAG_EXTRA, TAG_GENERATION, client_token, interface_tags
 from nodeeni.api.v1alpha1 import Condition, camel_case
 
 LONG = "n" * 300
@@ -43,7 +43,7 @@ def test_the_tags_of_an_interface() -> None:
         "nodeeni.networking.k8s.aws/uid": "u",
         "nodeeni.networking.k8s.aws/instance": "i-1",
     }
-    assert {*tags, TAG_EXTRA, TAG_GENERATION} == set(OWN_TAGS)
+    assert {*tags, TAG_EXTRA, TAG_GENERATION, TAG_ADOPTION} == set(OWN_TAGS)
 
 
 def test_tag_values_are_cut_to_what_ec2_takes() -> None:

@@ -1,12 +1,14 @@
 """The manifests under examples/: each is applied as it is, and does on its nodes what its comment says."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from aiobotocore.session import get_session
 from tests.cli.running import ROOT
 
 from nodeeni.api.names import GROUP
@@ -35,7 +37,38 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 def test_every_example_is_tried() -> None:
     """But those that are for other programs."""
-    assert {path.name for path in (ROOT / "examples").iterdir()} == {*EXPECTED, "readiness"}
+    assert {path.name for path in (ROOT / "examples").iterdir()} == {*EXPECTED, "readiness", "launch-time"}
+
+
+async def test_what_the_launch_template_brings_is_taken_over(stage: Stage) -> None:
+    world = stage.world
+    template = json.loads((ROOT / "examples" / "launch-time" / "launch-template.json").read_text())
+    first, *_ = template["NetworkInterfaces"]
+    world.ec2.add_subnet(world.vpc, "a", "10.21.0.0/16", id=first["SubnetId"])
+    async with get_session().create_client(
+        "ec2",
+        region_name=world.ec2.account.region,
+        endpoint_url=world.ec2.url,
+        aws_access_key_id="AKIA",
+        aws_secret_access_key="s",
+    ) as client:
+        launched = await client.run_instances(MinCount=2, MaxCount=2, **template)
+    instances = [world.ec2.instance(each["InstanceId"]) for each in launched["Instances"]]
+    for instance in instances:
+        world.kube.create(world.registration(instance, labels={"ng": "multi-eni", "new": ""})[1])
+    manifest = _read("launch-time/nodeeni.yaml")
+    manifest["spec"]["nodeSelector"] |= {"new": ""}  # not those that the other tests have
+    world.kube.create(manifest)
+    await _until(lambda: (world.nodeeni("launch-time") or {}).get("status", {}).get("attached") == 2)
+    brought = [
+        each.id
+        for instance in instances
+        for each in world.ec2.interfaces_of(instance.id)
+        if each.attachment and each.attachment.device_index == 2
+    ]
+    assert {each.id for each in world.ec2.interfaces(NodeENI="launch-time")} == set(brought)
+    assert world.ec2.calls.by_action["CreateNetworkInterface"] == 0
+    assert world.ec2.calls.by_action["AttachNetworkInterface"] == 0
 
 
 async def test_each_gives_its_nodes_what_it_says(stage: Stage) -> None:

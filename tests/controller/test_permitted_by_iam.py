@@ -6,6 +6,7 @@ AWS's documentation read by us; no AWS account has been asked.
 
 from collections.abc import AsyncIterator, Iterator
 from itertools import product
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,10 +22,10 @@ from nodeeni.ec2.attributes import (
 )
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.errors import EC2Error, ErrorClass
-from nodeeni.sandbox.ec2 import Interface, Policy, Statement
+from nodeeni.sandbox.ec2 import Interface, LaunchInterface, Policy, Statement, Subnet
 from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET
 
-from .conftest import NAME, Stage
+from .conftest import LABELS, NAME, Stage
 
 MANAGED_BY = "kubernetes.io/cluster/managed-by"
 CLUSTER = "nodeeni.networking.k8s.aws/cluster"
@@ -36,9 +37,12 @@ async def all_the_work(stage: Stage) -> None:
     stage.ec2.associate_security_group(group, stage.world.vpc)
     node = await stage.node()
     subnet = stage.ec2.add_subnet(stage.world.vpc, "a", "10.20.0.0/16", ipv6_cidr="2001:db8:0:1::/64")
-    stage.apply(subnetID=subnet.id, tags={"team": "radio"}, secondaryPrivateIPCount=1, ipv6AddressCount=1)
+    asked: dict[str, Any] = {"secondaryPrivateIPCount": 1, "ipv6AddressCount": 1}
+    stage.apply(subnetID=subnet.id, tags={"team": "radio"}, adoption="LaunchTime", **asked)
+    launched, registration = stage.world.launch(labels=LABELS, brought=[_as_asked(subnet)])
+    stage.kube.create(registration)
     async with stage.controller():
-        await stage.until_attached(node)
+        await stage.until_attached(node, launched)
         stage.apply(
             subnetID=subnet.id,
             secondaryPrivateIPCount=0,
@@ -50,10 +54,21 @@ async def all_the_work(stage: Stage) -> None:
             deleteOnTermination=False,
             tags={"team": None, "cost": "1"},
         )
-        await stage.until(lambda: _is_edited(stage.ours()[0]))
+        await stage.until(lambda: all(map(_is_edited, stage.ours())))
         stage.delete()
         await stage.until_deleted()
     assert stage.ours() == []
+
+
+def _as_asked(subnet: Subnet) -> LaunchInterface:
+    """What a launch template brings, to be taken over."""
+    return LaunchInterface(
+        subnet=subnet,
+        device_index=2,
+        group_ids=(SECURITY_GROUP,),
+        tags={"node.k8s.amazonaws.com/no_manage": "true"},
+        counts={"SecondaryPrivateIpAddressCount": "1", "Ipv6AddressCount": "1"},
+    )
 
 
 def _is_edited(interface: Interface) -> bool:
@@ -130,6 +145,32 @@ async def test_of_interfaces_that_are_not_managed_by_us_none_can_be_changed(
             await call
         assert refused.value.error_class is ErrorClass.DENIED, refused.value
     assert stage.ec2.interfaces() == before
+    stage.policy.asked.clear()
+
+
+async def test_what_came_with_a_launch_is_tagged_only_where_it_says_so_and_is_no_controllers(
+    stage: Stage, client: EC2Client
+) -> None:
+    no_manage, ours = {"node.k8s.amazonaws.com/no_manage": "true"}, {MANAGED_BY: "nodeeni-controller"}
+    subnet = stage.world.subnets["a"]
+    adoption = {"nodeeni.networking.k8s.aws/adoption": "LaunchTime", **ours}
+    for tags, given in (
+        ({}, adoption),  # not marked in the launch template
+        ({"node.k8s.amazonaws.com/no_manage": "false"}, adoption),
+        ({**no_manage, CLUSTER: "another"}, adoption),
+        ({**no_manage, MANAGED_BY: "another"}, adoption),
+        (no_manage, ours),  # by another way than adoption
+    ):
+        interface = stage.ec2.plant_interface(subnet, tags=tags)
+        with pytest.raises(EC2Error) as refused:
+            await client.create_tags([interface.id], given)
+        assert refused.value.error_class is ErrorClass.DENIED, (tags, given)
+        assert stage.ec2.interface(interface.id).tags == tags
+    free = stage.ec2.plant_interface(subnet, tags=no_manage)
+    with pytest.raises(EC2Error):
+        await client.delete(free.id)
+    await client.create_tags([free.id], adoption)
+    assert stage.ec2.interface(free.id).tags == {**no_manage, **adoption}
     stage.policy.asked.clear()
 
 

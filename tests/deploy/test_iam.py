@@ -7,7 +7,14 @@ import pytest
 import yaml
 from tests.deploy.conftest import ROOT
 
-from nodeeni.api.names import CONTROLLER, TAG_MANAGED_BY
+from nodeeni.api.names import (
+    ADOPTED_AT_LAUNCH,
+    CONTROLLER,
+    TAG_ADOPTION,
+    TAG_CLUSTER,
+    TAG_MANAGED_BY,
+    TAG_NO_MANAGE,
+)
 from nodeeni.controller.permissions import EC2_READS
 from nodeeni.ec2.types import Action
 
@@ -49,7 +56,9 @@ def test_the_plain_one_is_v1_1_0s_list_and_what_that_lacked() -> None:
 
 
 def test_interfaces_are_changed_only_where_the_tag_says_that_they_are_managed() -> None:
-    """The tag that v1.x gave as well, so that its interfaces can be adopted."""
+    """The tag that v1.x gave as well, so that its interfaces can be adopted; and what came with a launch is
+    tagged only where the launch template says so, and no controller has it.
+    """
     on_interfaces = [s for s in statements("policy.json") if "network-interface" in str(s["Resource"])]
     wanted = {"StringEquals": {f"aws:ResourceTag/{TAG_MANAGED_BY}": CONTROLLER}}
     for statement in on_interfaces:
@@ -57,8 +66,17 @@ def test_interfaces_are_changed_only_where_the_tag_says_that_they_are_managed() 
         at_creation = statement["Condition"] == {
             "StringEquals": {"ec2:CreateAction": "CreateNetworkInterface"}
         }
-        if changing and not at_creation:
+        if changing and not at_creation and statement["Sid"] != "AdoptWhatCameWithTheLaunch":
             assert statement["Condition"] == wanted
+    (adopted,) = [s for s in on_interfaces if s["Sid"] == "AdoptWhatCameWithTheLaunch"]
+    assert actions(adopted) == {"ec2:CreateTags"}
+    assert adopted["Condition"] == {
+        "StringEquals": {
+            f"aws:ResourceTag/{TAG_NO_MANAGE}": "true",
+            f"aws:RequestTag/{TAG_ADOPTION}": ADOPTED_AT_LAUNCH,
+        },
+        "Null": {f"aws:ResourceTag/{tag}": "true" for tag in (TAG_MANAGED_BY, TAG_CLUSTER)},
+    }
     (created,) = [s for s in on_interfaces if actions(s) == {"ec2:CreateNetworkInterface"}]
     assert created["Condition"] == {"StringEquals": {f"aws:RequestTag/{TAG_MANAGED_BY}": CONTROLLER}}
 

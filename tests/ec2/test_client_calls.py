@@ -140,7 +140,7 @@ async def test_instances_types_subnets_and_groups(site: Site, instance: SandboxI
             zone="us-west-2a",
             vpc_id=site.vpc.id,
             subnet_id=site.subnet.id,
-            slots=(InstanceSlot(primary.id, 0, 0, "attached"),),
+            slots=(InstanceSlot(primary.id, 0, 0, "attached", from_launch=True),),
             volumes=1,
             zone_id="usw2-az1",
             owner_id=site.ec2.account.id,

@@ -87,13 +87,14 @@ def test_everything_that_is_asked_for_is_in_it() -> None:
             mtu=9001,
             interface_name="net1",
             tags={"team": "x"},
+            adoption="LaunchTime",
         )
     ).interfaces
     own = wanted.tags
     assert msgspec.structs.astuple(msgspec.structs.replace(wanted, values={}, tags={})) == (
         *("multus", "uid-multus", "n1", "i-1", (SUBNET,), {}, {}),
         *(frozenset(), 3, True, 1, {}, Link(mtu=9001, interface_name="net1"), {SUBNET.vpc_id: (GROUP.id,)}),
-        None,
+        *(None, True),
     )
     asked: Values = {GROUPS: (GROUP.id,), DELETE_ON_TERMINATION: False, SOURCE_DEST_CHECK: False}
     assert {**wanted.values, **asked, DESCRIPTION: "by hand"} == wanted.values

@@ -32,6 +32,9 @@ TAG_EXTRA = "nodeeni.networking.k8s.aws/tags"
 # Generation of the client token that made the interface, where it is not the first one of its node: so that
 # whoever takes it away, after however many restarts, knows which token comes next.
 TAG_GENERATION = "nodeeni.networking.k8s.aws/generation"
+# How an ENI that the controller did not make became ours: its description is left as it was then.
+TAG_ADOPTION = "nodeeni.networking.k8s.aws/adoption"
+ADOPTED_AT_LAUNCH = "LaunchTime"
 
 OWN_TAGS = (
     TAG_NAME,
@@ -44,6 +47,7 @@ OWN_TAGS = (
     TAG_INSTANCE,
     TAG_EXTRA,
     TAG_GENERATION,
+    TAG_ADOPTION,
 )
 
 TAG_VALUE_LIMIT = 256  # characters, EC2's limit

@@ -292,7 +292,11 @@ class RowReason(StrEnum):
         Mender.TIME,
         'creating pauses in the whole cluster: raise "Network interfaces per Region"',
     )
-    NOT_ADOPTED = "NotAdopted", Mender.PERSON, "an ENI of v1.x in another place: [upgrade.md](upgrade.md)"
+    NOT_ADOPTED = (
+        "NotAdopted",
+        Mender.PERSON,
+        "one [of v1.x](upgrade.md) or [of the launch](how-to.md#enis-that-come-with-the-launch) does not fit",
+    )
     OTHER_CLUSTER_ID = (
         "OtherClusterID",
         Mender.PERSON,
@@ -403,7 +407,8 @@ class EventReason(StrEnum):
         "somebody, whom it names, changes a status again and again: it is put right ever more slowly",
     )
     SPEC_OVERWRITTEN = "SpecOverwritten", _WARNING, "the same of the spec or the owner of an ENINode"
-    ENI_NOT_ADOPTED = "ENINotAdopted", _WARNING, "an ENI of v1.x is left alone"
+    ENI_ADOPTED = "ENIAdopted", _NORMAL, "an ENI that came with its instance's launch is taken over"
+    ENI_NOT_ADOPTED = "ENINotAdopted", _WARNING, "an ENI of v1.x, or of the launch, is left alone"
     WAITING_FOR_EC2 = (
         "WaitingForEC2",
         _WARNING,

@@ -21,7 +21,7 @@ from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.types import Interface
 from nodeeni.kube.events import EventRecorder, ObjectRef
 from nodeeni.logs import Lasting
-from nodeeni.plan.actions import Action, Detach
+from nodeeni.plan.actions import Action, Adopt, Detach
 from nodeeni.plan.brake import HeldRemoval
 from nodeeni.plan.policy import Decision, Hold
 from nodeeni.plan.refusal import Refusal
@@ -65,6 +65,13 @@ class Announcer:
                 EventReason.ENI_ATTACHED,
                 f"{after.id} is attached to {where} (node {self._node(after)})",
             )
+
+    def adopted(self, action: Adopt) -> None:
+        """An interface that came with its instance's launch is ours now."""
+        ref = self._ref(action.uid)
+        if ref is not None:
+            text = f"{action.eni_id}, which came with the launch of {action.instance_id}, is taken over"
+            self._recorder.event(ref, "Normal", EventReason.ENI_ADOPTED, f"{text} (node {action.node})")
 
     def detached(self, interface: Interface, how: Departure) -> None:
         """`interface` is as it was before."""

@@ -9,18 +9,21 @@ the memory why it refused. Either way the node is reconciled again, which is wha
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.memory import Memory
+from nodeeni.controller.together import Together
 from nodeeni.ec2.buckets import Buckets, Urgency
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
+from nodeeni.ec2.types import Action as EC2Action
 from nodeeni.ec2.types import Attachment
 from nodeeni.plan.actions import (
     Action,
+    Adopt,
     Assign,
     Attach,
     Cause,
@@ -41,6 +44,9 @@ log = logging.getLogger(__name__)
 LAGS = 60.0
 FAULT_RETRY = 10.0  # seconds
 FENCED_RETRY = 2.0  # seconds: without the lease nothing is done; the process ends or gets it back
+
+# What refuses a call, and not what it asks for: of many that share it, one tries again on behalf of all.
+_OF_THE_CALL = (ErrorClass.THROTTLED, ErrorClass.UNKNOWN_OUTCOME, ErrorClass.CREDENTIALS)
 
 OnFailure = Callable[[Action, EC2Error, Hold], None]
 
@@ -69,6 +75,7 @@ class Executor:
         fence: Callable[[], bool],
         again: Callable[[str], None],
         on_failure: OnFailure,
+        on_adopted: Callable[[Adopt], None],
         expect_shown: Callable[[str], None],
         read_lag: float,
         concurrency: int,
@@ -82,12 +89,15 @@ class Executor:
         self._fence = fence
         self._again = again
         self._on_failure = on_failure
+        self._on_adopted = on_adopted
         self._expect_shown = expect_shown
         self._read_lag = read_lag
         self._lagged = float("-inf")  # time.monotonic(): when EC2 did not know one the last time
         self._calls = asyncio.Semaphore(concurrency)
         self._work: dict[str, dict[tuple[str, str], _Work]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._adoptions = Together[_Work](self._may_adopt, self._adopt)
+        self._one_by_one: set[str] = set()  # interfaces that share no call: one that they shared was refused
         self._closed = False
         self.abandoned = 0
 
@@ -135,6 +145,9 @@ class Executor:
                 await asyncio.sleep(FENCED_RETRY)
                 return
             if self._memory.stops(work.action):
+                return
+            if isinstance(work.action, Adopt):
+                await self._adoptions.join(self._sharing(work.action), work)
                 return
             await self._buckets.spend(work.action.call, _priority(work.action, missing))
             async with self._calls:
@@ -234,6 +247,57 @@ class Executor:
             ),
         )
 
+    # -- adoptions, many in a call -------------------------------------------------------------------
+
+    def _sharing(self, action: Adopt) -> tuple[object, ...]:
+        alone = action.eni_id if action.eni_id in self._one_by_one else ""
+        return (action.uid, *sorted(action.tags.items()), alone)
+
+    async def _may_adopt(self) -> None:
+        await self._buckets.spend(EC2Action.CREATE_TAGS, (Urgency.REPAIR, 0))
+
+    async def _adopt(self, waiting: Collection[_Work]) -> None:
+        """Tag all of these at once. What EC2 refuses for one of them alone it refuses for all, and does not
+        say for which: each has a call of its own then.
+        """
+        async with self._calls:
+            fenced = not self._fence()
+            works = [] if fenced else [work for work in waiting if not self._memory.stops(work.action)]
+            actions = [work.action for work in works if isinstance(work.action, Adopt)]
+            if actions:
+                for work in works:
+                    work.begun = True
+                await self._tag_together(actions)
+                return
+        self._buckets.give_back(EC2Action.CREATE_TAGS)
+        if fenced:
+            await asyncio.sleep(FENCED_RETRY)
+
+    async def _tag_together(self, actions: Sequence[Adopt]) -> None:
+        try:
+            await self._ec2.create_tags([action.eni_id for action in actions], actions[0].tags)
+        except EC2Error as error:
+            await self._adoption_failed(actions, error)
+        else:
+            for action in actions:
+                self._adopted(action)
+
+    async def _adoption_failed(self, actions: Sequence[Adopt], error: EC2Error) -> None:
+        if len(actions) > 1 and error.error_class not in _OF_THE_CALL:
+            self._one_by_one.update(action.eni_id for action in actions)
+            return
+        for action in actions:
+            self._lookups.invalidate_launched(action.eni_id)
+        await self._failed(actions[0], error)
+
+    def _adopted(self, action: Adopt) -> None:
+        self._memory.succeeded(action)
+        self._one_by_one.discard(action.eni_id)
+        log.info("did: %s", action.text, extra={"node": action.node, "nodeeni": action.nodeeni})
+        if self._inventory.get(action.eni_id) is None:
+            self._inventory.note_adopted(action.interface, action.tags)
+        self._on_adopted(action)
+
     def _note_tags(self, action: SetTags) -> None:
         older = self._adoption.get(action.eni_id)
         if older is not None and self._inventory.get(action.eni_id) is None:
@@ -330,9 +394,9 @@ class Executor:
                 self._forget_references(action.request.group_ids, action.request.subnet_id)
             case ErrorClass.BAD_REFERENCE if isinstance(action, Modify):
                 self._forget_references(action.attribute.references(action.value))
-            case ErrorClass.NOT_READY | ErrorClass.GONE if isinstance(action, Attach | Detach):
+            case ErrorClass.NOT_READY | ErrorClass.GONE if isinstance(action, Attach | Detach | Adopt):
                 self._lookups.invalidate_instance(action.instance_id)
-            case ErrorClass.UNKNOWN_OUTCOME if isinstance(action, Create):
+            case ErrorClass.UNKNOWN_OUTCOME if isinstance(action, Create | Adopt):
                 self._inventory.note_uncertain(action.uid)
             case ErrorClass.UNKNOWN_OUTCOME if isinstance(action, Assign | Unassign):
                 self._inventory.note_unsure(action.target)
@@ -380,10 +444,13 @@ class Executor:
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+        await self._adoptions.close()
 
 
 def _priority(action: Action, missing: int) -> tuple[float, ...]:
     """The place in a bucket's queue, lowest first: repair, removal, then nodes that are nearly complete."""
     if isinstance(action, Create | Attach):
         return (Urgency.ATTACH, missing)
+    if isinstance(action, SetTags):
+        return (Urgency.REPAIR, 1)  # what is adopted comes first, by `_may_adopt`
     return (Urgency.REMOVAL,) if action.REMOVES else (Urgency.REPAIR,)

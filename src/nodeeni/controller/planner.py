@@ -30,6 +30,7 @@ from nodeeni.plan.actions import Action
 from nodeeni.plan.brake import losses
 from nodeeni.plan.desired import LEFT_OVER_AFTER, Desired, desired_interfaces, selecting
 from nodeeni.plan.diff import diff
+from nodeeni.plan.launch_time import places
 from nodeeni.plan.network import Network, strangers
 from nodeeni.plan.observed import ENDS, RESTS, UNREAD, NodeView, Observed
 from nodeeni.plan.ownership import Verdict, is_doubtful
@@ -130,7 +131,9 @@ class Planner:
         home = hosts.get(node.instance_id) if node else None
         instance = home if isinstance(home, Instance) else None
         selected = selecting(node, self._cluster.nodeenis.store.values()) if node else []
-        networks = await asked.networks(selected, instance)
+        networks, launched = await asyncio.gather(
+            asked.networks(selected, instance), asked.launched(self._may_be_adopted(selected, instance))
+        )
         # Asked for every node, so that it is known when a NodeENI comes.
         instance_type = await asked.instance_type(instance.type) if instance else None
         self._questions.keep(name, asked.keys)
@@ -152,6 +155,7 @@ class Planner:
                 i.id for i in interfaces if self._evidence.verdict(i) is Verdict.OF_OTHER_ID
             ),
             adoptable=self._adoption.of(name, node.instance_id) if node and home else (),
+            launched={} if isinstance(launched, Refusal) else self._not_ours(launched),
             owners=owners,
             told={i.id: self._cluster.told(i.id).uid for i in interfaces if is_doubtful(i, owners)},
             twins=self._twins(node) if node else {},
@@ -172,6 +176,8 @@ class Planner:
             self._dead_since.pop(name, None)
             return Desired(), observed
         sought = dict.fromkeys(networks, home) if isinstance(home, Refusal) else dict(networks)
+        if isinstance(launched, Refusal):
+            sought.update((n.metadata.uid, launched) for n in selected if n.spec.adopts_launched)
         # Beside one of theirs that stands there and cannot be read, they get no second one.
         for unread in unread_here:
             for uid in sought:
@@ -184,6 +190,32 @@ class Planner:
             node, instance, selected, sought, self._cluster_id, dead_for, observed.instance_type
         )
         return desired, observed
+
+    def _may_be_adopted(self, selected: Sequence[NodeENI], instance: Instance | None) -> list[str]:
+        """What stands where NodeENIs that adopt what came with the launch, and have none yet, want theirs."""
+        if instance is None:
+            return []
+        served = {i.tags.get(names.TAG_UID) for i in self._inventory.of_instance(instance.id)}
+        seeking = [n.spec for n in selected if n.spec.adopts_launched and n.metadata.uid not in served]
+        found = {
+            slot.eni_id
+            for spec in seeking
+            for slot in places(
+                instance,
+                spec.network_card_index,
+                spec.device_index,
+                next_free=spec.device_index_policy == "NextFree",
+            )
+        }
+        return sorted(eni_id for eni_id in found if self._inventory.get(eni_id) is None)
+
+    def _not_ours(self, launched: Sequence[Interface]) -> dict[str, Interface]:
+        """Those that have not become ours since they were asked for, nor were before."""
+        return {
+            i.id: i
+            for i in launched
+            if self._inventory.get(i.id) is None and not self._inventory.removed(i.id)
+        }
 
     def _dead_for(self, name: str, instance: Instance | None) -> float:
         """Seconds since the node's instance was first seen to end; 0 where it does not."""
@@ -281,6 +313,13 @@ class _Asked:
     async def instance_type(self, name: str) -> InstanceType | Refusal | None:
         about = f"instance type {name} (DescribeInstanceTypes)"
         return await self._ask(("type", name), about, partial(self._lookups.instance_type, name))
+
+    async def launched(self, eni_ids: Sequence[str]) -> Sequence[Interface] | Refusal:
+        """What EC2 has of interfaces that may have come with the instance's launch."""
+        if not eni_ids:
+            return []
+        about = f"{', '.join(eni_ids)} on the instance (DescribeNetworkInterfaces)"
+        return await self._ask(("launched", *eni_ids), about, partial(self._lookups.launched, eni_ids))
 
     async def _network(self, nodeeni: NodeENI, instance: Instance | None) -> Network | Refusal:
         spec = nodeeni.spec

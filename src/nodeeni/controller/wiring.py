@@ -6,6 +6,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nodeeni.api.v1alpha1 import NodeENI
@@ -119,6 +120,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         gap=min(INVENTORY_GAP, settings.read_lag),
     )
     lookups = Lookups(ec2)
+    lookups.seen = partial(inventory.observe, asked_ids=())  # it shows nothing of those that it lacks
     waiter = Waiter(inventory)
     waiter.shown = memory.shown
     adoption = Adoption(ec2, cluster, inventory)
@@ -132,6 +134,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         fence=leadership.may_act,
         again=parts.queue.add,
         on_failure=parts.announcer.call_failed,
+        on_adopted=parts.announcer.adopted,
         expect_shown=waiter.expect,
         read_lag=settings.read_lag,
         concurrency=settings.max_concurrent_nodes,

@@ -14,7 +14,7 @@ import msgspec
 
 from nodeeni.ec2.client import MOST_FILTER_VALUES, EC2Client
 from nodeeni.ec2.errors import EC2Error, ErrorClass
-from nodeeni.ec2.types import Instance, InstanceType, SecurityGroup, Subnet, Unreadable, fits
+from nodeeni.ec2.types import Instance, InstanceType, Interface, SecurityGroup, Subnet, Unreadable, fits
 
 _V = TypeVar("_V")
 Clock = Callable[[], float]
@@ -25,6 +25,7 @@ class Ages(msgspec.Struct, frozen=True):
 
     instances: float = 300  # a slot taken since then shows as index-taken, which invalidates
     subnets: float = 60  # free addresses: the fullest choice may be a minute old
+    launched: float = 30  # one that did not fit and was mended is taken over this late
     groups: float = 300  # a group renamed since then is still found by its old name
     types: float = float("inf")
     negative: float = 30  # a subnet, group or instance that was made just now is found this late
@@ -225,20 +226,24 @@ class Lookups:
     def __init__(self, client: EC2Client, *, ages: Ages | None = None, clock: Clock = time.monotonic) -> None:
         ages = ages or Ages()
         self._client = client
+        self._clock = clock
         self._instances = _Batch(self._fetch_instances, ages.instances, ages, clock)
         self._types = _Batch(self._fetch_types, ages.types, ages, clock)
         self._subnets = _Batch(self._fetch_subnets, ages.subnets, ages, clock)
         self._named_subnets = _Batch(self._fetch_named_subnets, ages.subnets, ages, clock)
+        self._launched = _Batch(self._fetch_launched, ages.launched, ages, clock)
         self._groups = _Batch(self._fetch_groups, ages.groups, ages, clock)
         self._named_groups = _Batch(self._fetch_named_groups, ages.groups, ages, clock)
         self._usable_groups = _Batch(self._fetch_usable_groups, ages.groups, ages, clock)
         self.answered: Callable[[], None] = lambda: None  # called when EC2 answers what it refused before
+        # Told of interfaces that were read, and when that began: they may be ours by now.
+        self.seen: Callable[[list[Interface], float], None] = lambda interfaces, began: None
         for batch in self._batches:
             batch.answered = lambda: self.answered()
 
     @property
     def _batches(self) -> tuple["_Batch[Any]", ...]:
-        by_id = (self._instances, self._types, self._subnets, self._groups)
+        by_id = (self._instances, self._types, self._subnets, self._launched, self._groups)
         return (*by_id, self._named_subnets, self._named_groups, self._usable_groups)
 
     async def instance(self, instance_id: str) -> Instance | None:
@@ -246,6 +251,10 @@ class Lookups:
 
     async def instance_type(self, name: str) -> InstanceType | None:
         return await self._types.get(name)
+
+    async def launched(self, eni_ids: Sequence[str]) -> list[Interface]:
+        """Those of these interfaces that exist: what may have come with the launch of an instance."""
+        return await self._launched.get_all(eni_ids)
 
     async def subnets(self, ids: Sequence[str], names: Sequence[str]) -> list[Subnet]:
         """Those that exist, by id and by tag `Name`, in whatever VPC: the planner says in which."""
@@ -279,6 +288,9 @@ class Lookups:
     def invalidate_instance(self, instance_id: str) -> None:
         self._instances.invalidate(instance_id)
 
+    def invalidate_launched(self, eni_id: str) -> None:
+        self._launched.invalidate(eni_id)
+
     def invalidate_subnet(self, subnet_id: str) -> None:
         """Also the names that lead to it."""
         self._subnets.invalidate(subnet_id)
@@ -302,6 +314,14 @@ class Lookups:
         left_out: list[Unreadable] = []
         found = await self._client.describe_instances(ids, left_out)
         return _answers(ids, {instance.id: instance for instance in found}, left_out)
+
+    async def _fetch_launched(self, ids: Sequence[str]) -> dict[str, Interface | Unreadable]:
+        left_out: list[Unreadable] = []
+        began = self._clock()
+        pages = self._client.describe_interfaces({"network-interface-id": ids}, left_out)
+        found = [interface async for page in pages for interface in page]
+        self.seen(found, began)
+        return _answers(ids, {interface.id: interface for interface in found}, left_out)
 
     async def _fetch_types(self, names: Sequence[str]) -> dict[str, InstanceType | Unreadable]:
         left_out: list[Unreadable] = []

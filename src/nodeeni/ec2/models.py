@@ -85,6 +85,9 @@ class _CutFiles(JSONFileLoader):  # type: ignore[misc]  # botocore has no types
         }
 
     def _cut_shape(self, name: str, shape: dict[str, Any]) -> dict[str, Any]:
+        """Times stay text: whoever needs one reads it, and thousands are never needed."""
+        if shape["type"] == "timestamp":
+            return {"type": "string"}
         if name not in self._read_fields:
             return shape
         members = {key: shape["members"][key] for key in self._read_fields[name]}

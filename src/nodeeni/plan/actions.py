@@ -14,6 +14,7 @@ from nodeeni.api.reasons import EventReason
 from nodeeni.ec2.addresses import AddressKind
 from nodeeni.ec2.attributes import Attribute, InterfaceRequest, Values
 from nodeeni.ec2.types import Action as EC2Action
+from nodeeni.ec2.types import Interface
 
 
 class Cause(StrEnum):
@@ -223,6 +224,25 @@ class SetTags(_OnInterface, frozen=True, kw_only=True):
         return f"tag {self.eni_id} with {tags}"
 
 
+class Adopt(_OnInterface, frozen=True, kw_only=True):
+    """Take over an interface that came with its instance's launch, by the tags that all nodes share: many of
+    them are one call.
+    """
+
+    CALL = EC2Action.CREATE_TAGS
+    FAILED = EventReason.ENI_NOT_ADOPTED
+
+    instance_id: str
+    tags: dict[str, str]
+    interface: Interface  # as it was found
+
+    @property
+    def text(self) -> str:
+        tags = ", ".join(f"{k}={v}" for k, v in sorted(self.tags.items()))
+        came = f"which came with the launch of {self.instance_id}"
+        return f"adopt {self.eni_id}, {came}, by tagging it with {tags}"
+
+
 class RemoveTags(_OnInterface, frozen=True, kw_only=True):
     CALL = EC2Action.DELETE_TAGS
 
@@ -233,4 +253,4 @@ class RemoveTags(_OnInterface, frozen=True, kw_only=True):
         return f"remove the tags {', '.join(self.keys)} from {self.eni_id}"
 
 
-Action = Create | Attach | Detach | Delete | Modify | Assign | Unassign | SetTags | RemoveTags
+Action = Create | Attach | Detach | Delete | Modify | Assign | Unassign | Adopt | SetTags | RemoveTags

@@ -28,7 +28,7 @@ def corrections(wanted: DesiredInterface, interface: Interface) -> Iterable[Acti
             continue  # it is replaced
         if attribute is PRIMARY_IPV6 and not interface.ipv6_addresses:
             continue  # it comes with the first address
-        if attribute is DESCRIPTION and _both_by_default(wanted, interface.description):
+        if attribute is DESCRIPTION and _is_by_default(wanted, interface):
             continue
         attachment_id = interface.attachment.id if attribute.of_attachment and interface.attachment else ""
         yield Modify(attribute=attribute, value=value, attachment_id=attachment_id, **of)
@@ -57,12 +57,13 @@ def still_to_apply(actions: Sequence[Action]) -> list[str]:
     return [*labels, *(["tags"] if keys - set(names.OWN_TAGS) else [])]
 
 
-def _both_by_default(wanted: DesiredInterface, description: str) -> bool:
-    """Whether none was asked for, and it has that of v1.x, or ours with the name that the node had before: an
-    upgrade and a rename only tag."""
+def _is_by_default(wanted: DesiredInterface, interface: Interface) -> bool:
+    """Whether none was asked for, and it has that of its launch, of v1.x, or ours with the name that the node
+    had before: an adoption, an upgrade and a rename only tag."""
     asked_for_none = wanted.values[DESCRIPTION] == default_description(wanted.nodeeni, wanted.node)
     by_default = (f"{_V1_DESCRIPTION}", default_description(wanted.nodeeni, ""))
-    return asked_for_none and description.startswith(by_default)
+    of_launch = names.TAG_ADOPTION in interface.tags
+    return asked_for_none and (of_launch or interface.description.startswith(by_default))
 
 
 def needs_stop(action: Action, instance: Instance) -> bool:

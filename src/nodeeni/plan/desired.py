@@ -58,6 +58,7 @@ class DesiredInterface(msgspec.Struct, frozen=True, kw_only=True):
     link: Link
     groups: Groups = msgspec.field(default_factory=dict)  # by VPC of the candidates
     beyond_type: Refusal | None = None
+    adopts_launched: bool = False  # an ENI that came with the instance's launch serves, if it fits
 
     def values_in(self, vpc_id: str) -> Values:
         """Of every attribute, for an interface in that VPC."""
@@ -258,6 +259,7 @@ def _interface(
         tags={**spec.tags, **_extra_keys(spec.tags), **own},
         link=link_of(nodeeni),
         groups=groups,
+        adopts_launched=spec.adopts_launched,
         beyond_type=unresolved(nodeeni, RowReason.UNSUPPORTED_BY_TYPE, lacking) if lacking else None,
     )
 

@@ -62,6 +62,9 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     instance_states: dict[str, str] = msgspec.field(default_factory=dict)
     interfaces: tuple[Interface, ...] = ()
     adoptable: tuple[Interface, ...] = ()  # of v1.x: in a NodeENI's status, on this instance, no cluster tag
+    # By id, what stands on the instance where a NodeENI with `adoption: LaunchTime` would have its ENI, none
+    # of ours among it.
+    launched: dict[str, Interface] = msgspec.field(default_factory=dict)
     owners: dict[str, Owner] = msgspec.field(default_factory=dict)  # by uid
     told: dict[str, str] = msgspec.field(default_factory=dict)  # of doubtful ones, owner's uid by a status
     # Where the instance has several Nodes, all of them: name → `Ready`, `NotReady`, empty: not known.

@@ -29,7 +29,8 @@ Whether it is this cluster's to touch at all is `verdict`, by the cluster tag fi
       a person named      -                                                  OURS
     absent, or empty      the uid tag names a NodeENI that is there, or it
                           was known as ours before                           BEREFT: put right, then ours
-                          none                                               NOT_OURS; of v1.x: `adopting.py`
+                          none                                               NOT_OURS; of v1.x: `adopting.py`,
+                                                                             of the launch: `launch_time.py`
     another cluster's     the uid tag names a NodeENI that is there, or the
                           status of one lists it and a Node has its instance OF_OTHER_ID: left alone, and told
                           none: names alone prove nothing                    NOT_OURS

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from nodeeni.api.reasons import RowReason
-from nodeeni.plan.actions import Action, Cause, Create, Delete, Detach
+from nodeeni.plan.actions import Action, Adopt, Cause, Create, Delete, Detach
 from nodeeni.plan.refusal import Refusal
 
 UNSEEN_FINALIZER_RETRY = 5.0  # seconds; the finalizer's own event comes first as a rule
@@ -123,8 +123,8 @@ def _orphan(action: Action, at: Circumstances) -> Refusal | None:
 
 
 def _finalizer(action: Action, at: Circumstances) -> Refusal | None:
-    """Nothing is made for an object that could vanish without telling us."""
-    if not isinstance(action, Create) or action.uid in at.finalized:
+    """Nothing is made, or taken over, for an object that could vanish without telling us."""
+    if not isinstance(action, Create | Adopt) or action.uid in at.finalized:
         return None
     return _wait(action, "the NodeENI has no finalizer yet", UNSEEN_FINALIZER_RETRY)
 

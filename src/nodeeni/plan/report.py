@@ -36,6 +36,7 @@ SUBNETS_SHOWN = 3  # in the column of `kubectl get -o wide`
 _ACTION_STATES = {
     "Create": (State.CREATING,),
     "Attach": (State.ATTACHING,),
+    "Adopt": (State.ATTACHING,),
     "Detach": (State.DETACHING, State.ATTACHED),
     "Delete": (State.DELETING, State.FAILED),
 }

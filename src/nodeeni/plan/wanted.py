@@ -6,6 +6,7 @@ from nodeeni.api import names
 from nodeeni.api.reasons import EventReason, RowReason
 from nodeeni.ec2.attributes import ATTRIBUTES, ENA_QUEUES, InterfaceRequest, attachable, creatable
 from nodeeni.ec2.types import Instance, Interface
+from nodeeni.plan import launch_time
 from nodeeni.plan.actions import Attach, Cause, Create
 from nodeeni.plan.addresses import (
     address_corrections,
@@ -40,6 +41,7 @@ class Wanted:
         self.removal = removal
         self.leaving = leaving
         self.slots = _slots(draft.observed)
+        self.claimed = set[str]()  # of those that came with the launch, by id
 
     def serve(self, wanted: DesiredInterface, interface: Interface | None) -> None:
         untouched = self.draft.take_untouched(wanted.uid) if interface is None else None
@@ -51,7 +53,7 @@ class Wanted:
         elif self._instance.state != "running" and (interface is None or interface.attachment is None):
             self._not_running(wanted, interface)
         elif interface is None:
-            if not self._adopt(wanted):
+            if not self._adopt(wanted) and not self._adopt_launched(wanted):
                 self._create(wanted)
         elif interface.attachment is None:
             self._available(wanted, interface)
@@ -192,6 +194,24 @@ class Wanted:
             self.draft.refusals += [surplus(wanted, other) for other in found if other is not interface]
         elif found:
             self.draft.refuse(wanted, not_adopted(wanted, found[0]), found[0])
+        return bool(found)
+
+    def _adopt_launched(self, wanted: DesiredInterface) -> bool:
+        """Take over the interface that came with the instance's launch, or say why not: nothing is made
+        beside it.
+        """
+        if not wanted.adopts_launched:
+            return False
+        launched = {i: each for i, each in self.draft.observed.launched.items() if i not in self.claimed}
+        found = launch_time.candidates(wanted, self._instance, launched)
+        fitting = next((interface for interface, why in found if not why), None)
+        if fitting is not None:
+            self.claimed.add(fitting.id)
+            self.draft.actions.append(self.draft.same(launch_time.take_over(wanted, fitting)))
+            index = fitting.attachment.device_index if fitting.attachment else None
+            self.draft.row(wanted, None, State.ATTACHING, index)
+        elif found:
+            self.draft.refuse(wanted, launch_time.left_alone(wanted, found))
         return bool(found)
 
     def _elsewhere(self, wanted: DesiredInterface, interface: Interface) -> None:

@@ -7,14 +7,14 @@ in a real cluster is done here too: the Node of a terminated instance is deleted
 import asyncio
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from nodeeni.api.crd import manifests
 from nodeeni.api.names import API_VERSION, GROUP, NAMESPACE
-from nodeeni.sandbox.ec2 import EC2Server
+from nodeeni.sandbox.ec2 import EC2Server, Instance, LaunchInterface
 from nodeeni.sandbox.ec2.settings import EC2Settings
 from nodeeni.sandbox.hosts import NodeHosts
 from nodeeni.sandbox.kube import KubeServer
@@ -121,13 +121,20 @@ class World:
         zone: str = "a",
         type: str = "m5.xlarge",
         labels: Mapping[str, str] | None = None,
+        brought: Sequence[LaunchInterface] = (),
     ) -> tuple[WorldNode, Object]:
-        """An instance, and the Node that its kubelet is to register."""
-        instance = self.ec2.add_instance(self.node_subnets[zone], type)
-        address = self.ec2.interfaces_of(instance.id)[0].private_ips[0]
+        """An instance, with what its launch template brings, and the Node that its kubelet is to register."""
+        instance = self.ec2.add_instance(self.node_subnets[zone], type, brought=brought)
+        return self.registration(instance, name, labels)
+
+    def registration(
+        self, instance: Instance, name: str = "", labels: Mapping[str, str] | None = None
+    ) -> tuple[WorldNode, Object]:
+        """The Node that the kubelet of an instance is to register."""
+        address = instance.private_ip
         name = name or f"ip-{address.replace('.', '-')}.{self.ec2.account.region}.compute.internal"
         node = self.nodes[name] = WorldNode(name, instance.id)
-        return node, _node(name, instance.id, self.node_subnets[zone].zone, type, address, labels or {})
+        return node, _node(name, instance.id, instance.zone, instance.type, address, labels or {})
 
     def nodeeni(self, name: str) -> Object | None:
         return self.kube.get(GROUP, "nodeenis", name)

@@ -46,6 +46,7 @@ async def test_the_answer_holds_id_mac_address_and_tags(cloud: Cloud) -> None:
         "InterfaceType": "interface",
         "OwnerId": "123456789012",
         "RequesterManaged": False,
+        "Operator": {"Managed": False},
     }
     await eventually(lambda: cloud.ec2.interface(stored.id).status == "available")
 

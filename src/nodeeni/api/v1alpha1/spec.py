@@ -294,6 +294,15 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
         ]
         | None
     ) = None
+    adoption: Annotated[
+        Literal["Never", "LaunchTime"],
+        schema(
+            "Whether an ENI that came with the instance's launch, by its launch template, is taken over in "
+            "place of making one: LaunchTime. It then is the controller's in every way: deleting the NodeENI "
+            "deletes it. One that does not fit is left alone, and the node's row says at which point. By "
+            "default Never."
+        ),
+    ] = "Never"
     # The names of v1.3.8. Accepted so that its manifests apply unchanged; a condition says that they are
     # not yet applied.
     enable_dpdk: Annotated[
@@ -315,6 +324,10 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
         ]
         | None
     ) = None
+
+    @property
+    def adopts_launched(self) -> bool:
+        return self.adoption == "LaunchTime"
 
     @property
     def all_subnet_ids(self) -> tuple[str, ...]:

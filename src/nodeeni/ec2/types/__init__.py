@@ -17,6 +17,7 @@ from nodeeni.ec2.types.instance_type import USUAL_TRACKING, InstanceType, Networ
 from nodeeni.ec2.types.interface import (
     NO_EXPRESS,
     NO_TRACKING,
+    PLAIN,
     UNKNOWN_QUEUES,
     Attachment,
     EnaQueues,
@@ -36,6 +37,7 @@ from nodeeni.ec2.types.shape import Answer, Shape, Unreadable, unreadable
 __all__ = [
     "NO_EXPRESS",
     "NO_TRACKING",
+    "PLAIN",
     "READ",
     "UNKNOWN_QUEUES",
     "USUAL_TRACKING",

@@ -1,10 +1,13 @@
 """Instances, and what is on their network cards."""
 
+from datetime import datetime
 from sys import intern
 
 import msgspec
 
 from nodeeni.ec2.types.shape import Answer, Shape
+
+AT_LAUNCH = 60.0  # seconds after the launch within which an attachment counts as a part of it
 
 
 class InstanceNetworkInterfaceAttachmentShape(Shape):
@@ -12,6 +15,7 @@ class InstanceNetworkInterfaceAttachmentShape(Shape):
     status: str = ""
     network_card_index: int = 0
     ena_queue_count: int = 0
+    attach_time: str = ""
 
 
 class InstanceNetworkInterfaceShape(Shape):
@@ -65,6 +69,7 @@ class InstanceShape(Shape):
     instance_type: str
     state: InstanceStateShape
     placement: PlacementShape
+    launch_time: str = ""
     vpc_id: str = ""
     subnet_id: str = ""
     network_interfaces: tuple[InstanceNetworkInterfaceShape, ...] = ()
@@ -81,6 +86,7 @@ class ReservationShape(Shape):
 class InstanceSlot(msgspec.Struct, frozen=True):
     """One occupied device index of an instance, whoever occupies it. `secondary`: a secondary interface
     (RDMA, from launch on), which has its index and does not count among the network interfaces.
+    `from_launch`: it was attached when the instance was launched, as far as EC2's times tell.
     """
 
     eni_id: str
@@ -89,6 +95,7 @@ class InstanceSlot(msgspec.Struct, frozen=True):
     status: str
     queues: int = 0  # of ENA; 0: EC2 does not tell
     secondary: bool = False
+    from_launch: bool = False
 
 
 class Instance(msgspec.Struct, frozen=True):
@@ -117,6 +124,7 @@ class Instance(msgspec.Struct, frozen=True):
 def read_instance(answer: Answer) -> Instance:
     """One `Instance` of a `Reservation` of DescribeInstances."""
     shown = msgspec.convert(answer, InstanceShape)
+    launched = _launched_at(shown)
     return Instance(
         id=shown.instance_id,
         type=intern(shown.instance_type),
@@ -127,26 +135,43 @@ def read_instance(answer: Answer) -> Instance:
         slots=tuple(
             slot
             for slot in (
-                *map(_slot, shown.network_interfaces),
+                *(_slot(each, launched) for each in shown.network_interfaces),
                 *map(_secondary_slot, shown.secondary_interfaces),
             )
             if slot is not None
         ),
         volumes=sum(each.ebs is not None for each in shown.block_device_mappings),
         zone_id=intern(shown.placement.availability_zone_id),
-        managed_by=_manager(shown.operator),
+        managed_by=managed_by(shown.operator),
         owner_id=intern(next((each.owner_id for each in shown.network_interfaces), "")),
         vcpus=cpus.core_count * cpus.threads_per_core if (cpus := shown.cpu_options) else 0,
     )
 
 
-def _manager(operator: OperatorResponseShape | None) -> str:
+def managed_by(operator: OperatorResponseShape | None) -> str:
+    """The AWS service; empty: none."""
     if operator is None or not operator.managed:
         return ""
     return intern(operator.principal or "an AWS service")
 
 
-def _slot(shown: InstanceNetworkInterfaceShape) -> InstanceSlot | None:
+def _launched_at(shown: InstanceShape) -> datetime | None:
+    """The primary interface's time of attachment, since nobody can take that one off; EC2's own time of the
+    launch is that of the last start, and goes for an answer without the other. None: EC2 does not tell.
+    """
+    attachments = [each.attachment for each in shown.network_interfaces if each.attachment is not None]
+    primary = [a.attach_time for a in attachments if a.device_index == 0 and a.network_card_index == 0]
+    return _time(next(iter(primary), "")) or _time(shown.launch_time)
+
+
+def _time(shown: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(shown)
+    except ValueError:
+        return None
+
+
+def _slot(shown: InstanceNetworkInterfaceShape, launched: datetime | None) -> InstanceSlot | None:
     """None where the interface is not attached: without an attachment, or with an empty one."""
     attachment = shown.attachment
     if attachment is None or attachment == InstanceNetworkInterfaceAttachmentShape():
@@ -161,7 +186,18 @@ def _slot(shown: InstanceNetworkInterfaceShape) -> InstanceSlot | None:
         network_card_index=attachment.network_card_index,
         status=intern(attachment.status),
         queues=attachment.ena_queue_count,
+        from_launch=_is_from_launch(attachment.attach_time, launched),
     )
+
+
+def _is_from_launch(attach_time: str, launched: datetime | None) -> bool:
+    attached = _time(attach_time)
+    if attached is None or launched is None:
+        return False
+    try:
+        return abs((attached - launched).total_seconds()) <= AT_LAUNCH
+    except TypeError:  # one of them without a time zone
+        return False
 
 
 def _secondary_slot(shown: InstanceSecondaryInterfaceShape) -> InstanceSlot | None:

@@ -5,6 +5,7 @@ from sys import intern
 import msgspec
 
 from nodeeni.api.v1alpha1 import ConnectionTracking, EnaExpress
+from nodeeni.ec2.types.instance import OperatorResponseShape, managed_by
 from nodeeni.ec2.types.shape import Answer, Shape, TagShape, tags_of
 
 
@@ -43,6 +44,8 @@ class EnaQueues(msgspec.Struct, frozen=True):
 
 
 NO_EXPRESS = EnaExpress()
+
+PLAIN = "interface"  # the type of one that is no EFA and the like
 
 UNKNOWN_QUEUES = EnaQueues()
 
@@ -137,6 +140,9 @@ class NetworkInterfaceShape(Shape):
     source_dest_check: bool = True
     connection_tracking_configuration: ConnectionTrackingConfigurationShape | None = None
     attachment: NetworkInterfaceAttachmentShape | None = None
+    interface_type: str = PLAIN
+    requester_managed: bool = False
+    operator: OperatorResponseShape | None = None
 
 
 NO_TRACKING = ConnectionTracking()
@@ -147,7 +153,8 @@ class Interface(msgspec.Struct, frozen=True):
 
     `status` is EC2's: `pending`, `available`, `attaching`, `in-use`, `detaching`. `private_ips` has the
     primary address first, and `ipv6_addresses` too where it has one: `primary_ipv6`. One of an IPv6-only
-    subnet has no `private_ips`. Of what `connection_tracking` does not have, the type's default holds.
+    subnet has no `private_ips`. Of what `connection_tracking` does not have, the type's default holds. `kind`
+    is EC2's type of it, such as `efa`; `managed_by` the AWS service that made or manages it, empty: none.
     """
 
     id: str
@@ -166,6 +173,8 @@ class Interface(msgspec.Struct, frozen=True):
     source_dest_check: bool = True
     attachment: Attachment | None = None
     connection_tracking: ConnectionTracking = NO_TRACKING
+    kind: str = PLAIN
+    managed_by: str = ""
 
 
 def read_interface(answer: Answer) -> Interface:
@@ -190,6 +199,8 @@ def read_interface(answer: Answer) -> Interface:
         source_dest_check=shown.source_dest_check,
         attachment=_attachment(shown.attachment),
         connection_tracking=_tracking(shown.connection_tracking_configuration),
+        kind=intern(shown.interface_type),
+        managed_by=managed_by(shown.operator) or ("an AWS service" if shown.requester_managed else ""),
     )
 
 

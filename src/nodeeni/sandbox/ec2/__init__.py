@@ -7,7 +7,7 @@ from .faults import Fault, Faults
 from .iam import Policy, Statement
 from .imds import Imds
 from .lifecycle import NodeKernels
-from .model import Attachment, Instance, Interface, SecurityGroup, Subnet, Vpc
+from .model import Attachment, Instance, Interface, LaunchInterface, SecurityGroup, Subnet, Vpc
 from .server import EC2Server
 from .settings import DOCUMENTED_BUCKETS, Delay, EC2Settings, quick_settings
 
@@ -25,6 +25,7 @@ __all__ = [
     "Imds",
     "Instance",
     "Interface",
+    "LaunchInterface",
     "NodeKernels",
     "Policy",
     "Rival",

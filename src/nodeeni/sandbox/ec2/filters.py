@@ -114,7 +114,7 @@ INTERFACE_FILTERS: dict[str, Values] = _COMMON | {
     "private-dns-name": lambda account, row: map(account.dns_name, row.private_ips[:1]),
     "private-ip-address": lambda _, row: row.private_ips[:1],
     "requester-id": lambda _, row: [row.requester_id] if row.requester_id else [],
-    "requester-managed": lambda *_: ["false"],
+    "requester-managed": lambda _, row: [str(row.requester_managed).lower()],
     "source-dest-check": lambda _, row: [_truth(row.source_dest_check)],
     "status": lambda _, row: [row.status],
     "subnet-id": lambda _, row: [row.subnet_id],

@@ -52,7 +52,7 @@ class Statement(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fie
     action: str | list[str]
     resource: str | list[str]
     sid: str = ""
-    condition: dict[Literal["StringEquals", "ArnEquals"], dict[str, str]] = {}
+    condition: dict[Literal["StringEquals", "ArnEquals", "Null"], dict[str, str]] = {}
 
     def allows(self, question: Question) -> bool:
         return (
@@ -65,7 +65,9 @@ class Statement(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fie
         )
 
     def _holds(self, operator: str, wanted: dict[str, str], keys: dict[str, str]) -> bool:
-        """A key that the request does not carry equals nothing."""
+        """A key that the request does not carry equals nothing; `Null` asks for just that."""
+        if operator == "Null":
+            return all((key not in keys) == (value == "true") for key, value in wanted.items())
         return all(
             key in keys
             and (keys[key] == value or (operator == "ArnEquals" and fnmatchcase(keys[key], value)))

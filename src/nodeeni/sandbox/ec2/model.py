@@ -116,6 +116,8 @@ class Interface(msgspec.Struct, frozen=True):
     interface_type: str = "interface"
     pending: bool = False
     requester_id: str = ""
+    requester_managed: bool = False  # made by an AWS service for itself
+    managed_by: str = ""  # the AWS service whose it is to manage
     attachment: Attachment | None = None
 
     @property
@@ -124,6 +126,22 @@ class Interface(msgspec.Struct, frozen=True):
         if self.attachment is not None:
             return "in-use"
         return "pending" if self.pending else "available"
+
+
+class LaunchInterface(msgspec.Struct, frozen=True, kw_only=True):
+    """A network interface that a launch brings beside the primary one, as a launch template says it. `counts`
+    are EC2's parameters that say how many addresses or prefixes it has.
+    """
+
+    subnet: Subnet
+    device_index: int = 1
+    network_card_index: int = 0
+    group_ids: tuple[str, ...] = ()
+    description: str = ""
+    tags: dict[str, str] = {}
+    delete_on_termination: bool = True
+    interface_type: str = "interface"
+    counts: dict[str, str] = {}
 
 
 def _attributes(of: type) -> dict[str, tuple[type, Attribute]]:

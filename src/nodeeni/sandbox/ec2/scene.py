@@ -9,7 +9,7 @@ from .account import Account
 from .actions.instances import launch
 from .imds import Imds
 from .lifecycle import Lifecycle
-from .model import Attachment, Instance, Interface, SecurityGroup, Subnet, Vpc
+from .model import Attachment, Instance, Interface, LaunchInterface, SecurityGroup, Subnet, Vpc
 from .pools import AddressPool, IPv6Pool
 
 
@@ -91,8 +91,11 @@ class Scene:
         node_name: str = "",
         group_ids: Sequence[str] = (),
         tags: Mapping[str, str] | None = None,
+        brought: Sequence[LaunchInterface] = (),
     ) -> Instance:
-        """A running instance with its primary interface; `node_name` is by default its private DNS name."""
+        """A running instance with its primary interface, and what else its launch template brings;
+        `node_name` is by default its private DNS name.
+        """
         return launch(
             self.account,
             type,
@@ -102,6 +105,7 @@ class Scene:
             tags=dict(tags or {}),
             node_name=node_name,
             instance_id=id,
+            brought=brought,
         )
 
     def plant_interface(

@@ -1,16 +1,25 @@
 """Instances: describing, running, terminating, stopping, starting."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from nodeeni.sandbox.ec2.account import Account, check_id, fingerprint, instance_type, now_text
 from nodeeni.sandbox.ec2.errors import EC2Error, not_found
 from nodeeni.sandbox.ec2.filters import INSTANCE_FILTERS, zone_id
-from nodeeni.sandbox.ec2.model import INSTANCE_STATES, Instance, Interface, Subnet
+from nodeeni.sandbox.ec2.model import INSTANCE_STATES, Instance, Interface, LaunchInterface, Subnet
 from nodeeni.sandbox.ec2.paging import select
+from nodeeni.sandbox.ec2.wire import Parameters
 
-from .interfaces import attachment_xml, default_group, group_set, primary_address, private_addresses
+from .addresses import given_at_creation
+from .interfaces import (
+    attachment_xml,
+    checked_description,
+    default_group,
+    group_set,
+    primary_address,
+    private_addresses,
+)
 from .registry import Request, action
 from .tags import tag_set, tags_for
 
@@ -43,13 +52,13 @@ def describe_instances(request: Request) -> Mapping[str, object]:
 
 @action(
     "RunInstances",
-    required="ImageId SubnetId",
+    required="ImageId",
     without="AdditionalInfo BlockDeviceMapping CapacityReservationSpecification CpuOptions "
     "CreditSpecification DisableApiStop DisableApiTermination EbsOptimized "
     "ElasticGpuSpecification ElasticInferenceAccelerator EnablePrimaryIpv6 EnclaveOptions "
     "HibernationOptions IamInstanceProfile InstanceInitiatedShutdownBehavior "
     "InstanceMarketOptions Ipv6Address Ipv6AddressCount KernelId LaunchTemplate "
-    "LicenseSpecification MaintenanceOptions MetadataOptions Monitoring NetworkInterface "
+    "LicenseSpecification MaintenanceOptions MetadataOptions Monitoring "
     "NetworkPerformanceOptions Operator Placement PrivateDnsNameOptions PrivateIpAddress "
     "RamdiskId SecondaryInterface SecurityGroup",
 )
@@ -75,17 +84,19 @@ def run_instances(request: Request) -> Mapping[str, object]:
 
 def _run(request: Request) -> list[Instance]:
     account, asked = request.account, request.parameters
-    subnet = account.subnet(asked.required("SubnetId"))
-    groups = account.groups_in(subnet.vpc_id, asked.texts("SecurityGroupId"), f"subnet {subnet.id}")
+    of_interfaces = tags_for("network-interface", asked, beside=("instance",))
+    primary, *brought = _interfaces_asked(account, asked, of_interfaces)
+    subnet, groups = primary.subnet, primary.group_ids
     kind = instance_type(asked.text("InstanceType", "m5.large")).name
-    tags = tags_for("instance", asked)
+    tags = tags_for("instance", asked, beside=("network-interface",))
     count = asked.integer("MaxCount")
     if count < 1 or asked.integer("MinCount") > count:
         raise EC2Error("InvalidParameterCombination", "MinCount must be at least 1 and at most MaxCount")
     if account.pools[subnet.id].free < count:
         raise EC2Error("InsufficientFreeAddressesInSubnet")
     launched = [
-        launch(account, kind, subnet, state="pending", group_ids=groups, tags=tags) for _ in range(count)
+        launch(account, kind, subnet, state="pending", group_ids=groups, tags=tags, brought=brought)
+        for _ in range(count)
     ]
     for instance in launched:
         request.lifecycle.launched(instance)
@@ -102,8 +113,9 @@ def launch(
     tags: dict[str, str] | None = None,
     node_name: str = "",
     instance_id: str = "",
+    brought: Sequence[LaunchInterface] = (),
 ) -> Instance:
-    """A new instance with its primary interface at card 0, index 0, stored."""
+    """A new instance, stored, with its primary interface at card 0, index 0, and what else is brought."""
     groups = group_ids or default_group(account, subnet.vpc_id)
     (address,) = account.pools[subnet.id].take(1)
     instance = Instance(
@@ -124,7 +136,84 @@ def launch(
     account.put(instance)
     attachment = account.new_attachment(instance.id, 0, 0, status="attached", delete_on_termination=True)
     account.new_interface(subnet, private_ips=(address,), group_ids=groups, attachment=attachment)
+    for each in brought:
+        _bring(account, instance, each)
     return instance
+
+
+_COUNTS = {
+    "SecondaryPrivateIpAddressCount": "SecondaryPrivateIpAddressCount",
+    "Ipv4PrefixCount": "Ipv4PrefixCount",
+    "Ipv6AddressCount": "Ipv6AddressCount",
+    "Ipv6PrefixCount": "Ipv6PrefixCount",
+    "PrimaryIpv6": "EnablePrimaryIpv6",  # as CreateNetworkInterface has it
+}
+_OF_LAUNCH = {
+    *("SubnetId", "SecurityGroupId", "DeviceIndex", "NetworkCardIndex", "InterfaceType"),
+    *("Description", "DeleteOnTermination", *_COUNTS),
+}
+
+
+def _interfaces_asked(account: Account, asked: Parameters, tags: dict[str, str]) -> list[LaunchInterface]:
+    """Those of RunInstances, the primary first: of the instance as a whole, or one by one."""
+    listed = asked.children("NetworkInterface")
+    if not listed:
+        subnet = account.subnet(asked.required("SubnetId"))
+        groups = account.groups_in(subnet.vpc_id, asked.texts("SecurityGroupId"), f"subnet {subnet.id}")
+        return [LaunchInterface(subnet=subnet, device_index=0, group_ids=groups, tags=tags)]
+    if asked.text("SubnetId") or asked.texts("SecurityGroupId"):
+        raise EC2Error(
+            "InvalidParameterCombination",
+            "Network interfaces and an instance-level subnet ID or security groups may not be specified on "
+            "the same request",
+        )
+    found = sorted(
+        (_interface_asked(account, each, tags) for each in listed),
+        key=lambda each: (each.network_card_index, each.device_index),
+    )
+    places = [(each.network_card_index, each.device_index) for each in found]
+    if places[0] != (0, 0):
+        raise EC2Error("InvalidParameterCombination", "A network interface with device index 0 is missing")
+    if len(set(places)) < len(places):
+        raise EC2Error("InvalidParameterValue", "Each network interface needs a device index of its own")
+    return found
+
+
+def _interface_asked(account: Account, asked: Parameters, tags: dict[str, str]) -> LaunchInterface:
+    unknown = set(asked.names()) - _OF_LAUNCH
+    if unknown:
+        raise EC2Error("UnknownParameter", f"The parameter NetworkInterface.{min(unknown)} is not recognized")
+    subnet = account.subnet(asked.required("SubnetId"))
+    index = asked.integer("DeviceIndex")
+    return LaunchInterface(
+        subnet=subnet,
+        device_index=index,
+        network_card_index=asked.integer("NetworkCardIndex"),
+        group_ids=account.groups_in(subnet.vpc_id, asked.texts("SecurityGroupId"), f"subnet {subnet.id}"),
+        description=checked_description(asked.text("Description")),
+        tags=tags,
+        delete_on_termination=asked.boolean("DeleteOnTermination", index == 0),
+        interface_type=asked.text("InterfaceType", "interface"),
+        counts={as_created: asked.text(sent) for sent, as_created in _COUNTS.items() if asked.text(sent)},
+    )
+
+
+def _bring(account: Account, instance: Instance, asked: LaunchInterface) -> Interface:
+    return account.new_interface(
+        asked.subnet,
+        **given_at_creation(account, asked.subnet, Parameters(asked.counts)),
+        group_ids=asked.group_ids or default_group(account, asked.subnet.vpc_id),
+        description=asked.description,
+        tags=dict(asked.tags),
+        interface_type=asked.interface_type,
+        attachment=account.new_attachment(
+            instance.id,
+            asked.device_index,
+            asked.network_card_index,
+            status="attached",
+            delete_on_termination=asked.delete_on_termination,
+        ),
+    )
 
 
 @action("TerminateInstances")

@@ -20,10 +20,14 @@ KINDS: dict[type[Resource], str] = {
 }
 
 
-def tags_for(kind: str, asked: Parameters) -> dict[str, str]:
-    """The tags of the request's TagSpecification for resources of `kind`, checked."""
+def tags_for(kind: str, asked: Parameters, beside: tuple[str, ...] = ()) -> dict[str, str]:
+    """The tags of the request's TagSpecification for resources of `kind`, checked. `beside`: other kinds that
+    the request may give tags to.
+    """
     tags: dict[str, str] = {}
     for specification in asked.children("TagSpecification"):
+        if specification.required("ResourceType") in beside:
+            continue
         if specification.required("ResourceType") != kind:
             raise invalid_value(specification.text("ResourceType"), "resourceType")
         for tag in specification.children("Tag"):
