@@ -23,6 +23,7 @@ EXPECTED = {
     "jumbo-frames.yaml": ("a", 2),
     "next-free.yaml": ("a", 1),
     "addresses-and-prefixes.yaml": ("a", 2),
+    "pods.yaml": ("abc", 2),
 }
 
 

@@ -22,6 +22,7 @@ RUN = {
     ("docs/troubleshooting.md", "The controller does not start, or does nothing"): IN_THE_SANDBOX,
     ("docs/troubleshooting.md", "A link stays down"): IN_THE_SANDBOX,
     ("docs/upgrade.md", "Look first"): IN_THE_SANDBOX,
+    ("docs/pods.md", "From nothing to two pods that ping"): IN_THE_SANDBOX,
     ("docs/upgrade.md", "Check"): IN_THE_SANDBOX,
     ("docs/uninstall.md", "When the cluster is already gone"): IN_THE_SANDBOX,
     ("docs/concepts.md", "What stays for a while"): IN_THE_SANDBOX,

@@ -114,6 +114,18 @@ def test_a_first_nodeeni_by_hand(terminal: Shell) -> None:
     assert left["NetworkInterfaces"] == []
 
 
+def test_a_network_of_pods(terminal: Shell) -> None:
+    helm, *lines = shell("docs/pods.md", "From nothing to two pods that ping").lines
+    assert helm.startswith("helm upgrade nodeeni charts/nodeeni ")  # its values are rendered in test_pages.py
+    with controller(terminal):
+        printed = "".join(map(terminal.types, lines))
+        assert "nodeeni.networking.k8s.aws/pods condition met" in printed
+        node = terminal.asks(f"kubectl get eninode {FIRST_NODE} -o json")
+        (interface,) = node["spec"]["interfaces"]
+        assert interface["podNetwork"]["prefixes"] == interface["ipv4Prefixes"]
+        assert len(interface["ipv4Prefixes"]) == 2
+
+
 def test_a_removal_is_held_and_released(terminal: Shell) -> None:
     release = shell("docs/concepts.md", "What stays for a while")
     with controller(terminal):

@@ -88,7 +88,7 @@ async def world() -> AsyncIterator[World]:
 
 
 async def test_every_manifest_shown_is_accepted(world: World) -> None:
-    documents = [yaml.safe_load(block) for block in shown("yaml")]
+    documents = [document for block in shown("yaml") for document in yaml.safe_load_all(block)]
     documents += [document for sample in SAMPLES for document in yaml.safe_load_all(sample.read_text())]
     ours = [document for document in documents if document.get("kind") == "NodeENI"]
     assert len(ours) >= 10
