@@ -24,6 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from nodeeni.ec2.addresses import ADDRESS_KINDS, AddressKind
+from nodeeni.ec2.answers import Answers
 from nodeeni.ec2.attributes import Attribute, InterfaceRequest, V, Values, attach_parameters
 from nodeeni.ec2.credentials import be_patient
 from nodeeni.ec2.errors import EC2Error, ErrorClass, UnusableSettings
@@ -161,6 +162,7 @@ class EC2Client:
             raise UnusableSettings("connect", type(error).__name__, str(error)) from error
         client.meta.events.register("before-call.ec2", _encode_once)
         client.meta.events.register("before-send.ec2", partial(_fence, may_change))
+        client.meta.events.register("before-parse.ec2", Answers().decode)
         try:
             yield cls(client, on_call, on_unreadable, in_vain)
         finally:
