@@ -1,4 +1,4 @@
-"""Answers decoded by our tables, beside botocore's own parser: the same comes out, or it is left to botocore."""
+"""Answers decoded by our tables, beside botocore's own parser: the same comes out, or botocore reads it."""
 
 from typing import Any
 
@@ -18,21 +18,30 @@ INSTANCE = """<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/201
     <instanceId>i-0a</instanceId><instanceType>m5.large</instanceType>
     <instanceState><code>16</code><name>running</name></instanceState>
     <placement><availabilityZone>us-west-2a</availabilityZone><tenancy>default</tenancy></placement>
-    <networkInterfaceSet/><blockDeviceMapping><item><deviceName>/dev/xvda</deviceName></item></blockDeviceMapping>
+    <networkInterfaceSet/>
+    <blockDeviceMapping><item><deviceName>/dev/xvda</deviceName></item></blockDeviceMapping>
     <cpuOptions><coreCount>2</coreCount><threadsPerCore>2</threadsPerCore></cpuOptions>
   </item></instancesSet></item><item/></reservationSet></DescribeInstancesResponse>"""
-DELETED = "<DeleteNetworkInterfaceResponse><requestId>id</requestId><return>true</return></DeleteNetworkInterfaceResponse>"
+NAMESPACE = ' xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"'
+ID = "<requestId>id</requestId>"
+INTERFACES = "DescribeNetworkInterfaces"
 ANSWERS = {
-    "interfaces": ("DescribeNetworkInterfaces", ANSWER),
-    "an id to be escaped": ("DescribeNetworkInterfaces", ANSWER.replace("<nextToken>", "<requestId>a&amp;b</requestId><nextToken>")),
-    "without a namespace": ("DescribeNetworkInterfaces", ANSWER.replace(' xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"', "")),
-    "with a prefix": ("DescribeInstances", INSTANCE.replace("<", "<e:").replace("<e:/", "</e:").replace("xmlns=", "xmlns:e=")),
+    "interfaces": (INTERFACES, ANSWER),
+    "an id to be escaped": (
+        INTERFACES,
+        ANSWER.replace("<nextToken>", "<requestId>a&amp;b</requestId><nextToken>"),
+    ),
+    "without a namespace": (INTERFACES, ANSWER.replace(NAMESPACE, "")),
+    "with a prefix": (
+        "DescribeInstances",
+        INSTANCE.replace("<", "<e:").replace("<e:/", "</e:").replace("xmlns=", "xmlns:e="),
+    ),
     "instances": ("DescribeInstances", INSTANCE),
-    "nothing": ("DescribeSubnets", "<DescribeSubnetsResponse><requestId>id</requestId><subnetSet/></DescribeSubnetsResponse>"),
-    "no text": ("DescribeNetworkInterfaces", ANSWER.replace("one</description>", "</description>")),
+    "nothing": ("DescribeSubnets", f"<DescribeSubnetsResponse>{ID}<subnetSet/></DescribeSubnetsResponse>"),
+    "no text": (INTERFACES, ANSWER.replace("one</description>", "</description>")),
     "no answer of EC2": ("DescribeSubnets", "<html><body>busy</body></html>"),
-    "an answer with nothing to read": ("DeleteNetworkInterface", DELETED),
-}  # fmt: skip
+    "an answer with nothing to read": ("DeleteNetworkInterface", f"<a>{ID}<return>true</return></a>"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +78,7 @@ def test_what_is_read_early_is_not_read_again(model: ServiceModel) -> None:
 @pytest.mark.parametrize("action", sorted(ACTIONS))
 def test_every_answer_that_has_something_to_read_has_tables(action: str, model: ServiceModel) -> None:
     operation = model.operation_model(action)
-    response = {"status_code": 200, "headers": {}, "body": b"<a><requestId>id</requestId><other/></a>"}
+    response: dict[str, Any] = {"status_code": 200, "headers": {}, "body": b"<a><requestId>id</requestId><other/></a>"}
     Answers().decode(operation, response, {})
     read = operation.output_shape is not None
     assert (
@@ -98,7 +107,8 @@ def test_what_cannot_be_read_is_refused_by_botocore(body: str, status: int, mode
 
 
 def test_errors_are_botocores(model: ServiceModel) -> None:
-    body = "<Response><Errors><Error><Code>Busy</Code><Message>m</Message></Error></Errors><RequestID>1</RequestID></Response>"
+    error = "<Error><Code>Busy</Code><Message>m</Message></Error>"
+    body = f"<Response><Errors>{error}</Errors><RequestID>1</RequestID></Response>"
     answers = [parsed(model, "DescribeSubnets", body, 400, early) for early in (True, False)]
     assert answers[0] == answers[1]
     assert answers[0]["Error"] == {"Code": "Busy", "Message": "m"}

@@ -71,7 +71,7 @@ def nodeeni(
         generation=1,
         creation_timestamp=created,
         deletion_timestamp="2026-01-02T00:00:00Z" if deleting else None,
-        finalizers=[FINALIZER],
+        finalizers=(FINALIZER,),
     )
     return NodeENI(metadata=metadata, spec=NodeENISpec(**given))
 

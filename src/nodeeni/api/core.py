@@ -1,6 +1,7 @@
 """Kubernetes' own Node, as far as this program reads it: labels, taints, providerID, deletion, readiness."""
 
 import re
+from sys import intern
 from typing import Annotated
 
 import msgspec
@@ -16,28 +17,28 @@ REGION_LABEL = "topology.kubernetes.io/region"
 _PROVIDER_ID = re.compile(r"aws://.*/(i-[0-9a-f]{8,17})")
 
 
-class Taint(msgspec.Struct, frozen=True):
+class Taint(msgspec.Struct, frozen=True, gc=False):
     key: str
     effect: str = ""
 
 
-class NodeSpec(msgspec.Struct, frozen=True):
+class NodeSpec(msgspec.Struct, frozen=True, gc=False):
     provider_id: Annotated[str, "EC2 instance"] = msgspec.field(default="", name="providerID")
     taints: tuple[Taint, ...] = ()
 
 
-class NodeCondition(msgspec.Struct, frozen=True):
+class NodeCondition(msgspec.Struct, frozen=True, gc=False):
     type: str = ""
     status: str = ""
     reason: str = ""
     message: str = ""
 
 
-class NodeStatus(msgspec.Struct, frozen=True):
+class NodeStatus(msgspec.Struct, frozen=True, gc=False):
     conditions: tuple[NodeCondition, ...] = ()
 
 
-class Node(msgspec.Struct, kw_only=True):
+class Node(msgspec.Struct, kw_only=True, gc=False):
     metadata: ObjectMeta
     spec: NodeSpec = NodeSpec()
     status: NodeStatus = NodeStatus()
@@ -58,7 +59,7 @@ class Node(msgspec.Struct, kw_only=True):
     def instance_id(self) -> str:
         """The EC2 instance behind the node; empty while the providerID is not set, or names none."""
         found = _PROVIDER_ID.fullmatch(self.spec.provider_id)
-        return found.group(1) if found else ""
+        return intern(found.group(1)) if found else ""
 
     @property
     def auto_mode(self) -> bool:

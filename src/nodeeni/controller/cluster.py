@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Collection, Mapping
 from sys import intern
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from nodeeni.api.core import REGION_LABEL, Node, NodeCondition, NodeStatus
-from nodeeni.api.meta import ObjectMeta
+from nodeeni.api.meta import ObjectMeta, OwnerReference
 from nodeeni.api.names import TAG_INSTANCE
+from nodeeni.api.packed import NOTHING, Packed
 from nodeeni.api.v1alpha1 import ENINode, LinkStatus, NodeENI
 from nodeeni.ec2.region import resolve_region
 from nodeeni.ec2.types import Interface
@@ -29,6 +33,8 @@ _STATUSES = {
     False: NodeStatus((NodeCondition("Ready", "False"),)),
 }
 
+_S = TypeVar("_S", bound=msgspec.Struct)
+
 NodeENIListener: TypeAlias = Callable[[NodeENI | None, NodeENI | None], None]
 
 
@@ -42,7 +48,7 @@ class Cluster:
         # Told of a Node whose condition of ours is another than before: by our own write, as a rule.
         self.on_told: Callable[[Node], None] = lambda node: None
         self.nodeenis: Informer[NodeENI] = Informer(client, NODEENIS, NodeENI)
-        self.eninodes: Informer[ENINode] = Informer(client, ENINODES, ENINode)
+        self.eninodes: Informer[ENINode] = Informer(client, ENINODES, ENINode, kept=kept_eninode)
         self._names: dict[str, tuple[str, ...]] = {}  # instance → names of its Nodes
         self._listed: dict[str, tuple[str, dict[str, str]]] = {}  # uid → (version, interface → node)
         self.nodes.add_listener(self._index_node)
@@ -161,8 +167,36 @@ def kept_node(old: Node | None, new: Node) -> Node:
         old.status = _kept_status(new)
         return old
     new.status = _kept_status(new)
-    new.metadata.labels = {key: intern(value) for key, value in new.metadata.labels.items()}
+    new.metadata.labels = Packed(new.metadata.labels)
+    _slim(new.metadata)
     return new
+
+
+def kept_eninode(old: ENINode | None, new: ENINode) -> ENINode:
+    """What it says is what EC2 and the Nodes say: one copy of each text in memory, and what is of no use here
+    goes. Thousands of them stand here.
+    """
+    new.metadata.labels = NOTHING
+    _slim(new.metadata)
+    owners = [
+        OwnerReference(intern(owner.kind), intern(owner.uid)) for owner in new.metadata.owner_references
+    ]
+    new.metadata.owner_references = tuple(owners)
+    interfaces = tuple(map(_with_known_texts, new.spec.interfaces))
+    new.spec = replace(_with_known_texts(new.spec), interfaces=interfaces)
+    return new
+
+
+def _slim(metadata: ObjectMeta) -> None:
+    metadata.name, metadata.uid = intern(metadata.name), intern(metadata.uid)
+    metadata.creation_timestamp = None
+
+
+def _with_known_texts(struct: _S) -> _S:
+    texts = {
+        name: intern(text) for name in struct.__struct_fields__ if type(text := getattr(struct, name)) is str
+    }
+    return replace(struct, **texts)
 
 
 def _kept_status(node: Node) -> NodeStatus:

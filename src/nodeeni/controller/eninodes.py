@@ -33,7 +33,7 @@ RETRY = 2.0  # seconds
 _Body = dict[str, Any]
 
 
-class _Ours(msgspec.Struct, frozen=True):
+class _Ours(msgspec.Struct, frozen=True, gc=False):
     """What of an ENINode is ours: the uid of the Node that owns it, and the spec."""
 
     owner: str

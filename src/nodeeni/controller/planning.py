@@ -76,7 +76,7 @@ class Planning:
         for nodeeni in self._cluster.nodeenis.store.values():
             # The controller puts it on before anything else, and the plan is about what follows.
             if not nodeeni.metadata.deleting and names.FINALIZER not in nodeeni.metadata.finalizers:
-                nodeeni.metadata.finalizers = [*nodeeni.metadata.finalizers, names.FINALIZER]
+                nodeeni.metadata.finalizers = (*nodeeni.metadata.finalizers, names.FINALIZER)
         for node in self.nodes():
             await self.plan(node)
         self._turns.begin()

@@ -51,7 +51,6 @@ class Reporter:
         self._client = client
         self._cluster = cluster
         self._rows: dict[str, dict[str, Row]] = {}  # NodeENI uid → node → row
-        self._uids: dict[str, set[str]] = {}  # node → NodeENI uids with a row of it
         self._moving: dict[str, int] = {}  # NodeENI uid → nodes in progress, when that was looked at last
         self._told: Told[NodeENIStatus] = Told(self._shown_version, self.mark)
         self._fights = Fights()
@@ -75,21 +74,22 @@ class Reporter:
             known = now.get(row.uid)
             if known is None or (row.wanted and not known.wanted):
                 now[row.uid] = row
-        for uid in self._uids.get(node, set()) - now.keys():
-            of_uid = self._rows.get(uid, {})  # none of a NodeENI that went before its nodes knew
-            of_uid.pop(node, None)
-            if not of_uid:
-                self._rows.pop(uid, None)
-            self.mark(uid)
+        for uid in self._uids_of(node):
+            if uid not in now:
+                of_uid = self._rows[uid]
+                del of_uid[node]
+                if not of_uid:
+                    del self._rows[uid]
+                self.mark(uid)
         for uid, row in now.items():
             of_uid = self._rows.setdefault(uid, {})
             if of_uid.get(node) != row:
                 of_uid[node] = row
                 self.mark(uid)
-        if now:
-            self._uids[node] = set(now)
-        else:
-            self._uids.pop(node, None)
+
+    def _uids_of(self, node: str) -> list[str]:
+        """Of the NodeENIs with a row of that node."""
+        return [uid for uid, of_uid in self._rows.items() if node in of_uid]
 
     def begin(self) -> None:
         """Every node has been reconciled."""
@@ -111,7 +111,7 @@ class Reporter:
         if old is None or new is not None:
             return
         name = old.metadata.name
-        for uid in self._uids.get(name, set()):
+        for uid in self._uids_of(name):
             self._rows[uid][name] = msgspec.structs.replace(self._rows[uid][name], generation=0)
             self.mark(uid)
 
@@ -133,7 +133,7 @@ class Reporter:
         if old is not None and new is not None and old.status == new.status:
             return
         node = new or old
-        for uid in self._uids.get(node.metadata.name, set()) if node else set():
+        for uid in self._uids_of(node.metadata.name) if node else ():
             self.mark(uid)
 
     def counts(self) -> dict[str, Counter[State]]:

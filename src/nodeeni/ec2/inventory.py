@@ -11,7 +11,6 @@ All times are seconds of the monotonic clock.
 import asyncio
 import math
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 
 from nodeeni.api.names import TAG_CLUSTER, TAG_INSTANCE, TAG_NODE, TAG_UID
@@ -29,27 +28,41 @@ GAP = 5.0  # two absences prove something only if they are this far apart
 
 
 class _Index:
-    """Interfaces by one key; an interface may stand under several keys, or under none."""
+    """Ids of interfaces by one key; an interface may stand under several keys, or under none. Most nodes have
+    one interface, which takes no collection of its own.
+    """
 
     def __init__(self, keys: Callable[[Interface], set[str]]) -> None:
         self._keys = keys
-        self._found: dict[str, dict[str, Interface]] = defaultdict(dict)
+        self._found: dict[str, str | dict[str, None]] = {}
 
-    def get(self, key: str) -> list[Interface]:
-        return list(self._found[key].values()) if key in self._found else []
-
-    def count(self, key: str) -> int:
-        return len(self._found[key]) if key in self._found else 0
+    def get(self, key: str) -> Collection[str]:
+        found = self._found.get(key, ())
+        return (found,) if isinstance(found, str) else found
 
     def move(self, before: Interface | None, after: Interface | None) -> None:
-        if before is not None:
-            for key in self._keys(before):
-                del self._found[key][before.id]
-                if not self._found[key]:
-                    del self._found[key]
-        if after is not None:
-            for key in self._keys(after):
-                self._found[key][after.id] = after
+        had = self._keys(before) if before is not None else set()
+        has = self._keys(after) if after is not None else set()
+        for key in had - has:
+            self._drop(key, before.id if before is not None else "")
+        for key in has - had:
+            self._add(key, after.id if after is not None else "")
+
+    def _add(self, key: str, eni_id: str) -> None:
+        found = self._found.get(key)
+        if found is None:
+            self._found[key] = eni_id
+        elif isinstance(found, str):
+            self._found[key] = dict.fromkeys((found, eni_id))
+        else:
+            found[eni_id] = None
+
+    def _drop(self, key: str, eni_id: str) -> None:
+        found = self._found[key]
+        if isinstance(found, str) or len(found) == 1:
+            del self._found[key]
+        else:
+            del found[eni_id]
 
 
 def _by_tag(tag: str) -> Callable[[Interface], set[str]]:
@@ -96,6 +109,8 @@ class Inventory:
         self._records: dict[str, Record] = {}
         self._tombstones: dict[str, float] = {}  # reads begun up to then do not raise that interface
         self._never_shown: set[str] = set()  # of those
+        self._readings = 0  # under way
+        self._shown: dict[str, Interface] = {}  # by those, of what is not known yet
         self._nodes = _Index(lambda interface: {interface.tags.get(TAG_NODE, "")})
         self._instances = _Index(_instances)
         self._nodeenis = _Index(_by_tag(TAG_UID))
@@ -113,11 +128,11 @@ class Inventory:
 
     def of_node(self, node_name: str) -> list[Interface]:
         """By tag `Node`; those without it where the name is empty."""
-        return self._nodes.get(node_name)
+        return self._views(self._nodes.get(node_name))
 
     def of_instance(self, instance_id: str) -> list[Interface]:
         """Attached to that instance, or made for it."""
-        return self._instances.get(instance_id)
+        return self._views(self._instances.get(instance_id))
 
     def unread(self, node_name: str, instance_id: str) -> list[Unreadable]:
         """Interfaces of that node that EC2 shows, and that nobody has ever been able to read."""
@@ -128,10 +143,10 @@ class Inventory:
         ]
 
     def of_nodeeni(self, uid: str) -> list[Interface]:
-        return self._nodeenis.get(uid)
+        return self._views(self._nodeenis.get(uid))
 
     def count_of_nodeeni(self, uid: str) -> int:
-        return self._nodeenis.count(uid)
+        return len(self._nodeenis.get(uid))
 
     def sightings(self, eni_id: str) -> int:
         """Reads, `gap` apart, that showed it; 0 for one that is known from our own Create alone."""
@@ -168,7 +183,7 @@ class Inventory:
         A read that showed one, or that began within the lag of a Create whose outcome is not known, makes
         all reads up to it count nothing.
         """
-        return 0 if self.of_nodeeni(uid) else self._proofs.count(uid, since, settled_at)
+        return 0 if self.count_of_nodeeni(uid) else self._proofs.count(uid, since, settled_at)
 
     def listed(self, uid: str, since: float) -> bool:
         """Whether a read begun after `since` listed all of that NodeENI but what our calls told us of."""
@@ -274,7 +289,7 @@ class Inventory:
             self._add(interface.id, Record(interface, created_at=self._clock()))
         return True
 
-    def note_adopted(self, interface: Interface, tags: dict[str, str]) -> None:
+    def note_adopted(self, interface: Interface, tags: Mapping[str, str]) -> None:
         """Our CreateTags made an interface of somebody else's ours."""
         record = Record(interface, created_at=self._clock())
         record.tags_write(self._clock(), dict(tags))
@@ -351,9 +366,24 @@ class Inventory:
 
     # Within
 
+    def _views(self, eni_ids: Iterable[str]) -> list[Interface]:
+        return [self._records[eni_id].view for eni_id in eni_ids]
+
     async def _pages(self, filters: Filters, unread: list[Unreadable]) -> AsyncIterator[list[Interface]]:
-        async for page in self._client.describe_interfaces(filters, unread):
-            yield page
+        """Of what a reading under way has shown already, or one before, no second copy."""
+        self._readings += 1
+        try:
+            async for page in self._client.describe_interfaces(filters, unread):
+                yield [self._one_copy(interface) for interface in page]
+        finally:
+            self._readings -= 1
+            if not self._readings:
+                self._shown.clear()
+
+    def _one_copy(self, interface: Interface) -> Interface:
+        record = self._records.get(interface.id)
+        known = record.seen if record else self._shown.setdefault(interface.id, interface)
+        return known if known == interface else interface
 
     def _note_unread(self, unread: Iterable[Unreadable], began: float, *, whole: bool) -> None:
         for each in unread:

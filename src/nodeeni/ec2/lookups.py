@@ -163,15 +163,17 @@ class _Batch(Generic[_V]):
             return
         self._open()
         self._tidy(self._clock())
+        current = [key for key in keys if self._forget(key, asked[key])]
+        self._keep({key: found.get(key) for key in current})
         for key in keys:
-            value = found.get(key)
-            if self._forget(key, asked[key]):
-                self._keep(key, value)
-            asked[key].set_result(value)
+            asked[key].set_result(found.get(key))
 
-    def _keep(self, key: str, value: _V | Unreadable | None) -> None:
-        good = value is not None and not isinstance(value, Unreadable)
-        self._kept[key] = (value, self._clock() + (self._age if good else self._ages.negative))
+    def _keep(self, answers: Mapping[str, _V | Unreadable | None]) -> None:
+        now = self._clock()
+        until, soon = now + self._age, now + self._ages.negative
+        for key, value in answers.items():
+            good = value is not None and not isinstance(value, Unreadable)
+            self._kept[key] = (value, until if good else soon)
 
     # -- while EC2 refuses -----------------------------------------------------------------------------
 
@@ -194,8 +196,7 @@ class _Batch(Generic[_V]):
                 return
             found = {}  # it is answered: those who ask hear how
         else:
-            for key in keys:
-                self._keep(key, found.get(key))
+            self._keep({key: found.get(key) for key in keys})
         self._open()
 
     def _open(self) -> None:

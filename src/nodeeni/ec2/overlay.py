@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace
 
+from nodeeni.api.packed import Packed
 from nodeeni.ec2.addresses import AddressKind
 from nodeeni.ec2.attributes import Attribute, V
 from nodeeni.ec2.types import Attachment, Interface
@@ -156,7 +157,7 @@ class TagsWrite:
 
     def apply(self, view: Interface) -> Interface:
         merged = {**view.tags, **self._tags}
-        return replace(view, tags={key: value for key, value in merged.items() if value is not None})
+        return replace(view, tags=Packed({key: value for key, value in merged.items() if value is not None}))
 
 
 class Record:
@@ -187,7 +188,7 @@ class Record:
         self._read_at = float("-inf")
         self._known_since = created_at
         self._unsure_until = unsure_until
-        self._writes: dict[str, Write] = {}
+        self._writes: dict[str, Write] | None = None  # as a rule
 
     def read(self, shown: Interface, began: float, lag: float, gap: float) -> None:
         """A read begun at `began` showed this interface; an older one than the last counts nothing."""
@@ -201,11 +202,15 @@ class Record:
             self.sighted_at = began
         if began >= self._unsure_until:
             self._unsure_until = float("-inf")
-        if shown != self.seen:
+        if shown is not self.seen and shown != self.seen:
             self.seen = shown
-        for field, write in list(self._writes.items()):
-            if began >= write.at and (write.shown(shown, began, lag) or began > write.at + lag):
-                del self._writes[field]
+        if self._writes is not None:
+            left = {
+                field: write
+                for field, write in self._writes.items()
+                if began < write.at or not (write.shown(shown, began, lag) or began > write.at + lag)
+            }
+            self._writes = left or None
         self._look()
 
     def missing(self, began: float, lag: float, gap: float) -> bool:
@@ -222,11 +227,11 @@ class Record:
         return began >= self.absent_at + gap
 
     def attachment_write(self, at: float, stage: Stage, attachment: Attachment) -> None:
-        earlier = self._writes.get("attachment")
+        earlier = self._earlier("attachment")
         self._write("attachment", AttachmentWrite(at, stage, attachment, self.seen, earlier))
 
     def tags_write(self, at: float, tags: dict[str, str | None]) -> None:
-        self._write("tags", TagsWrite(at, tags, self._writes.get("tags")))
+        self._write("tags", TagsWrite(at, tags, self._earlier("tags")))
 
     def attribute_write(self, at: float, attribute: Attribute[V], value: V) -> None:
         attachment = self.view.attachment
@@ -237,7 +242,7 @@ class Record:
     def addresses_write(
         self, at: float, kind: AddressKind, added: tuple[str, ...], removed: tuple[str, ...]
     ) -> None:
-        earlier = self._writes.get(kind.name)
+        earlier = self._earlier(kind.name)
         self._write(kind.name, AddressesWrite(at, kind, added, removed, earlier))
 
     @property
@@ -250,15 +255,18 @@ class Record:
         self._unsure_until = max(self._unsure_until, until)
 
     def has_tags_pending(self) -> bool:
-        return "tags" in self._writes
+        return self._earlier("tags") is not None
+
+    def _earlier(self, field: str) -> Write | None:
+        return None if self._writes is None else self._writes.get(field)
 
     def _write(self, field: str, write: Write) -> None:
-        self._writes[field] = write
+        self._writes = {**(self._writes or {}), field: write}
         self._look()
 
     def _look(self) -> None:
         view = self.seen
-        for write in self._writes.values():
+        for write in (self._writes or {}).values():
             view = write.apply(view)
-        if view != self.view:
+        if view is not self.view and view != self.view:
             self.view = view

@@ -91,7 +91,7 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     ending: str = ""
 
 
-def matches(spec: NodeENISpec, labels: dict[str, str]) -> bool:
+def matches(spec: NodeENISpec, labels: Mapping[str, str]) -> bool:
     """Whether a node with these labels is selected. An empty selector selects nothing: see the CRD's rule."""
     if not spec.node_selector and not spec.match_expressions:
         return False

@@ -1,9 +1,11 @@
 """What a plan starts from: one node, its instance, and our interfaces on it, at one moment."""
 
 import math
+from collections.abc import Mapping
 
 import msgspec
 
+from nodeeni.api.packed import NOTHING
 from nodeeni.ec2.types import Instance, InstanceType, Interface
 from nodeeni.plan.actions import Action
 from nodeeni.plan.link import NOTHING, Link
@@ -21,7 +23,7 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     uid: str = ""
-    labels: dict[str, str] = msgspec.field(default_factory=dict)
+    labels: Mapping[str, str] = NOTHING
     provider_id: str = ""
     instance_id: str = ""
     deleting: bool = False

@@ -20,7 +20,7 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is to be reported of one NodeENI on one node. `generation` is of the NodeENI's spec when it was
     planned; 0: before any plan. `kept_from_pods` are prefixes that are to be given back.
     """

@@ -10,7 +10,9 @@ from nodeeni.api.v1alpha1.pod_network import NodePodNetwork, PodNetworkStatus
 from nodeeni.api.v1alpha1.schema import camel_case, schema
 
 
-class ENINodeInterface(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True, frozen=True):
+class ENINodeInterface(
+    msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True, frozen=True, gc=False
+):
     """One interface that the node has or is getting."""
 
     node_eni: Annotated[str, schema("Name of the NodeENI.")]
@@ -30,7 +32,7 @@ class ENINodeInterface(msgspec.Struct, rename=camel_case, kw_only=True, omit_def
     pod_network: NodePodNetwork | None = None
 
 
-class ENINodeSpec(msgspec.Struct, rename=camel_case, kw_only=True, frozen=True):
+class ENINodeSpec(msgspec.Struct, rename=camel_case, kw_only=True, frozen=True, gc=False):
     """What the node is to have. The controller writes it; the ENI manager reads it."""
 
     instance_id: Annotated[str, schema("EC2 instance of the node.")] = ""
@@ -41,7 +43,7 @@ class ENINodeSpec(msgspec.Struct, rename=camel_case, kw_only=True, frozen=True):
     ] = ()
 
 
-class LinkStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True):
+class LinkStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True, gc=False):
     """What the node's kernel shows of one interface."""
 
     mac_address: str
@@ -58,7 +60,7 @@ class LinkStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=
     last_updated: Annotated[str, schema("Time of the last change.", format="date-time")] = ""
 
 
-class PrimaryStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True):
+class PrimaryStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True, gc=False):
     """The primary interface, which the ENI manager never touches; its `--primary-interface` names another."""
 
     link_name: Annotated[str, schema("Name of the link.")] = ""
@@ -66,7 +68,7 @@ class PrimaryStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaul
     decided_by: Annotated[str, schema("The default route, or the flag, by which it was decided.")] = ""
 
 
-class ENINodeStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True):
+class ENINodeStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True, gc=False):
     """What the node has. The ENI manager writes it; the controller reads it."""
 
     observed_generation: Annotated[int, schema("Generation that this speaks of.", format="int64")] = 0
@@ -83,7 +85,7 @@ class ENINodeStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaul
     ] = []
 
 
-class ENINode(msgspec.Struct, kw_only=True):
+class ENINode(msgspec.Struct, kw_only=True, gc=False):
     """The meeting point of the controller and one node's ENI manager, in the manner of CSINode."""
 
     metadata: ObjectMeta

@@ -15,7 +15,7 @@ from nodeeni.api.v1alpha1.spec import NodeENISpec
 *_CONDITIONS, _LAST_CONDITION = ConditionType
 
 
-class Condition(msgspec.Struct, rename=camel_case, kw_only=True, frozen=True, omit_defaults=True):
+class Condition(msgspec.Struct, rename=camel_case, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     """One aspect of the object's state, by the rules of Kubernetes conditions."""
 
     type: Annotated[str, schema(f"{', '.join(_CONDITIONS)} or {_LAST_CONDITION}.")]
@@ -38,7 +38,7 @@ PENDING = {
 }
 
 
-class AttachmentStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True):
+class AttachmentStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults=True, gc=False):
     """One node's interface, as far as it has come."""
 
     node_id: Annotated[str, schema("Name of the Node.")]

@@ -28,7 +28,7 @@ class LabelRequirement(msgspec.Struct, rename=camel_case, frozen=True, omit_defa
     values: Annotated[list[LabelValue], schema("Label values, for In and NotIn.", maxItems=64)] = []
 
 
-class ConnectionTracking(msgspec.Struct, rename=camel_case, frozen=True, omit_defaults=True):
+class ConnectionTracking(msgspec.Struct, rename=camel_case, frozen=True, omit_defaults=True, gc=False):
     """Seconds after which EC2's security groups forget a connection that is idle."""
 
     tcp_established_timeout: (
@@ -68,7 +68,7 @@ class ConnectionTracking(msgspec.Struct, rename=camel_case, frozen=True, omit_de
     ) = None
 
 
-class EnaExpress(msgspec.Struct, rename=camel_case, frozen=True, omit_defaults=True):
+class EnaExpress(msgspec.Struct, rename=camel_case, frozen=True, omit_defaults=True, gc=False):
     """ENA Express: more bandwidth for one flow, and less delay at the tail, between nodes of one zone."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (

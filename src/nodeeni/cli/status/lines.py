@@ -125,7 +125,7 @@ def _line(
     nodeeni: NodeENI,
     entry: AttachmentStatus,
     link: LinkStatus | None,
-    labels: Mapping[str, dict[str, str]] | None,
+    labels: Mapping[str, Mapping[str, str]] | None,
 ) -> Line:
     primary = [entry.private_ip_address] if entry.private_ip_address else []
     address, *more = [*primary, *entry.ipv6_addresses, *entry.secondary_private_ip_addresses] or [""]
@@ -157,7 +157,7 @@ def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
 
 
 def _node_state(
-    nodeeni: NodeENI, entry: AttachmentStatus, labels: Mapping[str, dict[str, str]] | None
+    nodeeni: NodeENI, entry: AttachmentStatus, labels: Mapping[str, Mapping[str, str]] | None
 ) -> NodeState:
     if entry.reason == RowReason.NODE_GONE or (labels is not None and entry.node_id not in labels):
         return NodeState.GONE

@@ -83,7 +83,7 @@ class ReservationShape(Shape):
     instances: tuple[InstanceShape, ...] = ()
 
 
-class InstanceSlot(msgspec.Struct, frozen=True):
+class InstanceSlot(msgspec.Struct, frozen=True, gc=False):
     """One occupied device index of an instance, whoever occupies it. `secondary`: a secondary interface
     (RDMA, from launch on), which has its index and does not count among the network interfaces.
     `from_launch`: it was attached when the instance was launched, as far as EC2's times tell.
@@ -98,7 +98,7 @@ class InstanceSlot(msgspec.Struct, frozen=True):
     from_launch: bool = False
 
 
-class Instance(msgspec.Struct, frozen=True):
+class Instance(msgspec.Struct, frozen=True, gc=False):
     """An instance as DescribeInstances shows it.
 
     `state` is EC2's: `pending`, `running`, `shutting-down`, `terminated`, `stopping`, `stopped`. `volumes` is
@@ -126,7 +126,7 @@ def read_instance(answer: Answer) -> Instance:
     shown = msgspec.convert(answer, InstanceShape)
     launched = _launched_at(shown)
     return Instance(
-        id=shown.instance_id,
+        id=intern(shown.instance_id),
         type=intern(shown.instance_type),
         state=intern(shown.state.name),
         zone=intern(shown.placement.availability_zone),
@@ -181,7 +181,7 @@ def _slot(shown: InstanceNetworkInterfaceShape, launched: datetime | None) -> In
             f"the attachment of {shown.network_interface_id} lacks status or device index"
         )
     return InstanceSlot(
-        eni_id=shown.network_interface_id,
+        eni_id=intern(shown.network_interface_id),
         device_index=attachment.device_index,
         network_card_index=attachment.network_card_index,
         status=intern(attachment.status),

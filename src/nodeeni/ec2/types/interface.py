@@ -1,9 +1,11 @@
 """Network interfaces."""
 
+from collections.abc import Mapping
 from sys import intern
 
 import msgspec
 
+from nodeeni.api.packed import NOTHING
 from nodeeni.api.v1alpha1 import ConnectionTracking, EnaExpress
 from nodeeni.ec2.types.instance import OperatorResponseShape, managed_by
 from nodeeni.ec2.types.shape import Answer, Shape, TagShape, tags_of
@@ -31,7 +33,7 @@ class NetworkInterfaceAttachmentShape(Shape):
     ena_queue_count: int = 0
 
 
-class EnaQueues(msgspec.Struct, frozen=True):
+class EnaQueues(msgspec.Struct, frozen=True, gc=False):
     """How many ENA queues an attachment has; 0: EC2 does not tell. `by_default`, of a wanted value: it is to
     be the network card's default, which is `count`.
     """
@@ -50,7 +52,7 @@ PLAIN = "interface"  # the type of one that is no EFA and the like
 UNKNOWN_QUEUES = EnaQueues()
 
 
-class Attachment(msgspec.Struct, frozen=True):
+class Attachment(msgspec.Struct, frozen=True, gc=False):
     """The attachment of a network interface to an instance.
 
     `status` is `attaching`, `attached` or `detaching`; `detached` is no attachment at all (None in
@@ -77,7 +79,7 @@ def _attachment(shown: NetworkInterfaceAttachmentShape | None) -> Attachment | N
         )
     return Attachment(
         id=shown.attachment_id,
-        instance_id=shown.instance_id,
+        instance_id=intern(shown.instance_id),
         device_index=shown.device_index,
         network_card_index=shown.network_card_index,
         status=intern(shown.status),
@@ -148,7 +150,7 @@ class NetworkInterfaceShape(Shape):
 NO_TRACKING = ConnectionTracking()
 
 
-class Interface(msgspec.Struct, frozen=True):
+class Interface(msgspec.Struct, frozen=True, gc=False):
     """A network interface (ENI) as DescribeNetworkInterfaces shows it.
 
     `status` is EC2's: `pending`, `available`, `attaching`, `in-use`, `detaching`. `private_ips` has the
@@ -169,7 +171,7 @@ class Interface(msgspec.Struct, frozen=True):
     primary_ipv6: bool = False
     description: str = ""
     group_ids: tuple[str, ...] = ()
-    tags: dict[str, str] = msgspec.field(default_factory=dict)
+    tags: Mapping[str, str] = NOTHING
     source_dest_check: bool = True
     attachment: Attachment | None = None
     connection_tracking: ConnectionTracking = NO_TRACKING
@@ -183,17 +185,17 @@ def read_interface(answer: Answer) -> Interface:
     addresses = sorted(shown.private_ip_addresses, key=lambda item: not item.primary)
     of_ipv6 = sorted(shown.ipv6_addresses, key=lambda item: not item.is_primary_ipv6)
     return Interface(
-        id=shown.network_interface_id,
+        id=intern(shown.network_interface_id),
         status=intern(shown.status),
         subnet_id=intern(shown.subnet_id),
         vpc_id=intern(shown.vpc_id),
-        mac=shown.mac_address.lower(),
+        mac=intern(shown.mac_address.lower()),
         private_ips=tuple(item.private_ip_address for item in addresses),
         ipv4_prefixes=tuple(item.ipv4_prefix for item in shown.ipv4_prefixes),
         ipv6_addresses=tuple(item.ipv6_address for item in of_ipv6),
         ipv6_prefixes=tuple(item.ipv6_prefix for item in shown.ipv6_prefixes),
         primary_ipv6=any(item.is_primary_ipv6 for item in of_ipv6),
-        description=shown.description,
+        description=intern(shown.description),
         group_ids=tuple(intern(group.group_id) for group in shown.groups),
         tags=tags_of(shown.tag_set),
         source_dest_check=shown.source_dest_check,

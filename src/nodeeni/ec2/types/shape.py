@@ -1,12 +1,12 @@
 """How an item of EC2's answers is decoded, and what is told of one that cannot be."""
 
 from collections.abc import Iterable, Mapping
-from sys import intern
 from typing import Any
 
 import msgspec
 
 from nodeeni.api.names import TAG_INSTANCE, TAG_NODE, TAG_UID
+from nodeeni.api.packed import Packed
 
 Answer = Mapping[str, Any]  # as botocore decodes it
 
@@ -20,8 +20,8 @@ class TagShape(Shape):
     value: str
 
 
-def tags_of(pairs: Iterable[TagShape]) -> dict[str, str]:
-    return {intern(pair.key): intern(pair.value) for pair in pairs}
+def tags_of(pairs: Iterable[TagShape]) -> Mapping[str, str]:
+    return Packed({pair.key: pair.value for pair in pairs})
 
 
 class Unreadable(msgspec.Struct, frozen=True):
