@@ -78,14 +78,13 @@ def test_what_is_read_early_is_not_read_again(model: ServiceModel) -> None:
 @pytest.mark.parametrize("action", sorted(ACTIONS))
 def test_every_answer_that_has_something_to_read_has_tables(action: str, model: ServiceModel) -> None:
     operation = model.operation_model(action)
-    response: dict[str, Any] = {"status_code": 200, "headers": {}, "body": b"<a><requestId>id</requestId><other/></a>"}
+    response: dict[str, Any] = {
+        "status_code": 200,
+        "headers": {},
+        "body": b"<a><requestId>id</requestId><other/></a>",
+    }
     Answers().decode(operation, response, {})
-    read = operation.output_shape is not None
-    assert (
-        response["body"] == b"<answer><requestId>id</requestId></answer>"
-        if read
-        else b"other" in response["body"]
-    )
+    assert (b"other" not in response["body"]) == (operation.output_shape is not None)
 
 
 @pytest.mark.parametrize(

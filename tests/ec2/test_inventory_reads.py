@@ -41,16 +41,16 @@ async def test_a_start_finds_all_of_ours_by_tag_and_none_of_others(site: Site) -
 
 
 async def test_a_read_that_fails_half_way_counts_for_nothing(site: Site) -> None:
-    for number in range(250):
+    for number in range(550):
         site.ec2.plant_interface(site.subnet, tags=ours("uid-1", f"node-{number}", "i-1"))
     inventory = Inventory(site.client, CLUSTER, gap=0)
     await inventory.refresh()
-    site.ec2.faults.error("DescribeNetworkInterfaces", "UnauthorizedOperation", times=None, MaxResults="200")
+    site.ec2.faults.error("DescribeNetworkInterfaces", "UnauthorizedOperation", times=None, MaxResults="500")
     refreshed = inventory.last_refresh
     with pytest.raises(EC2Error) as denied:
         await inventory.refresh()
     assert denied.value.error_class is ErrorClass.DENIED
-    assert (len(inventory.all()), inventory.last_refresh) == (250, refreshed)
+    assert (len(inventory.all()), inventory.last_refresh) == (550, refreshed)
     assert inventory.confirmed_empty("uid-without-any", 0) == 1
 
 

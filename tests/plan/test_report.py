@@ -16,6 +16,8 @@ from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.report import (
     ATTACHMENTS_BYTES,
     ATTACHMENTS_LIMIT,
+    MANY_MOVE,
+    NEWS,
     eninode_spec,
     links_note,
     nodeeni_status,
@@ -308,6 +310,42 @@ def test_a_long_list_keeps_the_failed_and_counts_all() -> None:
     assert (len(found.attachments), found.attachments_truncated) == (ATTACHMENTS_LIMIT, True)
     assert [entry.node_id for entry in found.attachments[:3]] == ["z1", "z2", "n0000"]
     assert (found.desired, found.attached, found.failed) == (ATTACHMENTS_LIMIT + 2, ATTACHMENTS_LIMIT, 2)
+
+
+def waiting(number: int) -> Row:
+    return row(f"n{number:04}", State.CREATING, interface=None)
+
+
+def test_while_many_of_too_many_move_the_list_has_the_failed_and_what_changed_last() -> None:
+    standing = [row(f"n{number:04}") for number in range(ATTACHMENTS_LIMIT)]
+    moving = [waiting(number) for number in range(3000, 3000 + MANY_MOVE + 1)]
+    latest = row("n0001")
+    rows = {each.node: each for each in [failed("z1"), *moving, *standing]}
+    del rows[latest.node]
+    rows[latest.node] = latest  # comes last
+    found = nodeeni_status(nodeeni(), rows, None, [], T1)
+    listed = [entry.node_id for entry in found.attachments]
+    newest = [each.node for each in standing[-(NEWS - 1) :]]
+    assert listed == ["z1", "n0001", *newest]
+    assert found.attachments_truncated
+    assert (found.desired, found.attached) == (len(rows), ATTACHMENTS_LIMIT)
+
+    del rows[moving[0].node]
+    found = nodeeni_status(nodeeni(), rows, None, [], T1)
+    assert [entry.node_id for entry in found.attachments[:3]] == ["z1", "n0000", "n0001"]
+    assert len(found.attachments) == ATTACHMENTS_LIMIT
+
+
+def test_a_list_that_an_object_holds_is_whole_however_many_move() -> None:
+    rows = [waiting(number) for number in range(ATTACHMENTS_LIMIT)]
+    assert len(status(*rows).attachments) == ATTACHMENTS_LIMIT
+
+
+def test_what_was_told_before_keeps_its_date_though_the_status_lists_it_no_more() -> None:
+    told = {entry.node_id: entry for entry in status(row("n1"), row("n2")).attachments}
+    rows = {"n1": row("n1"), "n2": row("n2", State.DETACHING)}
+    after = nodeeni_status(nodeeni(), rows, None, [], T2, before=told)
+    assert {entry.node_id: entry.last_updated for entry in after.attachments} == {"n1": T1, "n2": T2}
 
 
 def test_a_list_of_long_messages_keeps_what_an_object_can_hold_and_counts_all() -> None:

@@ -6,6 +6,7 @@ from tests.plan.build import nodeeni
 from nodeeni.api.reasons import RowReason
 from nodeeni.api.v1alpha1 import AttachmentStatus, Condition, NodeENIStatus
 from nodeeni.plan.refusal import Refusal
+from nodeeni.plan.report import ATTACHMENTS_LIMIT
 from nodeeni.plan.unread import unread_status
 
 T1, T2 = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
@@ -52,6 +53,12 @@ def test_a_list_that_was_cut_short_stays_with_its_counts() -> None:
     found = unread(status, "n1", "n2")
     assert (found.attachments, found.attached, found.failed) == ([KNOWN], 3000, 7)
     assert found.attachments_truncated
+
+
+def test_of_more_nodes_than_an_object_holds_as_many_are_listed_and_all_are_counted() -> None:
+    found = unread(NodeENIStatus(), *(f"n{number}" for number in range(ATTACHMENTS_LIMIT + 1)))
+    assert (len(found.attachments), found.attachments_truncated) == (ATTACHMENTS_LIMIT, True)
+    assert (found.desired, found.failed) == (ATTACHMENTS_LIMIT + 1, ATTACHMENTS_LIMIT + 1)
 
 
 def test_an_attachment_of_v1_is_kept_whatever_its_words() -> None:

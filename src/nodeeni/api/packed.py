@@ -51,4 +51,4 @@ class Packed(Mapping[str, str]):
         return repr(dict(self))
 
 
-NOTHING: Mapping[str, str] = Packed({})
+NO_ITEMS: Mapping[str, str] = Packed({})

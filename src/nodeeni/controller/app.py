@@ -56,6 +56,7 @@ async def run(settings: Settings, environment: Mapping[str, str] = os.environ) -
     Raises ConfigError when there is no usable kubeconfig, OSError when the metrics address is taken, and
     UsageError when the AWS SDK cannot use its settings.
     """
+    gc.freeze()  # what was imported stays: it need not be looked through for garbage again and again
     client = KubeClient.connect(settings.kubeconfig, reach=Reach())
     parts = Parts(settings, client)
     try:
@@ -173,7 +174,7 @@ class _Controller:
             parts.turns.begin()
             works.brake.begin()
             works.releases.surveyed.set()
-            # What stands now stays: it need not be looked through for garbage again and again.
+            # As in `run`: what stands now stays.
             gc.collect()
             gc.freeze()
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from nodeeni.api.core import REGION_LABEL, Node, NodeCondition, NodeStatus
 from nodeeni.api.meta import ObjectMeta, OwnerReference
 from nodeeni.api.names import TAG_INSTANCE
-from nodeeni.api.packed import NOTHING, Packed
+from nodeeni.api.packed import NO_ITEMS, Packed
 from nodeeni.api.v1alpha1 import ENINode, LinkStatus, NodeENI
 from nodeeni.ec2.region import resolve_region
 from nodeeni.ec2.types import Interface
@@ -176,7 +176,7 @@ def kept_eninode(old: ENINode | None, new: ENINode) -> ENINode:
     """What it says is what EC2 and the Nodes say: one copy of each text in memory, and what is of no use here
     goes. Thousands of them stand here.
     """
-    new.metadata.labels = NOTHING
+    new.metadata.labels = NO_ITEMS
     _slim(new.metadata)
     owners = [
         OwnerReference(intern(owner.kind), intern(owner.uid)) for owner in new.metadata.owner_references

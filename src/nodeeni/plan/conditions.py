@@ -1,7 +1,8 @@
 """The conditions of a NodeENI: one function each, from how its rows stand. Pure."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import msgspec
 
@@ -56,20 +57,28 @@ def standing(
     pace: float = 0.0,
     held: Refusal | None = None,
 ) -> Standing:
-    """`rows` is by node name."""
-    wanted = [row for row in rows.values() if row.wanted]
-    lacking = any(row.interface is None for row in wanted)
+    """`rows` is by node name. Of thousands there are few kinds, and only kinds are looked into."""
+    numbers, kinds = Counter[Hashable](), dict[Hashable, Row]()
+    for row in rows.values():
+        kind = _kind(row)
+        numbers[kind] += 1
+        kinds[kind] = row
+
+    def number(holds: Callable[[Row], bool]) -> int:
+        return sum(numbers[kind] for kind, row in kinds.items() if holds(row))
+
+    lacking = number(lambda row: row.wanted and row.interface is None)
     return Standing(
         nodeeni=nodeeni,
         rows=len(rows),
-        desired=len(wanted),
-        attached=sum(1 for row in wanted if _is_attached(row)),
-        done=sum(1 for row in wanted if _is_done(row, nodeeni)),
-        moving=sum(1 for row in rows.values() if _is_moving(row) or _is_unseen(row, nodeeni)),
-        waiting=sum(1 for row in rows.values() if row.reason is RowReason.TO_BE_REPLACED),
-        updating=sum(1 for row in rows.values() if row.reason is RowReason.UPDATING),
-        unseen=sum(1 for row in wanted if _is_unseen(row, nodeeni)),
-        ending=sum(1 for row in rows.values() if row.reason is RowReason.NODE_ENDING),
+        desired=number(lambda row: row.wanted),
+        attached=number(lambda row: row.wanted and _is_attached(row)),
+        done=number(lambda row: row.wanted and _is_done(row, nodeeni)),
+        moving=number(lambda row: _is_moving(row) or _is_unseen(row, nodeeni)),
+        waiting=number(lambda row: row.reason is RowReason.TO_BE_REPLACED),
+        updating=number(lambda row: row.reason is RowReason.UPDATING),
+        unseen=number(lambda row: _is_unseen(row, nodeeni)),
+        ending=number(lambda row: row.reason is RowReason.NODE_ENDING),
         failed=tuple(sorted((r for r in rows.values() if r.state is State.FAILED), key=lambda r: r.node)),
         links_up=links_up,
         notes=tuple(note for note in notes if note.reason is not RowReason.QUOTA_EXCEEDED or lacking),
@@ -78,6 +87,14 @@ def standing(
         pace=pace,
         held=held,
     )
+
+
+def _kind(row: Row) -> Hashable:
+    """The same for rows that are counted alike."""
+    interface = row.interface
+    attachment = interface.attachment if interface is not None else None
+    where = None if attachment is None else attachment.status
+    return (row.state, row.reason, row.wanted, row.generation, interface is None, where)
 
 
 def _is_attached(row: Row) -> bool:

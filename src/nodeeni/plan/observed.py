@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from nodeeni.api.packed import NOTHING
+from nodeeni.api.packed import NO_ITEMS
 from nodeeni.ec2.types import Instance, InstanceType, Interface
 from nodeeni.plan.actions import Action
 from nodeeni.plan.link import NOTHING, Link
@@ -23,7 +23,7 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     uid: str = ""
-    labels: Mapping[str, str] = NOTHING
+    labels: Mapping[str, str] = NO_ITEMS
     provider_id: str = ""
     instance_id: str = ""
     deleting: bool = False

@@ -5,6 +5,7 @@ for one thing only: when nothing changed, its `lastUpdated` stays.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -31,6 +32,10 @@ from nodeeni.plan.rows import Row, State
 # names, or a message that lists subnets, they would be more, and the API server would take no status at all.
 ATTACHMENTS_LIMIT = 2000
 ATTACHMENTS_BYTES = 1_000_000  # as JSON; the rest is left to the spec, kubectl's copy of it, and conditions
+# While many of more nodes than these move, each write would be of all that stands: then the list is of those
+# that changed last, and the counts and conditions tell of the others, as of those beyond the limit anyway.
+NEWS = 250
+MANY_MOVE = 100
 SUBNETS_SHOWN = 3  # in the column of `kubectl get -o wide`
 
 _ACTION_STATES = {
@@ -149,14 +154,16 @@ def nodeeni_status(
     unread: bool = False,
     pace: float = 0.0,
     held: Refusal | None = None,
+    before: Mapping[str, AttachmentStatus] | None = None,
 ) -> NodeENIStatus:
-    """The whole status of one NodeENI. `rows` is by node name; `notes` are what else is Degraded, `held` the
-    removal that the brake holds.
+    """The whole status of one NodeENI. `rows` is by node name, and what changed last comes last; `notes` are
+    what else is Degraded, `held` the removal that the brake holds. `before` has the entries as they were told
+    last, where that is not all in the status.
     `has_waited` says whether one that stands so waits for a person, and has for long. `trouble` is what every
     NodeENI waits for, `unread`: for so long that the rows tell nothing of now. `pace` is how many ENIs a
     second EC2 lets come or go.
     """
-    entries = _attachments(nodeeni.status, rows, now)
+    entries = _attachments(by_node(nodeeni.status) if before is None else before, rows, now)
     at = standing(nodeeni, rows, links_up, notes, trouble=trouble, unread=unread, pace=pace, held=held)
     generation = nodeeni.metadata.generation
     return NodeENIStatus(
@@ -185,19 +192,40 @@ def _is_removed(row: Row) -> bool:
     return not row.wanted and row.interface is not None and row.state is not State.ATTACHED
 
 
-def _attachments(status: NodeENIStatus, rows: Mapping[str, Row], now: str) -> list[AttachmentStatus]:
+def by_node(status: NodeENIStatus) -> dict[str, AttachmentStatus]:
+    return {entry.node_id: entry for entry in status.attachments}
+
+
+def _attachments(
+    before: Mapping[str, AttachmentStatus], rows: Mapping[str, Row], now: str
+) -> list[AttachmentStatus]:
     """Failed ones first, as many as an object may hold."""
-    before = {entry.node_id: entry for entry in status.attachments}
-    in_order = sorted(rows.values(), key=lambda row: (row.state is not State.FAILED, row.node))
-    entries: list[AttachmentStatus] = []
+    return fitting(_attachment(row, before.get(row.node), now) for row in _worth_listing(rows))
+
+
+def fitting(entries: Iterable[AttachmentStatus]) -> list[AttachmentStatus]:
+    """The first of them, as many as an object may hold."""
+    found: list[AttachmentStatus] = []
     room = ATTACHMENTS_BYTES
-    for row in in_order[:ATTACHMENTS_LIMIT]:
-        entry = _attachment(row, before.get(row.node), now)
+    for entry in islice(entries, ATTACHMENTS_LIMIT):
         room -= len(msgspec.json.encode(entry)) + 1  # the comma
         if room < 0:
             break
-        entries.append(entry)
-    return entries
+        found.append(entry)
+    return found
+
+
+def _worth_listing(rows: Mapping[str, Row]) -> list[Row]:
+    """Failed ones first, then by name. Of a node that waits with nothing yet there is no news."""
+    failed = sorted((row for row in rows.values() if row.state is State.FAILED), key=_by_node)
+    others = [row for row in rows.values() if row.state is not State.FAILED]
+    if len(rows) > ATTACHMENTS_LIMIT and sum(row.state is not State.ATTACHED for row in others) > MANY_MOVE:
+        others = [row for row in others if row.interface is not None][-NEWS:]
+    return [*failed, *sorted(others, key=_by_node)]
+
+
+def _by_node(row: Row) -> str:
+    return row.node
 
 
 def _attachment(row: Row, before: AttachmentStatus | None, now: str) -> AttachmentStatus:

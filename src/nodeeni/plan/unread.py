@@ -12,7 +12,7 @@ from nodeeni.api.reasons import RowReason
 from nodeeni.api.v1alpha1 import AttachmentStatus, NodeENI, NodeENIStatus
 from nodeeni.plan.conditions import Standing, conditions, standing
 from nodeeni.plan.refusal import Refusal
-from nodeeni.plan.report import dated
+from nodeeni.plan.report import dated, fitting
 from nodeeni.plan.rows import Row, State
 
 
@@ -42,6 +42,7 @@ def unread_status(
     generation = status.observed_generation
     if not any(entry.eni_id for entry in entries):
         generation = nodeeni.metadata.generation
+    listed = fitting(entries)
     return msgspec.structs.replace(
         status,
         observed_generation=generation,
@@ -49,7 +50,8 @@ def unread_status(
         attached=status.attached if status.attachments_truncated else at.attached,
         failed=status.failed if status.attachments_truncated else len(at.failed),
         conditions=carried_over(now, generation, conditions(at, for_long=has_waited(at)), status.conditions),
-        attachments=entries,
+        attachments=listed,
+        attachments_truncated=status.attachments_truncated or len(listed) < len(entries),
     )
 
 

@@ -5,7 +5,7 @@ from sys import intern
 
 import msgspec
 
-from nodeeni.api.packed import NOTHING
+from nodeeni.api.packed import NO_ITEMS
 from nodeeni.api.v1alpha1 import ConnectionTracking, EnaExpress
 from nodeeni.ec2.types.instance import OperatorResponseShape, managed_by
 from nodeeni.ec2.types.shape import Answer, Shape, TagShape, tags_of
@@ -171,7 +171,7 @@ class Interface(msgspec.Struct, frozen=True, gc=False):
     primary_ipv6: bool = False
     description: str = ""
     group_ids: tuple[str, ...] = ()
-    tags: Mapping[str, str] = NOTHING
+    tags: Mapping[str, str] = NO_ITEMS
     source_dest_check: bool = True
     attachment: Attachment | None = None
     connection_tracking: ConnectionTracking = NO_TRACKING
