@@ -88,6 +88,8 @@ def test_the_mode_is_in_the_plugins_spelling_and_there_is_never_an_mtu(mode: str
         (NETWORK, WANTED._replace(interface_name=""), "the link has no fixed name: set interfaceName"),
         (NETWORK, WANTED._replace(subnet_cidrs=()), "10.1.2.16/28 does not lie in its subnet, no subnet"),
         (NETWORK, WANTED._replace(subnet_cidrs=("10.1.2.0/27",)), "10.1.2.64/28 does not lie in its subnet"),
+        (NETWORK, WANTED._replace(subnet_cidrs=("10.1.2.0/99",)), "'10.1.2.0/99' is no block of addresses"),
+        (NETWORK._replace(prefixes=("10.1.2.17/28",)), WANTED, "'10.1.2.17/28' is no block of addresses"),
         (SIX, WANTED, "2001:db8:1:2:8000::/80 does not lie in its subnet, 10.1.2.0/24"),
     ],
 )

@@ -222,6 +222,21 @@ async def test_a_file_that_somebody_changed_or_removed_is_put_right(node: Node, 
     await until(lambda: folders.written() == before)
 
 
+async def test_what_a_person_wrote_into_object_and_file_ends_nothing(node: Node, folders: Folders) -> None:
+    mark = {"nodeENI": "multus", "eniID": "eni-1", "prefixes": ["not a block", "10.1.2.17/28", 7]}
+    (folders.conf / FILE).write_text(json.dumps({"name": "pods", "nodeeni": mark}))
+    node.kernel.ip(node.kernel.adding("eth1", MAC))
+    wrong = wish(("x",), subnetCIDR="10.1.2.0", ipv4Prefixes=["x", FIRST])
+    node.list_links(wrong)
+    agent = await start(node, folders)
+    await until(lambda: (networks(node) or [None])[0] is not None)
+    told = networks(node)[0] or {}
+    assert (told["state"], told["message"].split(": ")[0]) == ("Refused", "'x' is no block of addresses")
+    assert (folders.files(), agent.process.returncode) == ([], None)
+    node.list_links(wish())
+    await until_told(node, ready())
+
+
 async def test_a_foreign_file_stays_and_is_told(node: Node, folders: Folders) -> None:
     (folders.conf / FILE).write_text('{"name": "pods", "type": "macvlan"}')
     node.kernel.ip(node.kernel.adding("eth1", MAC))

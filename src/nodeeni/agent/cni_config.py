@@ -75,9 +75,9 @@ def _routes(network: PodNetwork) -> dict[str, Any]:
 def _ranges(prefixes: tuple[str, ...], cidrs: tuple[str, ...]) -> list[list[dict[str, str]]]:
     """One set of ranges a family, since host-local gives a pod one address of each set. The subnet is the
     VPC's, so that a pod reaches its neighbours without a route, and the gateway the VPC's router."""
-    subnets = [ipaddress.ip_network(cidr) for cidr in cidrs]
+    subnets = [_block(cidr) for cidr in cidrs]
     sets: dict[int, list[dict[str, str]]] = {}
-    for prefix in map(ipaddress.ip_network, prefixes):
+    for prefix in map(_block, prefixes):
         subnet = next((each for each in subnets if _within(prefix, each)), None)
         if subnet is None:
             among = " and ".join(cidrs) or "no subnet that is known"
@@ -91,6 +91,13 @@ def _ranges(prefixes: tuple[str, ...], cidrs: tuple[str, ...]) -> list[list[dict
             }
         )
     return [sets[version] for version in sorted(sets)]
+
+
+def _block(cidr: str) -> _Network:
+    try:
+        return ipaddress.ip_network(cidr)
+    except ValueError as error:
+        raise Unfit(f"{cidr!r} is no block of addresses: {error}") from error
 
 
 def _within(prefix: _Network, subnet: _Network) -> bool:

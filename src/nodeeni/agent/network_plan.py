@@ -102,7 +102,14 @@ class Usage(NamedTuple):
 
 
 def _networks(prefixes: Iterable[str]) -> list[tuple[str, ipaddress.IPv4Network | ipaddress.IPv6Network]]:
-    return [(prefix, ipaddress.ip_network(prefix)) for prefix in prefixes]
+    """Of those that are such: a file that somebody edited may say anything."""
+    found = []
+    for prefix in prefixes:
+        try:
+            found.append((prefix, ipaddress.ip_network(prefix)))
+        except ValueError:
+            continue
+    return found
 
 
 def _key(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> tuple[int, int, int]:

@@ -53,6 +53,7 @@ class PodNetworks:
         self._found = Found(0, ())
         self._due = False
         self._own: Mapping[str, OwnFile] = {}
+        self._first = True
         self._left: dict[str, float] = {}  # prefixes that left the files, and when by time.monotonic()
         self._told: tuple[NetworkReport, ...] = ()
         self._calm_until = 0.0
@@ -102,6 +103,9 @@ class PodNetworks:
             message = f"{self._folders.conf_dir} cannot be used for CNI files: {reason.strerror}"
             verdicts = _all_refused(wanted, message) if self._folders.write else []
         now = time.monotonic()
+        if self._first:  # a former run may have taken them out of the files just now
+            self._first = False
+            before |= {p for each in wanted if each.pod_network is not None for p in each.prefixes}
         self._left |= dict.fromkeys(before - _prefixes(self._own), now)
         self._left = {prefix: left for prefix, left in self._left.items() if now < left + self._pause}
         usage = self._usage()
