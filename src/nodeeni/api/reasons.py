@@ -321,6 +321,16 @@ class RowReason(StrEnum):
     EC2_ERROR = "EC2Error", Mender.TIME, "the message has EC2's own words and code; it is tried again"
     # Of rows that are `attached`, and will not stay so or are not yet as asked.
     UPDATING = "Updating", Mender.TIME, "what the message lists has still to be changed in EC2, in place"
+    PREFIX_IN_USE = (
+        "PrefixInUse",
+        Mender.TIME,
+        "a prefix is given back once no pod has an address of it, as the node's ENI manager tells",
+    )
+    POD_NETWORK_ENDING = (
+        "PodNetworkEnding",
+        Mender.TIME,
+        "the CNI file of its pods' network goes before the detach: 30 s at most",
+    )
     TO_BE_REPLACED = "ToBeReplaced", Mender.TIME, "its turn in an edit that replaces ENIs has not come"
     NODE_ENDING = (
         "NodeEnding",
@@ -354,6 +364,8 @@ class RowReason(StrEnum):
         """Whether what has it is not as it should be, as against attached, and about to change or to go."""
         return self not in (
             RowReason.UPDATING,
+            RowReason.PREFIX_IN_USE,
+            RowReason.POD_NETWORK_ENDING,
             RowReason.TO_BE_REPLACED,
             RowReason.NODE_ENDING,
             RowReason.NODE_GONE,
@@ -421,6 +433,12 @@ class EventReason(StrEnum):
     )
     ENI_ATTACHMENT_FAILED = "ENIAttachmentFailed", _WARNING, "it cannot be attached"
     ENI_UPDATE_FAILED = ("ENIUpdateFailed", _WARNING, "it is attached, and an edit cannot be had on it")
+    PREFIX_IN_USE = "PrefixInUse", _WARNING, "a prefix is not given back while pods have addresses of it"
+    PODS_LOSE_NETWORK = (
+        "PodsLoseNetwork",
+        _WARNING,
+        "an ENI is taken off a node while pods have addresses of it, or its link",
+    )
     ENI_DETACHMENT_FAILED = "ENIDetachmentFailed", _WARNING, "it cannot be detached"
     ENI_DELETION_FAILED = "ENIDeletionFailed", _WARNING, "it cannot be deleted"
     ENI_ATTACHMENT_UNDONE = (

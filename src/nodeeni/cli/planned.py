@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from nodeeni.api.v1alpha1 import AttachmentStatus, ENINode, ENINodeInterface, NodeENI
-from nodeeni.plan.actions import Action, Create
+from nodeeni.api.v1alpha1 import AttachmentStatus, ENINode, ENINodeInterface, NodeENI, NodePodNetwork
+from nodeeni.plan.actions import Action, Create, Detach
 from nodeeni.plan.brake import HeldRemoval
 from nodeeni.plan.plan import Plan
+from nodeeni.plan.pods import NO_PODS
 from nodeeni.plan.report import eninode_spec
 from nodeeni.plan.rows import Row, State
 
@@ -93,7 +94,7 @@ def told(node: str, plan: Plan, eninode: ENINode | None, said: LastWords, *, dry
         Step(
             action=refused.action.word,
             node_eni=refused.action.nodeeni,
-            text=refused.action.text,
+            text=_text(plan, refused.action),
             reason=refused.why.message,
             after=refused.why.retry_after if math.isfinite(refused.why.retry_after) else None,
         )
@@ -105,7 +106,7 @@ def told(node: str, plan: Plan, eninode: ENINode | None, said: LastWords, *, dry
         node=node,
         instance_id=_instance_id(plan),
         now=[
-            *(_step(action, said.get((action.uid, node))) for action in plan.decision.allowed),
+            *(_step(plan, action, said.get((action.uid, node))) for action in plan.decision.allowed),
             *([] if dry_run else links),
         ],
         in_progress=list(_in_progress(plan)),
@@ -122,9 +123,15 @@ def _instance_id(plan: Plan) -> str:
     return next((i.attachment.instance_id for i in plan.observed.interfaces if i.attachment), "")
 
 
-def _step(action: Action, said: AttachmentStatus | None) -> Step:
+def _text(plan: Plan, action: Action) -> str:
+    """With what pods lose by it."""
+    pods = plan.observed.pods.get(action.target, NO_PODS) if isinstance(action, Detach) else NO_PODS
+    return f"{action.text} ({pods.lose})" if pods.lose else action.text
+
+
+def _step(plan: Plan, action: Action, said: AttachmentStatus | None) -> Step:
     reason = f"the controller's last word: {said.reason}: {said.message}" if said and said.reason else ""
-    return Step(action=action.word, node_eni=action.nodeeni, text=action.text, reason=reason)
+    return Step(action=action.word, node_eni=action.nodeeni, text=_text(plan, action), reason=reason)
 
 
 def _in_progress(plan: Plan) -> Iterator[Progress]:
@@ -160,6 +167,14 @@ def _changes(before: ENINodeInterface, after: ENINodeInterface) -> str:
     fields = {
         "mtu": (before.mtu, after.mtu),
         "interfaceName": (before.interface_name, after.interface_name),
+        "podNetwork": (_shown(before.pod_network), _shown(after.pod_network)),
     }
     changed = {name: values for name, values in fields.items() if values[0] != values[1]}
     return ", ".join(f"{name} {old or 'none'} → {new or 'none'}" for name, (old, new) in changed.items())
+
+
+def _shown(network: NodePodNetwork | None) -> str:
+    if network is None:
+        return ""
+    routes = [f"route {route.dst}{f' via {route.gw}' if route.gw else ''}" for route in network.routes]
+    return f"{network.name} ({', '.join((network.mode, *network.prefixes, *routes))})"

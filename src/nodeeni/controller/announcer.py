@@ -23,6 +23,7 @@ from nodeeni.kube.events import EventRecorder, ObjectRef
 from nodeeni.logs import Lasting
 from nodeeni.plan.actions import Action, Adopt, Detach
 from nodeeni.plan.brake import HeldRemoval
+from nodeeni.plan.pods import Pods
 from nodeeni.plan.policy import Decision, Hold
 from nodeeni.plan.refusal import Refusal
 
@@ -181,6 +182,14 @@ class Announcer:
                 f"{action.node}: {action.eni_id} has been detaching for over {after:g} s and is detached "
                 f"by force; if its index stays unusable, restart instance {action.instance_id}",
             )
+
+    def leaving(self, action: Detach, pods: Pods) -> None:
+        """It is about to be taken off its node, and pods are on it."""
+        ref = self._ref(action.uid)
+        if ref is not None and pods.lose:
+            message = f"{action.node}: {action.text}; {pods.lose}"
+            log.warning("%s", message, extra=_where(action.node, action.nodeeni))
+            self._recorder.event(ref, "Warning", EventReason.PODS_LOSE_NETWORK, message)
 
     def would_do(self, node: str, decision: Decision) -> None:
         """What a dry run keeps from doing: each line once, until it is different."""

@@ -22,6 +22,7 @@ from nodeeni.controller.evidence import Evidence
 from nodeeni.controller.memory import Memory
 from nodeeni.controller.questions import Questions
 from nodeeni.controller.turns import Turns
+from nodeeni.controller.withdrawals import Withdrawals
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.types import Instance, InstanceType, Interface
@@ -35,6 +36,7 @@ from nodeeni.plan.network import Network, strangers
 from nodeeni.plan.observed import ENDS, RESTS, UNREAD, NodeView, Observed
 from nodeeni.plan.ownership import Verdict, is_doubtful
 from nodeeni.plan.plan import Plan
+from nodeeni.plan.pods import pods_of
 from nodeeni.plan.policy import Circumstances, decide
 from nodeeni.plan.refusal import Refusal
 from nodeeni.settings import Settings
@@ -64,6 +66,7 @@ class Planner:
         turns: Turns,
         brake: Brake,
         questions: Questions,
+        withdrawals: Withdrawals,
         under_way: Callable[[str], tuple[Action, ...]] = lambda _: (),
         confirmed_orphans: Callable[[], frozenset[str]] = frozenset,
         clock: Callable[[], float] = time.monotonic,
@@ -79,6 +82,7 @@ class Planner:
         self._turns = turns
         self._brake = brake
         self._questions = questions
+        self._withdrawals = withdrawals
         self._under_way = under_way
         self._confirmed_orphans = confirmed_orphans
         self._clock = clock
@@ -170,6 +174,7 @@ class Planner:
             force_detach_after=self._settings.force_detach_after,
             undo_attach_after=self._settings.undo_attach_after,
             undone=self._memory.undone,
+            pods=pods_of(self._cluster.eninodes.store.get(name)),
             unread=frozenset(each.id for each in unread_here),
         )
         if node is None:
@@ -248,7 +253,9 @@ class Planner:
         return Plan(
             observed=observed,
             decision=decision,
-            rows=tuple(report.with_waiting(found.rows, decision.refused)),
+            rows=tuple(
+                report.without_files(report.with_waiting(found.rows, decision.refused), decision.leaving)
+            ),
             refusals=found.refusals,
             vanishing=found.vanishing,
         )
@@ -279,6 +286,7 @@ class Planner:
             label_grace=self._settings.label_grace,
             braked=self._brake.held(observed.name),
             confirmed_orphans=self._confirmed_orphans(),
+            files_due=self._withdrawals.due(observed),
         )
 
 

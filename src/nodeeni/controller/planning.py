@@ -17,6 +17,7 @@ from nodeeni.controller.memory import Memory
 from nodeeni.controller.planner import Planner
 from nodeeni.controller.questions import Questions
 from nodeeni.controller.turns import Turns, TurnTaker
+from nodeeni.controller.withdrawals import Withdrawals
 from nodeeni.ec2.client import EC2Client
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
@@ -64,6 +65,7 @@ class Planning:
             turns=self._turns,
             brake=self._brake,
             questions=Questions(),
+            withdrawals=Withdrawals(),
         )
 
     async def read(self) -> None:

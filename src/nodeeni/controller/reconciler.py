@@ -17,11 +17,13 @@ from nodeeni.controller.reporter import Reporter
 from nodeeni.controller.sweeper import Sweeper
 from nodeeni.controller.turns import TurnTaker, replaces
 from nodeeni.controller.waits import Waits
+from nodeeni.controller.withdrawals import Withdrawals
 from nodeeni.controller.workqueue import WorkQueue
 from nodeeni.plan import report
 from nodeeni.plan.actions import Detach
 from nodeeni.plan.observed import Observed
 from nodeeni.plan.plan import Plan
+from nodeeni.plan.pods import NO_PODS
 from nodeeni.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ class Reconciler:
         eninodes: ENINodeWriter,
         announcer: Announcer,
         waits: Waits,
+        withdrawals: Withdrawals,
         queue: WorkQueue,
         doubt: Callable[[str], None],
         reported: Callable[[str], None],
@@ -60,6 +63,7 @@ class Reconciler:
         self._queue = queue
         self._doubt = doubt
         self._waits = waits
+        self._withdrawals = withdrawals
         self._reported = reported
 
     async def reconcile(self, name: str) -> None:
@@ -83,6 +87,10 @@ class Reconciler:
         if self._settings.dry_run:
             self._announcer.would_do(name, plan.decision)
             return
+        begin = self._withdrawals.note(name, plan.decision.leaving)
+        for action in plan.actions:
+            if isinstance(action, Detach) and action.eni_id in begin:
+                self._announcer.leaving(action, plan.observed.pods.get(action.eni_id, NO_PODS))
         for action in plan.decision.allowed:
             if isinstance(action, Detach) and action.force:
                 self._announce_force(plan.observed, action)

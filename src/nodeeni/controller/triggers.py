@@ -10,6 +10,7 @@ from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.types import Interface
 from nodeeni.ec2.waiter import Waiter
 from nodeeni.plan.desired import matches
+from nodeeni.plan.pods import pods_of
 
 
 class Triggers:
@@ -56,6 +57,8 @@ class Triggers:
         """
         if new is None:
             return
+        if old is not None and _of_pods(old) != _of_pods(new):
+            self._queue.hasten(new.metadata.name)  # a detach, or a prefix, may wait for its word
         had = {link.mac_address for link in old.status.interfaces if _is_there(link)} if old else set()
         links = {link.mac_address: link for link in new.status.interfaces}
         for entry in new.spec.interfaces:
@@ -88,6 +91,11 @@ class Triggers:
             self._queue.add(name)
         for interface in self._inventory.of_instance(node.instance_id):
             self._queue.add(interface.tags.get(names.TAG_NODE, ""))
+
+
+def _of_pods(eninode: ENINode) -> tuple[object, ...]:
+    """What of an ENINode a plan may wait for."""
+    return tuple(pods_of(eninode).items())
 
 
 def _is_there(link: LinkStatus) -> bool:

@@ -76,6 +76,11 @@ def replaces(action: Action) -> bool:
     return isinstance(action, Detach) and action.cause is Cause.REPLACED
 
 
+def _goes(plan: Plan, action: Action) -> bool:
+    """Whether it waits for the CNI file alone: its turn has come."""
+    return isinstance(action, Detach) and action.eni_id in plan.decision.files_awaited
+
+
 class TurnTaker:
     """Notes of each plan who has to be waited for, and who waits. Kubernetes and the memory are only read."""
 
@@ -86,8 +91,9 @@ class TurnTaker:
 
     def take(self, plan: Plan) -> None:
         """Whoever lost what it should have comes first; whoever is to be replaced waits for those."""
-        taken = {action.uid for action in plan.decision.allowed if replaces(action)}
-        put_off = {refused.action.uid for refused in plan.decision.refused if replaces(refused.action)}
+        begun = [each for each in plan.decision.refused if _goes(plan, each.action)]
+        taken = {a.uid for a in (*plan.decision.allowed, *(each.action for each in begun)) if replaces(a)}
+        put_off = {r.action.uid for r in plan.decision.refused if replaces(r.action) and r not in begun}
         unsettled = {
             row.uid
             for row in plan.rows

@@ -34,6 +34,7 @@ from nodeeni.controller.triggers import Triggers
 from nodeeni.controller.troubles import Troubles
 from nodeeni.controller.turns import Turns, TurnTaker
 from nodeeni.controller.waits import Waits
+from nodeeni.controller.withdrawals import Withdrawals
 from nodeeni.controller.workqueue import WorkQueue
 from nodeeni.ec2.buckets import Buckets
 from nodeeni.ec2.client import EC2Client
@@ -155,6 +156,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
     lookups.answered = questions.ask_again
     brake = Brake(settings, cluster, inventory, parts.queue.add)
     releases = Releases(parts.writer, cluster, brake, parts.announcer)
+    withdrawals = Withdrawals()
     planner = Planner(
         settings=settings,
         cluster_id=cluster_id,
@@ -167,6 +169,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         turns=parts.turns,
         brake=brake,
         questions=questions,
+        withdrawals=withdrawals,
         under_way=executor.under_way,
         confirmed_orphans=lambda: sweeper.confirmed,
     )
@@ -181,6 +184,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         eninodes=parts.eninodes,
         announcer=parts.announcer,
         waits=parts.waits,
+        withdrawals=withdrawals,
         queue=parts.queue,
         doubt=waiter.doubt,
         reported=parts.readiness.look_at if parts.readiness else lambda node: None,

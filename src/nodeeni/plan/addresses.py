@@ -8,9 +8,11 @@ from nodeeni.ec2.attributes import PRIMARY_IPV6
 from nodeeni.ec2.types import Instance, InstanceType, Interface, Subnet
 from nodeeni.plan.actions import Action, Assign, Unassign
 from nodeeni.plan.desired import DesiredInterface
+from nodeeni.plan.pods import Pods, named
 from nodeeni.plan.refusal import Refusal
 
 TYPE_RETRY = 300.0  # seconds: an instance keeps its type while it runs
+PODS_RETRY = 300.0  # seconds: the ENI manager's word comes first
 PRIMARY_RETRY = 300.0  # seconds: an edit comes first
 
 
@@ -91,24 +93,58 @@ def missing_primary(wanted: DesiredInterface, subnet: Subnet) -> Refusal | None:
     return _without_address(wanted, f"an ENI of {subnet.id} is made with none")
 
 
-def address_corrections(wanted: DesiredInterface, interface: Interface) -> Iterable[Action]:
-    """Exactly as many as the spec says: what is too much is given back, then what is missing assigned, since
-    an interface holds so many of a family and no more.
+def address_corrections(wanted: DesiredInterface, interface: Interface, pods: Pods) -> Iterable[Action]:
+    """Exactly as many as the spec says: what is too much is given back, once no pod has it, then what is
+    missing assigned, since an interface holds so many of a family and no more.
     """
     of = {"node": wanted.node, "nodeeni": wanted.nodeeni, "uid": wanted.uid, "eni_id": interface.id}
-    more = {kind: count - len(kind.on(interface)) for kind, count in wanted.counts.items()}
-    more = {kind: n for kind, n in more.items() if n > 0 or kind not in wanted.at_least}
-    goes = {kind: listed for kind, n in more.items() if n < 0 and (listed := surplus(kind, interface, -n))}
-    for kind, count in more.items():
+    goes = given_back(wanted, interface, pods)
+    for kind, count in wanted.counts.items():
+        missing = count - len(kind.on(interface))
         if kind in goes:
-            yield Unassign(kind=kind, addresses=goes[kind], **of)
-        elif count > 0 and not any(each.family == kind.family for each in goes):
-            yield Assign(kind=kind, count=count, **of)
+            free = tuple(each for each in goes[kind] if not kind.of_blocks or not pods.hold(each))
+            if free:
+                yield Unassign(kind=kind, addresses=free, **of)
+        elif missing > 0 and not any(each.family == kind.family for each in goes):
+            yield Assign(kind=kind, count=missing, **of)
 
 
-def surplus(kind: AddressKind, interface: Interface, many: int) -> tuple[str, ...]:
-    """Which of them are given back where so many are too much: the last ones, and the primary one never."""
-    return kind.spare(interface)[:many]
+def given_back(
+    wanted: DesiredInterface, interface: Interface, pods: Pods
+) -> dict[AddressKind, tuple[str, ...]]:
+    """What is too much, now or once no pod has it."""
+    more = {
+        kind: len(kind.on(interface)) - count
+        for kind, count in wanted.counts.items()
+        if kind not in wanted.at_least
+    }
+    return {k: goes for k, many in more.items() if many > 0 and (goes := surplus(k, interface, many, pods))}
+
+
+def held_by_pods(wanted: DesiredInterface, goes: Iterable[str], pods: Pods) -> Refusal | None:
+    """Why prefixes stay that are to be given back. What is only to be told by the ENI manager is no news."""
+    held = [prefix for prefix in goes if pods.hold(prefix)]
+    users = {prefix: pods.users(prefix) for prefix in held}
+    if not held:
+        return None
+    used = [prefix for prefix in held if users[prefix]]
+    if not used:
+        message = (
+            f"{', '.join(held)}: given back once the node's ENI manager has said that no pod has an address "
+            "of it"
+        )
+        return Refusal.of(wanted, RowReason.UPDATING, message, PODS_RETRY, None)
+    told = [
+        f"{prefix} is given back once no pod has an address of it ({named(users[prefix])})" for prefix in used
+    ]
+    return Refusal.of(wanted, RowReason.PREFIX_IN_USE, "; ".join(told), PODS_RETRY, EventReason.PREFIX_IN_USE)
+
+
+def surplus(kind: AddressKind, interface: Interface, many: int, pods: Pods) -> tuple[str, ...]:
+    """Which of them are given back where so many are too much: those that no pod uses, the last ones, and the
+    primary one never."""
+    spare = kind.spare(interface)
+    return tuple(pods.spared(spare) if kind.of_blocks else spare)[:many]
 
 
 def cannot_be(wanted: DesiredInterface, interface: Interface) -> Refusal | None:

@@ -28,6 +28,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     moving: int  # being created, attached, detached or deleted
     waiting: int  # to be replaced, when their turn comes
     updating: int  # attached, and being changed in place
+    in_use: tuple[Row, ...]  # of those: pods have what is to be given back
     unseen: int  # desired, and not yet planned with the present spec
     ending: int  # that match the selector and are about to end: not desired
     failed: tuple[Row, ...]
@@ -76,7 +77,10 @@ def standing(
         done=number(lambda row: row.wanted and _is_done(row, nodeeni)),
         moving=number(lambda row: _is_moving(row) or _is_unseen(row, nodeeni)),
         waiting=number(lambda row: row.reason is RowReason.TO_BE_REPLACED),
-        updating=number(lambda row: row.reason is RowReason.UPDATING),
+        updating=number(lambda row: row.reason in _IN_PLACE),
+        in_use=tuple(
+            sorted((r for r in rows.values() if r.reason is RowReason.PREFIX_IN_USE), key=lambda r: r.node)
+        ),
         unseen=number(lambda row: _is_unseen(row, nodeeni)),
         ending=number(lambda row: row.reason is RowReason.NODE_ENDING),
         failed=tuple(sorted((r for r in rows.values() if r.state is State.FAILED), key=lambda r: r.node)),
@@ -87,6 +91,9 @@ def standing(
         pace=pace,
         held=held,
     )
+
+
+_IN_PLACE = (RowReason.UPDATING, RowReason.PREFIX_IN_USE)
 
 
 def _kind(row: Row) -> Hashable:
@@ -105,13 +112,15 @@ def _is_attached(row: Row) -> bool:
 
 
 def _is_done(row: Row, nodeeni: NodeENI) -> bool:
-    to_follow = row.reason in (RowReason.TO_BE_REPLACED, RowReason.UPDATING)
+    to_follow = row.reason in (RowReason.TO_BE_REPLACED, *_IN_PLACE)
     return row.state is State.ATTACHED and not to_follow and not _is_unseen(row, nodeeni)
 
 
 def _is_moving(row: Row) -> bool:
     """Not so a node that ends and has nothing that would have to go."""
     ended = row.reason is RowReason.NODE_ENDING and row.interface is None
+    if row.reason is RowReason.POD_NETWORK_ENDING:
+        return True
     return row.state not in (State.ATTACHED, State.FAILED) and not ended
 
 
@@ -141,7 +150,9 @@ def ready(at: Standing) -> Condition:
         return _told(ConditionReason.REPLACING, f"{done}: the others are replaced one after another")
     if at.updating and at.attached == at.desired and not at.failed:
         done = f"as spec asks on {at.desired - at.updating} of {_nodes(at.desired)}"
-        return _told(ConditionReason.UPDATING, f"{done}: the others are being changed in place")
+        wait = of_first(at.in_use[0].node, at.in_use[0].message, len(at.in_use)) if at.in_use else ""
+        told = wait or "the others are being changed in place"
+        return _told(ConditionReason.UPDATING, f"{done}: {told}")
     if at.unseen and at.attached == at.desired and not at.failed:
         done = f"as spec asks on {at.desired - at.unseen} of {_nodes(at.desired)}"
         return _told(ConditionReason.UPDATING, f"{done}: the others are being looked at")

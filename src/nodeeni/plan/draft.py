@@ -25,6 +25,7 @@ class Draft:
         self.rows: list[Row] = []
         self.refusals: list[Refusal] = []
         self.vanishing: list[str] = []
+        self.kept_from_pods: dict[str, frozenset[str]] = {}  # by interface: prefixes to be given back
         self.awaited: set[str] = set()  # interfaces in whose place another is to come
         by_id = {interface.id: interface for interface in observed.interfaces}
         self.left = {i: each for i, each in by_id.items() if i not in observed.of_other_ids}
@@ -87,6 +88,9 @@ class Draft:
                 device_index=index,
                 network_card_index=wanted.network_card_index,
                 link=wanted.link,
+                kept_from_pods=self.kept_from_pods.get(interface.id, frozenset())
+                if interface
+                else frozenset(),
                 reason=reason,
                 message=message,
             )

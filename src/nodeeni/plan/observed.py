@@ -9,6 +9,7 @@ from nodeeni.api.packed import NO_ITEMS
 from nodeeni.ec2.types import Instance, InstanceType, Interface
 from nodeeni.plan.actions import Action
 from nodeeni.plan.link import NOTHING, Link
+from nodeeni.plan.pods import Pods
 from nodeeni.plan.refusal import Refusal
 
 ENDS = frozenset({"shutting-down", "terminated"})  # of an instance; it takes its interfaces along
@@ -82,6 +83,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     force_detach_after: float = float("inf")  # seconds
     undo_attach_after: float = float("inf")  # seconds
     undone: frozenset[str] = frozenset()  # interfaces whose attach hung before and was undone
+    pods: dict[str, Pods] = msgspec.field(default_factory=dict)  # by interface, as the ENINode tells
     unread: frozenset[str] = frozenset()  # interfaces of this node that EC2 shows and that cannot be read
 
     def ends(self, instance_id: str) -> bool:

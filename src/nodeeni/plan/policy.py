@@ -52,6 +52,7 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     label_grace: float = 5.0
     braked: dict[str, Refusal] = msgspec.field(default_factory=dict)  # interface → why its removal is held
     confirmed_orphans: frozenset[str] = frozenset()
+    files_due: dict[str, float] = msgspec.field(default_factory=dict)  # interface → as `_file_first` waits
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -62,20 +63,30 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
+    """`files_awaited` are interfaces whose CNI file is all that their detach waits for; `leaving` all whose
+    file is to go, or went, since nothing else keeps them."""
+
     allowed: tuple[Action, ...]
     refused: tuple[Refused, ...]
+    files_awaited: frozenset[str] = frozenset()
+    leaving: frozenset[str] = frozenset()
 
 
 def decide(actions: Iterable[Action], circumstances: Circumstances) -> Decision:
     """Split a plan into what may be done now and what must wait, each of those with its reason."""
-    allowed, refused = [], []
+    allowed, refused, awaited, leaving = [], [], set(), set()
     for action in actions:
-        why = next((r for rule in RULES if (r := rule(action, circumstances)) is not None), None)
+        found = ((rule, rule(action, circumstances)) for rule in RULES)
+        by, why = next(((rule, why) for rule, why in found if why is not None), (None, None))
         if why is None:
             allowed.append(action)
         else:
             refused.append(Refused(action, why))
-    return Decision(tuple(allowed), tuple(refused))
+        if isinstance(action, Detach) and by in (None, _file_first, _held):
+            leaving.add(action.eni_id)
+        if isinstance(action, Detach) and by is _file_first:
+            awaited.add(action.eni_id)
+    return Decision(tuple(allowed), tuple(refused), frozenset(awaited), frozenset(leaving))
 
 
 def _brake(action: Action, at: Circumstances) -> Refusal | None:
@@ -146,6 +157,19 @@ def _one_at_a_time(action: Action, at: Circumstances) -> Refusal | None:
     return _wait(action, f"node {at.before[action.uid]} comes first", TURN_RETRY)
 
 
+def _file_first(action: Action, at: Circumstances) -> Refusal | None:
+    """The CNI file of a pods' network goes before its ENI. A node that is gone has none."""
+    if not isinstance(action, Detach) or action.force or action.cause is Cause.NODE_GONE:
+        return None
+    due = at.files_due.get(action.eni_id, 0.0)
+    if due <= 0:
+        return None
+    # One that is replaced has a row of its own, which says so already.
+    reason = None if action.cause is Cause.REPLACED else RowReason.POD_NETWORK_ENDING
+    message = "the node's ENI manager takes the CNI file of its pods' network away first"
+    return Refusal.of(action, reason, message, due, event=None)
+
+
 def _held(action: Action, at: Circumstances) -> Refusal | None:
     hold = at.holds.get(action.key)
     if hold is None or hold.action != action or hold.until <= at.now:
@@ -168,5 +192,6 @@ RULES: tuple[Callable[[Action, Circumstances], Refusal | None], ...] = (
     _finalizer,
     _quota,
     _one_at_a_time,
+    _file_first,
     _held,
 )

@@ -17,6 +17,9 @@ from nodeeni.plan.rows import Row, State
 LinkOf = Callable[[str], LinkStatus | None]  # by MAC address; None: nobody has reported on it
 
 
+_NOT_YET = (RowReason.TO_BE_REPLACED, RowReason.UPDATING, RowReason.PREFIX_IN_USE)
+
+
 class Grade(IntEnum):
     """How one NodeENI stands on the node, or all of them: as the worst one."""
 
@@ -70,7 +73,7 @@ def _of_row(row: Row, link_of: LinkOf, *, reports: bool) -> Verdict:
         told = f": {link.message}" if link.message else ""
         grade = Grade.LACKING if link.state == "Down" else Grade.STANDING
         return Verdict(grade, NodeReason.LINK_NOT_UP, f"{name}: its link is {link.state}{told}")
-    if row.state is State.FAILED or row.reason in (RowReason.TO_BE_REPLACED, RowReason.UPDATING):
+    if row.state is State.FAILED or row.reason in _NOT_YET:
         return Verdict(Grade.STANDING, NodeReason.NOT_ATTACHED, f"{name} is not yet as asked{why}")
     how = "attached and up" if link is not None else "attached"
     return Verdict(Grade.AS_ASKED, NodeReason.ENIS_READY, how)

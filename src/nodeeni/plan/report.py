@@ -5,6 +5,7 @@ for one thing only: when nothing changed, its `lastUpdated` stays.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import islice
 
 import msgspec
@@ -63,6 +64,16 @@ def with_waiting(rows: Iterable[Row], refused: Iterable[Refused]) -> list[Row]:
     """The rows, where an interface whose detach has to wait is still attached, and says what comes."""
     waiting = {r.action.eni_id: r for r in refused if isinstance(r.action, Detach)}
     return [_waiting(row, waiting.get(row.interface.id)) if row.interface else row for row in rows]
+
+
+def without_files(rows: Iterable[Row], leaving: AbstractSet[str]) -> list[Row]:
+    """The rows, where no CNI file is to be on the node for interfaces that leave it."""
+    return [
+        msgspec.structs.replace(row, link=msgspec.structs.replace(row.link, pod_network=None))
+        if row.interface is not None and row.interface.id in leaving
+        else row
+        for row in rows
+    ]
 
 
 def _waiting(row: Row, refused: Refused | None) -> Row:

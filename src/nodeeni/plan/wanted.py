@@ -12,6 +12,8 @@ from nodeeni.plan.addresses import (
     address_corrections,
     at_creation,
     cannot_be,
+    given_back,
+    held_by_pods,
     too_many,
     too_many_beside,
 )
@@ -23,6 +25,7 @@ from nodeeni.plan.draft import Draft
 from nodeeni.plan.observed import Observed
 from nodeeni.plan.other_ids import left_alone
 from nodeeni.plan.places import free_index, usable_subnet
+from nodeeni.plan.pods import NO_PODS
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.removal import Removal
 from nodeeni.plan.rows import State
@@ -278,8 +281,13 @@ class Wanted:
         asked = [a for a in corrections(wanted, interface) if not needs_stop(a, self._instance)]
         of_type = self._instance, self.draft.observed.instance_type
         too_much = too_many(wanted, *of_type) or too_many_beside(wanted, interface, *of_type)
+        in_use = None
         if too_much is None:
-            asked += address_corrections(wanted, interface)
+            pods = self.draft.observed.pods.get(interface.id, NO_PODS)
+            goes = [each for given in given_back(wanted, interface, pods).values() for each in given]
+            asked += address_corrections(wanted, interface, pods)
+            in_use = held_by_pods(wanted, goes, pods)
+            self.draft.kept_from_pods[interface.id] = frozenset(goes)
         self.draft.actions += asked
         why = wanted.beyond_type or too_much or cannot_be(wanted, interface)
         why = why or runs(wanted, interface, self._instance)
@@ -287,7 +295,10 @@ class Wanted:
             self.draft.refuse(wanted, why, interface)
             return
         left = ", ".join(still_to_apply(asked))
-        if left:
+        if in_use is not None:
+            self.draft.refusals.append(in_use)
+            self.draft.row(wanted, interface, State.ATTACHED, reason=in_use.reason, message=in_use.message)
+        elif left:
             message = f"still to be applied: {left}"
             self.draft.row(wanted, interface, State.ATTACHED, reason=RowReason.UPDATING, message=message)
         else:

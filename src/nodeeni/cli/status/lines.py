@@ -114,7 +114,7 @@ def shown_state(line: Line, stands: bool) -> str:
         state = "attached, not as asked"
     elif line.state == State.ATTACHED and line.reason == RowReason.TO_BE_REPLACED:
         state = "attached, to be replaced"
-    elif line.state == State.ATTACHED and line.reason == RowReason.UPDATING:
+    elif line.state == State.ATTACHED and line.reason in (RowReason.UPDATING, RowReason.PREFIX_IN_USE):
         state = "attached, being changed"
     else:
         state = line.state

@@ -163,7 +163,8 @@ def version_too_large(asked: int, current: int) -> ApiError:
 def shown(value: object) -> str:
     """A value as Go's field errors print it."""
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{escaped}"'
     if value is None:
         return "null"
     if isinstance(value, bool):

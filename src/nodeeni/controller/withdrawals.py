@@ -1,0 +1,40 @@
+"""Which interfaces leave their node, and how long their CNI file is waited for before they do.
+
+The ENI manager takes it away when the ENINode no longer asks for it, and says so. One that does not answer
+keeps no ENI on its node.
+"""
+
+import time
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+
+from nodeeni.plan.observed import RESTS, Observed
+
+FILE_WAIT = 30.0  # seconds
+
+
+class Withdrawals:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: dict[str, dict[str, float]] = {}  # node → interfaces that leave it → when they began to
+
+    def note(self, node: str, leaving: AbstractSet[str]) -> frozenset[str]:
+        """These leave the node, and no others. Returns those that begin to."""
+        before = self._since.pop(node, {})
+        if leaving:
+            self._since[node] = {eni_id: before.get(eni_id, self._clock()) for eni_id in leaving}
+        return frozenset(leaving - before.keys())
+
+    def due(self, observed: Observed) -> dict[str, float]:
+        """By interface that may have a CNI file, how many seconds it is waited for at the most. On an
+        instance that is not at work nobody takes it away, and no pod starts."""
+        state = observed.instance.state if observed.instance is not None else ""
+        if observed.node is None or state in RESTS:
+            return {}
+        since, now = self._since.get(observed.name, {}), self._clock()
+        return {
+            eni_id: since.get(eni_id, now) + FILE_WAIT - now
+            for eni_id, pods in observed.pods.items()
+            # What was asked to go just now may have been there, though nothing was told of it.
+            if pods.have_file or (eni_id in since and pods.reports and not pods.current)
+        }
