@@ -40,6 +40,20 @@ def attach_line(count: int, share: float = 1.0) -> list[float]:
     return [attach_limit(n, share) for n in range(1, count + 1)]
 
 
+def attached_at(born: Sequence[float]) -> list[float]:
+    """When the ENIs of nodes that come at these moments, in order, can be attached at the earliest: each
+    after its own Create, and when EC2's bucket, full before, has a token for it."""
+    tokens, filled_at, found = BURST, float("-inf"), []
+    for came in born:
+        now = max(came + CREATE_SECONDS, filled_at)
+        if filled_at > float("-inf"):
+            tokens = min(BURST, tokens + (now - filled_at) * REFILL)
+        wait = max(0.0, (1 - tokens) / REFILL)
+        tokens, filled_at = tokens + wait * REFILL - 1, now + wait
+        found.append(now + wait + ATTACH_SECONDS)
+    return found
+
+
 def removal_limit(count: int) -> float:
     """From the order to the last of `count` attached ENIs deleted."""
     return DETACH_SECONDS + max(0.0, count - BURST) / REFILL + DELETE_SECONDS

@@ -11,12 +11,14 @@ from .crowded import filling, rival
 from .large import restart, steady
 from .lives import lives
 from .removal import dying, object_gone, removal
+from .scale_out import scale_out
 from .several import several
 
 SIZES = (10, 50, 100, 200, 500, 1000)
 
 SCENARIOS: dict[str, Callable[[], Coroutine[None, None, Result]]] = {
     **{f"attach-{size}": partial(attach, size, runs=5 if size <= 50 else 1) for size in SIZES},
+    "scale-out": scale_out,
     "several-200x3": several,
     "remove-10": object_gone,
     "remove-200": removal,

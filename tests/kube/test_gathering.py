@@ -47,7 +47,7 @@ async def client(server: KubeServer, tmp_path: Path) -> AsyncIterator[KubeClient
 async def test_events_that_come_while_a_watch_rests_are_read_at_once(
     server: KubeServer, client: KubeClient, background: Background
 ) -> None:
-    async with client.watch(NODES, resource_version="0", timeout=30, gather=REST) as chunks:
+    async with client.watch(NODES, resource_version="0", timeout=30, gather=lambda: REST) as chunks:
         server.create(node("n0"))
         first = await anext(chunks)
         following = background.start(_next(chunks))
@@ -64,7 +64,7 @@ async def test_a_watch_that_rests_keeps_up_with_more_than_one_reading_holds(
 ) -> None:
     """A rest for each quarter of a megabyte would fall further and further behind a busy cluster."""
     large = {"example.com/filling": "x" * 200_000}
-    async with client.watch(NODES, resource_version="0", timeout=60, gather=REST) as chunks:
+    async with client.watch(NODES, resource_version="0", timeout=60, gather=lambda: REST) as chunks:
         for number in range(80):  # 16 MB
             server.create({**node(f"n{number}"), "metadata": {"name": f"n{number}", "annotations": large}})
         read = 0

@@ -12,6 +12,9 @@ from nodeeni.api.names import NODE_CONDITION
 OUT_OF_SERVICE_TAINT = "node.kubernetes.io/out-of-service"
 COMPUTE_TYPE_LABEL = "eks.amazonaws.com/compute-type"
 REGION_LABEL = "topology.kubernetes.io/region"
+ZONE_LABEL = "topology.kubernetes.io/zone"
+ZONE_ID_LABEL = "topology.k8s.aws/zone-id"
+INSTANCE_TYPE_LABEL = "node.kubernetes.io/instance-type"
 
 # aws:///us-west-2a/i-0123456789abcdef0; Fargate nodes carry a path of another shape, and no instance.
 _PROVIDER_ID = re.compile(r"aws://.*/(i-[0-9a-f]{8,17})")

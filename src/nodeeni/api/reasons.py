@@ -431,6 +431,11 @@ class EventReason(StrEnum):
         _WARNING,
         "a node cannot have its ENI: the event names node, reason and way out, like the four that follow",
     )
+    ENI_MADE_IN_VAIN = (
+        "ENIMadeInVain",
+        _WARNING,
+        "an ENI was made before its instance had been looked at, which cannot have it: it is deleted",
+    )
     ENI_ATTACHMENT_FAILED = "ENIAttachmentFailed", _WARNING, "it cannot be attached"
     ENI_UPDATE_FAILED = ("ENIUpdateFailed", _WARNING, "it is attached, and an edit cannot be had on it")
     PREFIX_IN_USE = "PrefixInUse", _WARNING, "a prefix is not given back while pods have addresses of it"

@@ -16,12 +16,13 @@ from nodeeni.api.reasons import EventReason
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.fights import AT_ONCE
+from nodeeni.controller.first_sight import LOOKS_FIRST
 from nodeeni.controller.memory import attachment_stage
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.types import Interface
 from nodeeni.kube.events import EventRecorder, ObjectRef
 from nodeeni.logs import Lasting
-from nodeeni.plan.actions import Action, Adopt, Detach
+from nodeeni.plan.actions import Action, Adopt, Create, Detach
 from nodeeni.plan.brake import HeldRemoval
 from nodeeni.plan.pods import Pods
 from nodeeni.plan.policy import Decision, Hold
@@ -158,6 +159,18 @@ class Announcer:
             call,
             how_often,
         )
+
+    def made_in_vain(self, action: Create, why: str) -> None:
+        """What was made by a Node's labels does not fit its instance."""
+        message = (
+            f"an ENI was made for {action.instance_id} by the labels of its Node, before the instance had "
+            f"been looked at, and is deleted: {why}; for {LOOKS_FIRST / 60:g} minutes instances are looked "
+            "at first"
+        )
+        log.warning(message, extra=_where(action.node, action.nodeeni))
+        ref = self._ref(action.uid)
+        if ref is not None:
+            self._recorder.event(ref, "Warning", EventReason.ENI_MADE_IN_VAIN, f"{action.node}: {message}")
 
     def undoing(self, action: Detach, after: float) -> None:
         """An attach hangs and is about to be undone."""

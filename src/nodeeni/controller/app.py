@@ -173,6 +173,8 @@ class _Controller:
                 parts.readiness.begin()
             parts.turns.begin()
             works.brake.begin()
+            if not self._settings.dry_run:
+                works.first_sight.begin()
             works.releases.surveyed.set()
             # As in `run`: what stands now stays.
             gc.collect()

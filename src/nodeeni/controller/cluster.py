@@ -1,5 +1,6 @@
 """The Kubernetes objects that reconciling reads: informers of Node, NodeENI, ENINode, and views of them."""
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from sys import intern
 from typing import TypeAlias, TypeVar
@@ -24,6 +25,8 @@ from nodeeni.plan.ownership import UNTOLD, Told, is_doubtful, node_of, owner_of
 NODES_PAGE = 100  # Nodes of 10 KB: what a page takes while it is read stays with the process
 # Seconds. 5,000 kubelets that report every 10 s are 500 events a second: read together they cost far less.
 NODES_GATHER = 0.2
+# Nodes come together as a rule, and each is waited for: seconds, and for how long after one that came.
+NODES_GATHER_QUICK, QUICK_FOR = 0.02, 2.0
 
 
 # One for all Nodes that are the same in it.
@@ -43,12 +46,13 @@ class Cluster:
 
     def __init__(self, client: KubeClient) -> None:
         self.nodes: Informer[Node] = Informer(
-            client, NODES, Node, kept=self._kept, gather=NODES_GATHER, page_limit=NODES_PAGE
+            client, NODES, Node, kept=self._kept, gather=self._gather, page_limit=NODES_PAGE
         )
         # Told of a Node whose condition of ours is another than before: by our own write, as a rule.
         self.on_told: Callable[[Node], None] = lambda node: None
         self.nodeenis: Informer[NodeENI] = Informer(client, NODEENIS, NodeENI)
         self.eninodes: Informer[ENINode] = Informer(client, ENINODES, ENINode, kept=kept_eninode)
+        self._node_came_at = float("-inf")  # of the monotonic clock
         self._names: dict[str, tuple[str, ...]] = {}  # instance → names of its Nodes
         self._listed: dict[str, tuple[str, dict[str, str]]] = {}  # uid → (version, interface → node)
         self.nodes.add_listener(self._index_node)
@@ -117,8 +121,14 @@ class Cluster:
             self.on_told(kept)
         return kept
 
+    def _gather(self) -> float:
+        lately = time.monotonic() - self._node_came_at < QUICK_FOR
+        return NODES_GATHER_QUICK if lately else NODES_GATHER
+
     def _index_node(self, old: Node | None, new: Node | None) -> None:
-        if old is not None:
+        if old is None:
+            self._node_came_at = time.monotonic()
+        else:
             known = self._names.pop(old.instance_id, ())
             left = tuple(name for name in known if name != old.metadata.name)
             if left:

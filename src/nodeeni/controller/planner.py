@@ -19,6 +19,7 @@ from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.brake import Brake
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.evidence import Evidence
+from nodeeni.controller.first_sight import FirstSight
 from nodeeni.controller.memory import Memory
 from nodeeni.controller.questions import Questions
 from nodeeni.controller.turns import Turns
@@ -27,10 +28,11 @@ from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.types import Instance, InstanceType, Interface
 from nodeeni.plan import report
-from nodeeni.plan.actions import Action
+from nodeeni.plan.actions import Action, Create
 from nodeeni.plan.brake import losses
 from nodeeni.plan.desired import LEFT_OVER_AFTER, Desired, desired_interfaces, selecting
-from nodeeni.plan.diff import diff
+from nodeeni.plan.diff import Diff, diff
+from nodeeni.plan.first_sight import as_labelled, asks_more
 from nodeeni.plan.launch_time import places
 from nodeeni.plan.network import Network, strangers
 from nodeeni.plan.observed import ENDS, RESTS, UNREAD, NodeView, Observed
@@ -67,6 +69,7 @@ class Planner:
         brake: Brake,
         questions: Questions,
         withdrawals: Withdrawals,
+        first_sight: FirstSight | None = None,
         under_way: Callable[[str], tuple[Action, ...]] = lambda _: (),
         confirmed_orphans: Callable[[], frozenset[str]] = frozenset,
         clock: Callable[[], float] = time.monotonic,
@@ -83,6 +86,7 @@ class Planner:
         self._brake = brake
         self._questions = questions
         self._withdrawals = withdrawals
+        self._first_sight = first_sight or FirstSight()
         self._under_way = under_way
         self._confirmed_orphans = confirmed_orphans
         self._clock = clock
@@ -91,8 +95,13 @@ class Planner:
 
     async def plan(self, name: str) -> Plan:
         """What is to be done for one node now."""
-        desired, observed = await self._observe(name, self._cluster.node(name))
-        return self._decide(desired, observed)
+        node = self._cluster.node(name)
+        if node is not None and (plan := self._plan_at_first_sight(node)):
+            return plan
+        desired, observed = await self._observe(name, node)
+        plan = self._decide(desired, observed)
+        self._first_sight.seen(desired, plan)
+        return plan
 
     async def plan_anew(self, plan: Plan) -> Plan:
         """The same node once more, with a look at what stands on its instance now."""
@@ -111,6 +120,80 @@ class Planner:
         since = self._dead_since.get(plan.observed.name)
         left = LEFT_OVER_AFTER - (self._clock() - since) if since is not None else math.inf
         return left if left > 0 else math.inf
+
+    # -- at first sight ------------------------------------------------------------------------------
+
+    def _plan_at_first_sight(self, node: NodeView) -> Plan | None:
+        """For a Node that has just come: what can be made for it while its instance is looked at. None where
+        the look is there, or has to be waited for.
+        """
+        if not self._first_sight.is_open(node.name, node.instance_id) or not self._is_unknown(node):
+            return None
+        selected = selecting(node, self._cluster.nodeenis.store.values())
+        networks = self._known_networks(selected)
+        instance = as_labelled(node, networks) if networks else None
+        if instance is None or asks_more(selected, instance, networks):
+            return None
+        observed = self._as_labelled(node, instance)
+        desired = desired_interfaces(
+            node, instance, selected, networks, self._cluster_id, 0.0, observed.instance_type
+        )
+        found = diff(desired, observed)
+        chosen = self._first_sight.choose(found.actions)
+        if chosen is None or found.refusals:
+            return None
+        plan = self._decided(found, observed, chosen)
+        if not plan.decision.allowed or not self._begin_to_look(node, instance):
+            return None
+        self._first_sight.made(chosen)
+        return plan
+
+    def _is_unknown(self, node: NodeView) -> bool:
+        """Whether its instance is nowhere but in its Node."""
+        return not (
+            node.ends
+            or node.auto_mode
+            or self._lookups.has_instance(node.instance_id)
+            or self._interfaces(node.name, node)
+            or self._inventory.unread(node.name, node.instance_id)
+            or self._adoption.of(node.name, node.instance_id)
+            or self._twins(node)
+        )
+
+    def _as_labelled(self, node: NodeView, instance: Instance) -> Observed:
+        return Observed(
+            name=node.name,
+            node=node,
+            cluster_id=self._cluster_id,
+            instance=instance,
+            instance_type=self._lookups.known_type(instance.type),
+            instance_states={instance.id: instance.state},
+            owners=self._cluster.owners(),
+            in_flight=self._under_way(node.name),
+            generations=self._memory.generations(instance.id),
+            avoided_subnets=self._memory.avoided_subnets,
+            fragmented_subnets=self._memory.fragmented_subnets,
+        )
+
+    def _begin_to_look(self, node: NodeView, instance: Instance) -> bool:
+        """At what was known by labels, and at what is known from long ago; False where that is over."""
+        self._lookups.expect_type(instance.type)
+        look = partial(self._lookups.instance, instance.id)
+        return self._questions.begin(node.name, ("instance", instance.id), look)
+
+    def _known_networks(self, nodeenis: Sequence[NodeENI]) -> dict[str, Network]:
+        """By uid, by the last answers: empty where one is not known. They are asked anew."""
+        found: dict[str, Network] = {}
+        for nodeeni in nodeenis:
+            spec = nodeeni.spec
+            subnets = self._lookups.known_subnets(spec.all_subnet_ids, spec.all_subnet_names)
+            groups = self._lookups.known_groups(spec.security_group_ids, spec.security_group_names)
+            if subnets is None or groups is None:
+                return {}
+            self._lookups.expect_subnets(spec.all_subnet_ids, spec.all_subnet_names)
+            self._lookups.expect_groups(spec.security_group_ids, spec.security_group_names)
+            found[nodeeni.metadata.uid] = Network(tuple(subnets), tuple(groups))
+        return found
 
     # -- observe -------------------------------------------------------------------------------------
 
@@ -247,9 +330,11 @@ class Planner:
     # -- decide --------------------------------------------------------------------------------------
 
     def _decide(self, desired: Desired, observed: Observed) -> Plan:
-        found = diff(desired, observed)
+        return self._decided(diff(desired, observed), observed)
+
+    def _decided(self, found: Diff, observed: Observed, at_first_sight: Create | None = None) -> Plan:
         self._brake.note(observed.name, losses(found.actions, observed))
-        decision = decide(found.actions, self._circumstances(observed))
+        decision = decide(found.actions, self._circumstances(observed, at_first_sight))
         return Plan(
             observed=observed,
             decision=decision,
@@ -260,7 +345,7 @@ class Planner:
             vanishing=found.vanishing,
         )
 
-    def _circumstances(self, observed: Observed) -> Circumstances:
+    def _circumstances(self, observed: Observed, at_first_sight: Create | None) -> Circumstances:
         now = self._clock()
         node = observed.node
         absent_since = now
@@ -270,6 +355,7 @@ class Planner:
             self._absent_since.pop(observed.name, None)
         return Circumstances(
             now=now,
+            at_first_sight=at_first_sight,
             holds=self._memory.holds(observed.name),
             creates_paused_until=self._memory.creates_paused_until,
             before=self._turns.before(observed.name),

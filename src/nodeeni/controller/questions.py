@@ -44,6 +44,17 @@ class Questions:
         self._again = again
         self._open: dict[str, dict[Hashable, _Question]] = {}  # node → key → question
 
+    def begin(self, node: str, key: Hashable, question: Callable[[], Awaitable[object]]) -> bool:
+        """Ask without waiting: the node is reconciled anew when the answer comes, which `ask` then gives.
+        False where it is there already, or was refused before.
+        """
+        asked = self._open.setdefault(node, {}).setdefault(key, _Question())
+        if asked.task is None:
+            asked.task = asyncio.create_task(_answered(question))
+            asked.since = asyncio.get_running_loop().time()
+        self._bring_back(node, asked)
+        return not asked.task.done() and asked.refusal is None
+
     async def ask(
         self, node: str, key: Hashable, about: str, question: Callable[[], Awaitable[_T]]
     ) -> _T | Refusal:
@@ -57,9 +68,7 @@ class Questions:
             asked.since = asyncio.get_running_loop().time()
         await asyncio.wait({task}, timeout=_BRIEFLY if asked.refusal else self.patience)
         if not task.done():
-            if not asked.left:
-                asked.left = True
-                task.add_done_callback(lambda _: self._again(node))
+            self._bring_back(node, asked)
             late = _late(about, asyncio.get_running_loop().time() - asked.since)
             asked.refusal = _waited_for(asked.refusal) if asked.failures and asked.refusal else late
             return asked.refusal
@@ -74,6 +83,11 @@ class Questions:
             self._wake(key)  # what was refused is answered now, and so it is for all that ask the same
         asked.refusal = None
         return answer
+
+    def _bring_back(self, node: str, asked: _Question) -> None:
+        if not asked.left and asked.task is not None:
+            asked.left = True
+            asked.task.add_done_callback(lambda _: self._again(node))
 
     def ask_again(self) -> None:
         """EC2 answers again: nobody waits for the time of the next try."""

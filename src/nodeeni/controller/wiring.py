@@ -19,6 +19,7 @@ from nodeeni.controller.eninodes import ENINodeWriter
 from nodeeni.controller.evidence import Evidence
 from nodeeni.controller.executor import Executor
 from nodeeni.controller.finalizers import Finalizers
+from nodeeni.controller.first_sight import FirstSight
 from nodeeni.controller.health import Health
 from nodeeni.controller.leadership import Leadership
 from nodeeni.controller.memory import Memory
@@ -106,6 +107,7 @@ class Works:
     releases: Releases
     departures: Departures
     triggers: Triggers
+    first_sight: FirstSight
 
 
 def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
@@ -157,6 +159,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
     brake = Brake(settings, cluster, inventory, parts.queue.add)
     releases = Releases(parts.writer, cluster, brake, parts.announcer)
     withdrawals = Withdrawals()
+    first_sight = FirstSight(parts.announcer.made_in_vain)
     planner = Planner(
         settings=settings,
         cluster_id=cluster_id,
@@ -170,6 +173,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         brake=brake,
         questions=questions,
         withdrawals=withdrawals,
+        first_sight=first_sight,
         under_way=executor.under_way,
         confirmed_orphans=lambda: sweeper.confirmed,
     )
@@ -220,6 +224,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
         releases=releases,
         departures=departures,
         triggers=triggers,
+        first_sight=first_sight,
     )
 
 
@@ -275,7 +280,10 @@ def listen(parts: Parts, works: Works) -> None:
                 triggers.interface_changed,
             ],
         ),
-        (cluster.nodes, [departures.node_changed, triggers.node_changed]),
+        (
+            cluster.nodes,
+            [departures.node_changed, works.first_sight.node_changed, triggers.node_changed],
+        ),
         (cluster.nodeenis, [*map(but_for_status, of_nodeenis)]),
         (
             cluster.eninodes,

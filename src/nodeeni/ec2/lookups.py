@@ -17,6 +17,7 @@ from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.types import Instance, InstanceType, Interface, SecurityGroup, Subnet, Unreadable, fits
 
 _V = TypeVar("_V")
+_N = TypeVar("_N", bound=Subnet | SecurityGroup)
 Clock = Callable[[], float]
 
 
@@ -30,6 +31,7 @@ class Ages(msgspec.Struct, frozen=True):
     types: float = float("inf")
     negative: float = 30  # a subnet, group or instance that was made just now is found this late
     window: float = 0.002  # for so long askers gather: reconciles that begin together ask together
+    remembered: float = 86_400  # so long are old answers of subnets and groups kept, for `known_...`
     tidied: float = 60  # this often are old answers thrown away: instances come and go for months
 
 
@@ -56,9 +58,11 @@ class _Batch(Generic[_V]):
         age: float,
         ages: Ages,
         clock: Clock,
+        remembered: float = 0.0,
     ) -> None:
         self._fetch = fetch
         self._age = age
+        self._remembered = remembered
         self._ages = ages
         self._clock = clock
         self._kept: dict[str, tuple[_V | Unreadable | None, float]] = {}  # answer, good until
@@ -84,6 +88,21 @@ class _Batch(Generic[_V]):
         if isinstance(answer, Unreadable):
             raise EC2Error(answer.action, "MalformedAnswer", answer.text)
         return answer
+
+    def is_fresh(self, key: str) -> bool:
+        kept = self._kept.get(key)
+        return kept is not None and self._clock() < kept[1]
+
+    def known(self, key: str) -> _V | None:
+        """The last answer, however old; None where there is none, or EC2 knew no such thing."""
+        answer, _ = self._kept.get(key, (None, 0.0))
+        return None if isinstance(answer, Unreadable) else answer
+
+    def all_known(self, keys: Iterable[str]) -> list[_V] | None:
+        """The same of each; None where one is not known."""
+        found = [self.known(key) for key in dict.fromkeys(keys)]
+        known = [value for value in found if value is not None]
+        return known if len(known) == len(found) else None
 
     async def get_all(self, keys: Iterable[str]) -> list[_V]:
         distinct = tuple(dict.fromkeys(keys))
@@ -211,7 +230,7 @@ class _Batch(Generic[_V]):
     def _tidy(self, now: float) -> None:
         if now >= self._tidied_at + self._ages.tidied:
             self._tidied_at = now
-            self._kept = {key: kept for key, kept in self._kept.items() if now < kept[1]}
+            self._kept = {key: kept for key, kept in self._kept.items() if now < kept[1] + self._remembered}
 
     def _forget(self, key: str, asked: asyncio.Future[_V | Unreadable | None]) -> bool:
         """True if that question was still the current one: it was not invalidated on the way."""
@@ -230,11 +249,12 @@ class Lookups:
         self._clock = clock
         self._instances = _Batch(self._fetch_instances, ages.instances, ages, clock)
         self._types = _Batch(self._fetch_types, ages.types, ages, clock)
-        self._subnets = _Batch(self._fetch_subnets, ages.subnets, ages, clock)
-        self._named_subnets = _Batch(self._fetch_named_subnets, ages.subnets, ages, clock)
         self._launched = _Batch(self._fetch_launched, ages.launched, ages, clock)
-        self._groups = _Batch(self._fetch_groups, ages.groups, ages, clock)
-        self._named_groups = _Batch(self._fetch_named_groups, ages.groups, ages, clock)
+        kept = ages.remembered
+        self._subnets = _Batch(self._fetch_subnets, ages.subnets, ages, clock, kept)
+        self._named_subnets = _Batch(self._fetch_named_subnets, ages.subnets, ages, clock, kept)
+        self._groups = _Batch(self._fetch_groups, ages.groups, ages, clock, kept)
+        self._named_groups = _Batch(self._fetch_named_groups, ages.groups, ages, clock, kept)
         self._usable_groups = _Batch(self._fetch_usable_groups, ages.groups, ages, clock)
         self.answered: Callable[[], None] = lambda: None  # called when EC2 answers what it refused before
         # Told of interfaces that were read, and when that began: they may be ours by now.
@@ -250,6 +270,10 @@ class Lookups:
     async def instance(self, instance_id: str) -> Instance | None:
         return await self._instances.get(instance_id)
 
+    def has_instance(self, instance_id: str) -> bool:
+        """Whether what is known of it counts still."""
+        return self._instances.is_fresh(instance_id)
+
     async def instance_type(self, name: str) -> InstanceType | None:
         return await self._types.get(name)
 
@@ -261,15 +285,26 @@ class Lookups:
         """Those that exist, by id and by tag `Name`, in whatever VPC: the planner says in which."""
         self.expect_subnets(ids, names)
         by_id, by_name = await self._subnets.get_all(ids), await self._named_subnets.get_all(names)
-        found = [*by_id, *(subnet for named in by_name for subnet in named)]
-        return list({subnet.id: subnet for subnet in found}.values())
+        return _distinct(by_id, by_name)
 
     async def groups(self, ids: Sequence[str], names: Sequence[str]) -> list[SecurityGroup]:
         """Those that exist, by id, and by group name or tag `Name`, in whatever VPC."""
         self.expect_groups(ids, names)
         by_id, by_name = await self._groups.get_all(ids), await self._named_groups.get_all(names)
-        found = [*by_id, *(group for named in by_name for group in named)]
-        return list({group.id: group for group in found}.values())
+        return _distinct(by_id, by_name)
+
+    def known_subnets(self, ids: Sequence[str], names: Sequence[str]) -> list[Subnet] | None:
+        """As `subnets` would give them by the last answers, however old; None where one has none."""
+        by_id, by_name = self._subnets.all_known(ids), self._named_subnets.all_known(names)
+        return None if by_id is None or by_name is None else _distinct(by_id, by_name)
+
+    def known_groups(self, ids: Sequence[str], names: Sequence[str]) -> list[SecurityGroup] | None:
+        """As above."""
+        by_id, by_name = self._groups.all_known(ids), self._named_groups.all_known(names)
+        return None if by_id is None or by_name is None else _distinct(by_id, by_name)
+
+    def known_type(self, name: str) -> InstanceType | None:
+        return self._types.known(name)
 
     async def usable_groups(self, pairs: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
         """Of pairs of a VPC and a group those of which EC2 says that the group can be used in the VPC."""
@@ -285,6 +320,9 @@ class Lookups:
     def expect_groups(self, ids: Sequence[str], names: Sequence[str]) -> None:
         self._groups.expect(ids)
         self._named_groups.expect(names)
+
+    def expect_type(self, name: str) -> None:
+        self._types.expect([name])
 
     def invalidate_instance(self, instance_id: str) -> None:
         self._instances.invalidate(instance_id)
@@ -387,3 +425,10 @@ def _grouped(pairs: Iterable[tuple[str, _V]], names: Sequence[str]) -> dict[str,
         if name in names:
             found.setdefault(name, []).append(value)
     return found
+
+
+def _distinct(by_id: Iterable[_N], by_name: Iterable[Iterable[_N]]) -> list[_N]:
+    found: dict[str, _N] = {}
+    for each in (*by_id, *(one for named in by_name for one in named)):
+        found.setdefault(each.id, each)
+    return [*found.values()]

@@ -29,6 +29,7 @@ from nodeeni.kube.errors import (
 )
 from nodeeni.kube.reach import Reach
 from nodeeni.kube.resources import Resource
+from nodeeni.kube.transport import no_rest
 
 T = TypeVar("T")
 Items: TypeAlias = list[T]
@@ -247,13 +248,13 @@ class KubeClient:
         label_selector: str | None = None,
         field_selector: str | None = None,
         silence: float | None = None,
-        gather: float = 0.0,
+        gather: Callable[[], float] = no_rest,
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """A watch from `resource_version` on, with bookmarks, as raw chunks of its lines.
 
         The server ends it after `timeout` seconds. `silence` seconds without a byte (default: 10 more than
         `timeout`) raise Unavailable: the other end is gone without a word. After each chunk the connection
-        rests for `gather` seconds: what comes meanwhile is one chunk (not behind a proxy).
+        rests for the seconds that `gather` says: what comes meanwhile is one chunk (not behind a proxy).
         """
         query = _selectors(label_selector, field_selector) | {
             "watch": "true",

@@ -18,6 +18,7 @@ from nodeeni.kube.backoff import Backoff
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import Away, Gone, KubeError, Unavailable, decode_status, from_status
 from nodeeni.kube.resources import Resource
+from nodeeni.kube.transport import no_rest
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +74,8 @@ class Informer(Generic[T]):
 
     `store` maps an object's key (its name; `namespace/name` for a namespaced kind) to the object and is
     empty until `synced`. `kind` is the resource's name. `kept(old, new)` gives what the store is to hold,
-    `new` or `old` (which is not told). `gather` is for how many seconds a watch rests after each reading:
-    what comes meanwhile is read at once. `last_contact` is when the server last sent something
+    `new` or `old` (which is not told). `gather` says for how many seconds a watch rests after each
+    reading: what comes meanwhile is read at once. `last_contact` is when the server last sent something
     (time.monotonic), `failing_since` when it began to fail us, None while it does not; `failure` is how it
     failed us last.
     `relists`, `resumes` and `undecodable` count what their names say.
@@ -90,7 +91,7 @@ class Informer(Generic[T]):
         label_selector: str | None = None,
         field_selector: str | None = None,
         kept: Callable[[T | None, T], T] = _newest,
-        gather: float = 0.0,
+        gather: Callable[[], float] = no_rest,
         watch_timeout: float = WATCH_TIMEOUT,
         silence: float | None = None,
         page_limit: int = 500,

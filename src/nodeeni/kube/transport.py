@@ -19,11 +19,16 @@ from yarl import URL
 _LARGE = 224 * 1024
 
 
+def no_rest() -> float:
+    """Seconds that a stream rests after a reading: none."""
+    return 0.0
+
+
 class AiohttpTransport(httpx2.AsyncBaseTransport):
     """Connections straight to the server, without a proxy. Failures leave as httpx2's RequestError.
 
     A response is streamed: `read` of the request's timeouts is the longest silence between two parts. Once
-    all that has come is read, nothing is read for the seconds of the request's extension `gather`.
+    all that has come is read, nothing is read for the seconds that the request's extension `gather` says.
     """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
@@ -78,12 +83,12 @@ class _Stream(httpx2.AsyncByteStream):
         self._request = request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        gather = self._request.extensions.get("gather", 0.0)
+        gather = self._request.extensions.get("gather", no_rest)
         with _translated(self._request):
             async for part in self._response.content.iter_any():
                 yield part
-                if gather and len(part) < _LARGE:
-                    await self._rest(gather)
+                if len(part) < _LARGE and (seconds := gather()):
+                    await self._rest(seconds)
 
     async def _rest(self, seconds: float) -> None:
         """Let what arrives wait in the socket: one reading of it costs as much as one of a single event."""

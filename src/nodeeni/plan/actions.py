@@ -27,6 +27,7 @@ class Cause(StrEnum):
     ORPHAN = "no NodeENI owns it"
     SURPLUS = "the node has another one for the same NodeENI"
     REPLACED = "subnet, device index or network card were edited, or what EC2 does not take back"
+    MISPLACED = "its subnet is none of those that fit the NodeENI and the instance"
     REFUSED = "it cannot be attached as the NodeENI asks"
     HANGS = "its attach hangs, and is tried once more"
     STUCK = "its detach hangs, and it is to be attached anew"

@@ -16,6 +16,7 @@ UNSEEN_FINALIZER_RETRY = 5.0  # seconds; the finalizer's own event comes first a
 TURN_RETRY = 60.0  # seconds; the turn comes first as a rule
 UNSURVEYED_RETRY = 5.0  # seconds; as above
 ORPHAN_RETRY = 60.0  # seconds
+UNSEEN_RETRY = 5.0  # seconds; the look comes first as a rule
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +41,7 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     """What decides beside the node itself. Times are seconds on the monotonic clock."""
 
     now: float
+    at_first_sight: Create | None = None  # the instance was not looked at yet: this alone may be done
     holds: dict[tuple[str, str], Hold] = msgspec.field(default_factory=dict)
     creates_paused_until: float = 0.0  # a regional quota is used up
     before: dict[str, str] = msgspec.field(default_factory=dict)  # NodeENI uid → node to wait for
@@ -87,6 +89,13 @@ def decide(actions: Iterable[Action], circumstances: Circumstances) -> Decision:
         if isinstance(action, Detach) and by is _file_first:
             awaited.add(action.eni_id)
     return Decision(tuple(allowed), tuple(refused), frozenset(awaited), frozenset(leaving))
+
+
+def _unseen(action: Action, at: Circumstances) -> Refusal | None:
+    """For an instance that nobody has looked at yet one interface may be made, and nothing else be done."""
+    if at.at_first_sight is None or action == at.at_first_sight:
+        return None
+    return _wait(action, "its instance has not been looked at yet", UNSEEN_RETRY)
 
 
 def _brake(action: Action, at: Circumstances) -> Refusal | None:
@@ -185,6 +194,7 @@ def _wait(action: Action, message: str, retry_after: float) -> Refusal:
 _UNSURVEYED = "not every node has been looked at since the start"
 
 RULES: tuple[Callable[[Action, Circumstances], Refusal | None], ...] = (
+    _unseen,
     _brake,
     _label_gone,
     _node_goes,

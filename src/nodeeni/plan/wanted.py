@@ -126,7 +126,10 @@ class Wanted:
         if interface.status not in ("available", "pending"):
             self.draft.row(wanted, interface, State.ATTACHING)
             return
-        if interface.subnet_id not in {s.id for s in wanted.subnets} or _in_the_way(wanted, interface):
+        if interface.subnet_id not in {s.id for s in wanted.subnets}:
+            self.removal.remove(interface, Cause.MISPLACED, wanted)
+            return
+        if _in_the_way(wanted, interface):
             self.removal.remove(interface, Cause.REPLACED, wanted)
             return
         index = self._index(wanted, interface.id)
