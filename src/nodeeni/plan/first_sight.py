@@ -48,7 +48,7 @@ def as_labelled(node: NodeView, networks: Mapping[str, Network]) -> Instance | N
 
 
 def asks_more(nodeenis: Iterable[NodeENI], instance: Instance, networks: Mapping[str, Network]) -> bool:
-    """Whether EC2 alone knows which groups an interface can have there, or whether one came with the launch."""
+    """Whether EC2 alone knows which groups one can have there, or whether one came with the launch."""
     of = ((n.spec, networks[n.metadata.uid]) for n in nodeenis)
     return any(
         spec.adopts_launched or strangers(spec, instance, network.subnets, network.groups)
