@@ -1,5 +1,7 @@
 """A Node comes to a cluster that stands: its ENI is made while its instance is looked at, by its labels."""
 
+from typing import Any
+
 import pytest
 
 from nodeeni.api.core import INSTANCE_TYPE_LABEL, ZONE_LABEL
@@ -11,7 +13,7 @@ from .conftest import LABELS, NAME, Object, Stage
 LOOK = 4.0  # seconds for which EC2 is not to answer about instances
 
 
-async def standing(stage: Stage, **spec: object) -> None:
+async def standing(stage: Stage, **spec: Any) -> None:
     """From here on the controller knows all there is."""
     stage.apply(**spec)
     await stage.until_attached(*stage.world.nodes.values())
