@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterator
+from itertools import islice
 
 from .errors import EC2Error
 
@@ -40,7 +41,7 @@ class AddressPool:
     def take_blocks(self, count: int) -> list[str]:
         """`count` prefixes, each in one piece, or `InsufficientCidrBlocks` and none taken."""
         blocks = range(0, self._network.num_addresses - BLOCK + 1, BLOCK)
-        free = [first for first in blocks if self._is_free(first)][:count]
+        free = list(islice((first for first in blocks if self._is_free(first)), count))
         if len(free) < count:
             raise EC2Error("InsufficientCidrBlocks")
         for first in free:
@@ -49,8 +50,10 @@ class AddressPool:
 
     def _is_free(self, first: int) -> bool:
         """Whether the block that begins there is."""
-        kept = {0, 1, 2, 3, self._network.num_addresses - 1}
-        return not (self._used | kept).intersection(range(first, first + BLOCK))
+        block = range(first, first + BLOCK)
+        if first == 0 or self._network.num_addresses - 1 in block:  # of which EC2 keeps some for itself
+            return False
+        return self._used.isdisjoint(block)
 
     def take_this(self, address: str) -> None:
         try:
