@@ -10,7 +10,7 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +21,7 @@ from hack.apiserver.server import ApiServer
 from nodeeni.api.names import GROUP
 from nodeeni.cli.stage import Running, Stage
 from nodeeni.ec2.types import Action
-from nodeeni.sandbox.ec2 import EC2Settings
+from nodeeni.sandbox.ec2 import EC2Settings, LaunchInterface
 from nodeeni.sandbox.ec2.calls import OK
 from nodeeni.sandbox.kube import KubeServer
 from nodeeni.sandbox.world import NODE_LABELS, World, WorldNode, readme_nodeeni
@@ -97,9 +97,13 @@ class Bench:
 
     # -- the world -----------------------------------------------------------------------------------
 
-    async def nodes(self, count: int, *, large: bool = False) -> list[WorldNode]:
-        """Instances and their Nodes; `large`: of the size that a kubelet makes them."""
-        launched = [self.world.launch(type="m5.4xlarge", labels=NODE_LABELS) for _ in range(count)]
+    async def nodes(
+        self, count: int, *, large: bool = False, brought: Sequence[LaunchInterface] = ()
+    ) -> list[WorldNode]:
+        """Instances, with what their launch brings, and their Nodes; `large`: of a kubelet's size."""
+        launched = [
+            self.world.launch(type="m5.4xlarge", labels=NODE_LABELS, brought=brought) for _ in range(count)
+        ]
         await register_all(self.kubelets, [furnished(made) if large else made for _, made in launched])
         return [node for node, _ in launched]
 

@@ -9,6 +9,7 @@ from . import on_real
 from .attach import attach
 from .crowded import filling, rival
 from .large import restart, steady
+from .launched import launch_time
 from .lives import lives
 from .removal import dying, object_gone, removal
 from .scale_out import scale_out
@@ -19,6 +20,7 @@ SIZES = (10, 50, 100, 200, 500, 1000)
 SCENARIOS: dict[str, Callable[[], Coroutine[None, None, Result]]] = {
     **{f"attach-{size}": partial(attach, size, runs=5 if size <= 50 else 1) for size in SIZES},
     "scale-out": scale_out,
+    "launch-time-1000": launch_time,
     "several-200x3": several,
     "remove-10": object_gone,
     "remove-200": removal,

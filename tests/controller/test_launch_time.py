@@ -227,3 +227,13 @@ async def test_without_the_statement_of_its_own_the_row_says_what_to_grant(stage
         await stage.until(lambda: stage.row(node).get("reason") == "NotAuthorized")
         assert "ec2:CreateTags" in stage.row(node)["message"]
     stage.policy.asked.clear()
+
+
+async def test_two_controllers_at_once_take_over_the_same_and_make_nothing(stage: Stage) -> None:
+    nodes = [(await launched(stage))[0] for _ in range(4)]
+    stage.apply(adoption="LaunchTime", description=None)
+    async with stage.controller(), stage.controller():
+        await stage.until_attached(*nodes)
+        await stage.until(lambda: all(is_tagged(stage, node) for node in nodes))
+    assert made(stage) == set()
+    assert len({each.id for each in stage.ours()}) == len(nodes)

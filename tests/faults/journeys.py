@@ -6,7 +6,10 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from msgspec import structs
 from tests.faults.situation import LABELS, NAME, Situation
+
+from nodeeni.sandbox.ec2 import LaunchInterface
 
 LEASED = ("--enable-leader-election", "--lease-duration=2s")
 Step = Callable[[Situation], Awaitable[None]]
@@ -27,6 +30,23 @@ async def _applied(at: Situation) -> None:
     at.plant_cni(node)
     at.apply()
     at.plant_look_alike(NAME, node.name)
+
+
+async def _launched(at: Situation) -> None:
+    """Two nodes whose launch template brought the ENI, which share a call, and one that nobody marked."""
+    spec = at.apply(adoption="LaunchTime")["spec"]
+    asked = LaunchInterface(
+        subnet=at.world.subnets["a"],
+        device_index=spec["deviceIndex"],
+        group_ids=tuple(spec["securityGroupIDs"]),
+        description=spec["description"],
+        tags={"node.k8s.amazonaws.com/no_manage": "true"},
+    )
+    unmarked = structs.replace(asked, device_index=spec["deviceIndex"] + 1, tags={})
+    for _ in range(2):
+        node, registration = at.world.launch(type="m5.4xlarge", labels=LABELS, brought=[asked, unmarked])
+        at.kube.create(registration)
+        at.foreign += at.ec2.interfaces_of(node.instance_id)[-1:]
 
 
 async def _attached(at: Situation) -> None:
@@ -72,6 +92,7 @@ JOURNEYS = {
     for journey in (
         Journey("a NodeENI is applied", _applied, 1),
         Journey("a NodeENI is applied, by a leader", _applied, 1, LEASED),
+        Journey("ENIs that came with the launch are taken over", _launched, 0),
         Journey("the label is removed", _label_removed, 1),
         Journey("the NodeENI is deleted", _deleted, 1),
         Journey("the NodeENI is edited in place", _edited, 1),

@@ -1,5 +1,6 @@
 """What the controller leaves alone until a person says so, as the condition Degraded of its NodeENI has it:
-removals that are held or delayed, and ENIs with another cluster's id, which may be that of whoever asks here.
+removals that are held or delayed, ENIs with another cluster's id, which may be that of whoever asks here, and
+those of v1.x or of a launch that do not fit.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,7 @@ _MARKS = {
     RowReason.REMOVAL_HELD.value: wrong,
     RowReason.REMOVAL_DELAYED.value: note,
     RowReason.OTHER_CLUSTER_ID.value: wrong,
+    RowReason.NOT_ADOPTED.value: wrong,
 }
 
 

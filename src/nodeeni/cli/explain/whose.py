@@ -23,6 +23,9 @@ class Witness(msgspec.Struct, frozen=True):
     says: str
 
 
+_ADOPTED = Witness(f"tag {names.TAG_ADOPTION}", "it came with its instance's launch and was taken over")
+
+
 class Ownership(msgspec.Struct, frozen=True, rename="camel"):
     """`verdict` is what the controller makes of it; `agreed`: all its tags say the same. `node_eni` and
     `node` are empty where nobody knows.
@@ -57,6 +60,7 @@ def ownership(interface: Interface, cluster: Cluster, evidence: Evidence) -> Own
             *(_witness(each, interface, cluster) for each in votes(interface, owners, told)),
             *([Witness("status", "no NodeENI lists it")] if told == UNTOLD else []),
             Witness(f"tag {names.TAG_INSTANCE}", _place(interface, cluster)),
+            *([_ADOPTED] if names.TAG_ADOPTION in interface.tags else []),
         ],
     )
 
