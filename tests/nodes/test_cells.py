@@ -1,5 +1,6 @@
 """ENIs plugged into machines, with the ENI manager and without: no difference but what it is there for."""
 
+import asyncio
 import json
 import statistics
 from pathlib import Path
@@ -11,7 +12,8 @@ from tests.nodes.node import Node, a_node, until
 
 from nodeeni.sandbox.ec2 import Interface
 
-LEASE = 15  # looks, two seconds apart, while systemd-networkd says that it is configuring
+UNDER_WAY = {"pending", "initialized", "configuring"}  # states of systemd-networkd that another follows
+LONGEST_REST = 900  # seconds until the network service is done: a starved guest takes minutes for a lease
 AT_A_TIME = 10  # on the machine at once, of its 25 slots
 
 # Every third ENI is listed with all, every third with nothing, every third not at all.
@@ -74,12 +76,13 @@ async def plugged(node: Node, cell: Cell, *, managed: bool) -> list[dict[str, An
 
 
 async def settled(node: Node, batch: list[Interface]) -> list[dict[str, Any]]:
-    """The views, once two some time apart are the same: leases take a moment, on a starved machine many."""
+    """The views, once two some time apart are the same and none is of a link that is still being set up."""
     before: list[dict[str, Any]] = []
-    for look in range(20):
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + LONGEST_REST
+    while loop.time() < deadline:
         views = await node.views(batch)
-        asking = any("configuring" in view["networkd"] for view in views)
-        if views == before and not (asking and look < LEASE):
+        if views == before and not any(UNDER_WAY & set(view["networkd"]) for view in views):
             return views
         before = views
         await node.quiet(2)
