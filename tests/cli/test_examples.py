@@ -38,7 +38,12 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 def test_every_example_is_tried() -> None:
     """But those that are for other programs."""
-    assert {path.name for path in (ROOT / "examples").iterdir()} == {*EXPECTED, "readiness", "launch-time"}
+    assert {path.name for path in (ROOT / "examples").iterdir()} == {
+        *EXPECTED,
+        "launch-time",
+        "monitoring",
+        "readiness",
+    }
 
 
 async def test_what_the_launch_template_brings_is_taken_over(stage: Stage) -> None:
