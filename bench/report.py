@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench import peers
 from bench.plots import attached_over_time
 from bench.result import Compared, Result
 
@@ -82,6 +83,7 @@ def write_docs(run: Run, directory: str, file: str | None = None) -> None:
     for mark, part in (
         ("@MACHINE@", _machine(sandbox)),
         ("@PROMISES@", _promises(sandbox.results)),
+        ("@PEERS@", peers.table(sandbox.results)),
         ("@FIGURES@", "\n".join(_figures(result) for result in sandbox.results)),
         ("@REAL_MACHINE@", f"{real.server}; {_machine(real)}"),
         ("@REAL_PROMISES@", _promises(real.results)),
