@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from nodeeni.api.names import API_VERSION, GROUP, interface_tags
-from nodeeni.cli import cleanup, doctor, explain, plan, status
+from nodeeni.cli import cleanup, doctor, explain, nad, plan, status
 from nodeeni.controller import app
 from nodeeni.sandbox.ec2 import Interface
 from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET, World, WorldNode
@@ -22,6 +22,7 @@ _COMMANDS = {
     "status": status.main,
     "plan": plan.main,
     "explain": explain.main,
+    "nad": nad.main,
     "doctor": doctor.main,
     "cleanup": cleanup.main,
 }

@@ -69,6 +69,7 @@ async def test_names_in_the_cluster(site: Site) -> None:
         "nodeeni plan n1 ": ["n2"],
         "nodeeni plan --cluster-id n1 ": ["n1", "n2"],
         "nodeeni adopt eni-1 ": [NAME],
+        "nodeeni nad ": [NAME],
     }.items():
         assert await asyncio.to_thread(completed, line) == names
 

@@ -1,5 +1,6 @@
 """`nodeeni status`: what is wrong first, a tree of the nodes, the NodeENIs last, and only reads."""
 
+import pytest
 from tests.cli.looking import NAME, Site
 from tests.cli.reported import LONG_AGO, a_lease, a_node, attached, condition
 
@@ -91,7 +92,63 @@ async def test_json_has_everything_of_a_row(site: Site) -> None:
         "message": "",
         "moreAddresses": 0,
         "prefixes": 0,
+        "podNetwork": None,
     }
+
+
+def report_pods(site: Site, **network: object) -> None:
+    """As the ENI manager of n1 does."""
+    told = {"name": "pods", **network}
+    link = {"macAddress": "02:01", "linkName": "eth1", "state": "Up", "podNetwork": told}
+    site.world.kube.patch(GROUP, "eninodes", "n1", {"status": {"interfaces": [link]}}, subresource="status")
+
+
+async def test_a_node_without_a_free_address_for_pods_is_told(site: Site) -> None:
+    a_mixed_cluster(site)
+    prefix = "10.11.0.16/28"
+    report_pods(site, state="Ready", prefixes=[prefix], used=16, free=0, inUse=["10.11.0.16"])
+    lines = (await site.run("status")).lines
+    way_out = "the next pod finds none: raise spec.ipv4PrefixCount or spec.ipv6PrefixCount"
+    assert f"! n1 {NAME}: pods 16 of 16 addresses in use, {way_out}" in lines
+    assert any("eth1 Up " in line and line.rstrip().endswith("  pods 16 of 16") for line in lines)
+    rows = (await site.run("status", "-o", "json")).json["attachments"]
+    assert next(row for row in rows if row["node"] == "n1")["podNetwork"] == {
+        "name": "pods",
+        "state": "Ready",
+        "prefixes": [prefix],
+        "used": 16,
+        "free": 0,
+        "inUse": ["10.11.0.16"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("network", "shown", "finding"),
+    [
+        ({"state": "Ready", "used": 3, "free": 13}, "pods 3 of 16", ""),
+        ({"state": "Withdrawn", "used": 1}, "no CNI file any more, 1 pod", ""),
+        (
+            {"state": "Refused", "message": "the container runtime reads it"},
+            "no CNI file",
+            "✗ n1 {}: pods' network pods: no CNI file: the container runtime reads it",
+        ),
+        (
+            {"state": "Absent", "message": "no prefix yet"},
+            "no CNI file yet",
+            "! n1 {}: pods' network pods: no CNI file yet: no prefix yet",
+        ),
+    ],
+    ids=["ready", "withdrawn", "refused", "absent"],
+)
+async def test_each_state_of_a_network_in_words(
+    site: Site, network: dict[str, object], shown: str, finding: str
+) -> None:
+    a_mixed_cluster(site)
+    report_pods(site, **network)
+    lines = (await site.run("status")).lines
+    assert any("eth1 Up " in line and line.rstrip().endswith(f"  {shown}") for line in lines)
+    told = [line for line in lines if "pods' network" in line or "addresses in use" in line]
+    assert told == ([finding.format(NAME)] if finding else [])
 
 
 async def test_a_link_that_works_under_a_wrong_name_is_a_note_and_no_fault(site: Site) -> None:

@@ -117,6 +117,11 @@ class Departures:
             return ""
 
 
+def moved(reason: str) -> bool:
+    """Whether a link that went for this reason is in another network namespace, as a pod's is."""
+    return reason == MOVED
+
+
 def elsewhere(reason: str) -> bool:
     """Whether a link that went for this reason is still the node's: a pod or another driver has it."""
     return bool(reason) and not reason.startswith(GONE)

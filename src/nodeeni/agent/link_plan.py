@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from nodeeni.agent.departures import elsewhere
+from nodeeni.agent.departures import elsewhere, moved
 from nodeeni.agent.links import ENI_KINDS, Link, LinkTable
 from nodeeni.agent.spec import NodeSpec, WantedInterface
 
@@ -71,6 +71,7 @@ class Report(NamedTuple):
     note: str = ""  # what is to be known though all is as wanted
     # Where pods are to use it: whether it has its fixed name; None: nothing is known now, or a pod has it
     usable: bool | None = None
+    in_pod: bool = False  # it was moved into another network namespace
 
     def __str__(self) -> str:
         return " ".join(filter(None, (self.mac, self.state.value, self.link_name, self.message)))
@@ -166,7 +167,9 @@ def _listed(wanted: WantedInterface, spec: NodeSpec, around: Surroundings) -> tu
     same_mac = around.links.by_mac.get(wanted.mac, [])
     found = _bearers(wanted.mac, around)
     if not found:
-        return None, Report(wanted.mac, State.MISSING, message=_missing(wanted, same_mac, around))
+        in_pod = moved(around.departed.get(wanted.mac, ""))
+        message = _missing(wanted, same_mac, around)
+        return None, Report(wanted.mac, State.MISSING, message=message, in_pod=in_pod)
     if len(found) > 1:
         names = " and ".join(sorted(link.name for link in found))
         return None, Report(

@@ -56,6 +56,8 @@ def _entry(report: Report, network: NetworkReport | None, before: Mapping[str, A
         entry["message"] = report.message
     if report.note:
         entry["note"] = report.note
+    if report.in_pod:
+        entry["inPod"] = True
     if network is not None:
         entry["podNetwork"] = network.entry()
     unchanged = {key: value for key, value in before.items() if key != "lastUpdated"} == entry

@@ -26,6 +26,7 @@ _NAMED: dict[str, tuple[tuple[Resource, ...], ...]] = {
     "status": ((NODEENIS, NODES),),
     "plan": ((NODES,),),
     "explain": ((NODEENIS, NODES),),
+    "nad": ((NODEENIS,), ()),
     "adopt": ((), (NODEENIS,)),
 }
 

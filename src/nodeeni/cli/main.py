@@ -19,6 +19,7 @@ COMMANDS = {
     "status": ("nodeeni.cli.status", "show what each node has and what is wrong"),
     "plan": ("nodeeni.cli.plan", "show what the controller would do, without doing it"),
     "explain": ("nodeeni.cli.explain", "tell why a node, a NodeENI or an ENI is as it is"),
+    "nad": ("nodeeni.cli.nad", "print what pods need to join a NodeENI's network"),
     "doctor": ("nodeeni.cli.doctor", "check credentials, permissions and leftovers"),
     "adopt": ("nodeeni.cli.adopt", "take over an ENI of v1.x that no status names"),
     "cleanup": ("nodeeni.cli.cleanup", "remove the ENIs of a cluster that is gone"),

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from nodeeni.api.v1alpha1 import AttachmentStatus, LinkStatus, NodeENI
+from nodeeni.cli import pods
 from nodeeni.cli.planned import LastWords
 from nodeeni.controller.cluster import Cluster
 from nodeeni.plan.plan import Plan
@@ -112,4 +113,7 @@ def _link(link: LinkStatus | None) -> str:
         return ""
     told = ": ".join(filter(None, (link.message, link.note)))
     name = f"link {link.link_name}" if link.link_name else "its link"
-    return f"{name} is {link.state.lower()}{f' ({told})' if told else ''}"
+    its = f"{name} is {link.state.lower()}{f' ({told})' if told else ''}"
+    in_pod = "a pod has the link" if link.in_pod else ""
+    network = pods.told(link.pod_network) if link.pod_network is not None else ""
+    return "; ".join(filter(None, (its, in_pod, network)))

@@ -9,7 +9,7 @@ import msgspec
 
 from nodeeni.api.core import Node
 from nodeeni.api.reasons import RowReason
-from nodeeni.api.v1alpha1 import AttachmentStatus, ENINode, LinkStatus, NodeENI
+from nodeeni.api.v1alpha1 import AttachmentStatus, ENINode, LinkStatus, NodeENI, PodNetworkStatus
 from nodeeni.plan.desired import matches
 from nodeeni.plan.rows import State
 
@@ -49,6 +49,7 @@ class Line(msgspec.Struct, frozen=True, rename="camel"):
     message: str
     more_addresses: int = 0  # beside `address`, of both families
     prefixes: int = 0
+    pod_network: PodNetworkStatus | None = None  # as the ENI manager reports it
 
     @property
     def addresses(self) -> str:
@@ -147,6 +148,7 @@ def _line(
         message=entry.message,
         more_addresses=len(more),
         prefixes=len(entry.ipv4_prefixes) + len(entry.ipv6_prefixes),
+        pod_network=link.pod_network if link else None,
     )
 
 

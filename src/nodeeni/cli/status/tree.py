@@ -11,6 +11,7 @@ from rich.tree import Tree
 
 from nodeeni.cli import tables
 from nodeeni.cli.findings import counted
+from nodeeni.cli.pods import in_words
 from nodeeni.cli.status.lines import AS_IT_SHOULD_BE, Line, shown_state
 from nodeeni.plan.rows import State
 
@@ -108,7 +109,8 @@ class _Rows:
 
     def _eni(self, line: Line) -> list[str]:
         index = "" if line.device_index is None else f"index {line.device_index}"
-        return [line.eni_id, index, line.addresses, f"{line.link_name} {line.link_state}".strip()]
+        pods = in_words(line.pod_network) if line.pod_network is not None else ""
+        return [line.eni_id, index, line.addresses, f"{line.link_name} {line.link_state}".strip(), pods]
 
     def _laid_out(self, cells: Sequence[str], widths: Sequence[int]) -> Text:
         parts = [

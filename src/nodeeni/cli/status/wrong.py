@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from nodeeni.api.reasons import DEGRADED, READY, ConditionReason, RowReason
-from nodeeni.api.v1alpha1 import Condition, ENINode, LabelRequirement, NodeENI, NodeENISpec
-from nodeeni.cli import tables
+from nodeeni.api.v1alpha1 import Condition, ENINode, LabelRequirement, NodeENI, NodeENISpec, PodNetworkStatus
+from nodeeni.cli import pods, tables
 from nodeeni.cli.findings import Finding, Mark, counted, note, wrong
 from nodeeni.cli.status.lines import Line, NodeState
 from nodeeni.plan.desired import requirements
@@ -116,6 +116,19 @@ def _of_line(line: Line) -> Iterator[tuple[_Key, Finding]]:
         yield ("link", "", _OWN.sub("", line.link_message)), mark(subject, f"{link}{told}")
     elif line.link_note and line.state == State.ATTACHED:
         yield ("note",), note(subject, f"{link}: {line.link_note}")
+    if line.pod_network is not None and line.state == State.ATTACHED and not line.left_behind:
+        yield from _of_pods(line, line.pod_network)
+
+
+def _of_pods(line: Line, network: PodNetworkStatus) -> Iterator[tuple[_Key, Finding]]:
+    """That pods cannot be on the ENI, or no more of them. The message is told once, with its node."""
+    subject = f"{line.node} {line.node_eni}"
+    if network.state == "Refused" or network.message:
+        mark = wrong if network.state == "Refused" else note
+        yield ("pods", network.state, _OWN.sub("", network.message)), mark(subject, pods.told(network))
+    elif network.state == "Ready" and network.free == 0:
+        way_out = "the next pod finds none: raise spec.ipv4PrefixCount or spec.ipv6PrefixCount"
+        yield ("pods", "full"), note(subject, f"{pods.in_words(network)} addresses in use, {way_out}")
 
 
 def _of_nodeeni(nodeeni: NodeENI) -> Iterable[Finding]:
