@@ -117,7 +117,8 @@ def test_what_is_held_back_is_reported_with_its_reason() -> None:
 def test_a_missing_link_says_how_it_went() -> None:
     assert planned().reports == (Report(MAC, State.MISSING, message="no link with this MAC address yet"),)
     moved = planned(departed={MAC: "the link was moved into another network namespace"})
-    assert moved.reports[0].message == "the link was moved into another network namespace"
+    message = "the link was moved into another network namespace"
+    assert moved.reports == (Report(MAC, State.MISSING, message=message, in_pod=True),)
 
 
 @pytest.mark.parametrize(

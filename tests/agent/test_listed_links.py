@@ -122,7 +122,8 @@ async def test_moved_into_a_pod_and_back(node: Node) -> None:
     agent = await node.start_agent()
     await node.until_reported(up())
     node.kernel.ip(f"link set eth1 netns {node.kernel.switch}")
-    await node.until_reported({**MISSING, "message": "the link was moved into another network namespace"})
+    moved = "the link was moved into another network namespace"
+    await node.until_reported({**MISSING, "message": moved, "inPod": True})
     node.kernel.on_switch(f"link set eth1 mtu 1500 netns {node.kernel.name}")
     await node.until_reported(up())
     assert node.kernel.state("eth1") == (True, 9001, ["multus"])

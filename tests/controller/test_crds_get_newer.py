@@ -158,3 +158,50 @@ async def until_nothing_is_written(stage: Stage, node: str, seconds: float = 3.0
         return time.monotonic() > since + seconds
 
     await stage.until(still)
+
+
+def before_pod_networks(properties: Any) -> None:
+    """Of either kind, as they were before a NodeENI could ask for a network of pods."""
+    spec = properties["spec"]["properties"]
+    spec.pop("podNetwork", None)
+    if "interfaces" in spec:
+        for field in ("podNetwork", "subnetIPv6CIDR"):
+            del spec["interfaces"]["items"]["properties"][field]
+        link = properties["status"]["properties"]["interfaces"]["items"]["properties"]
+        del link["podNetwork"], link["inPod"]
+
+
+def without_rules(definition: Object) -> Object:
+    older = without(definition, before_pod_networks)
+    schema = older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema.pop("x-kubernetes-validations", None)
+    rules = schema["properties"]["spec"].get("x-kubernetes-validations", [])
+    rules[:] = [rule for rule in rules if "podNetwork" not in rule["rule"]]
+    return older
+
+
+async def test_definitions_without_pod_networks_leave_the_prefix_and_take_no_eni_away(stage: Stage) -> None:
+    node = await stage.node()
+    stage.apply(podNetwork={"name": "pods"})
+    async with stage.controller():
+        await stage.until_attached(node)
+        (made,) = stage.ours()
+        stage.kube.apply(without_rules(nodeeni_crd()))
+        stage.kube.apply(without_rules(eninode_crd()))
+        stage.apply(description="edited")  # as one that knows no such field writes it
+
+        def is_edited() -> bool:
+            return [i.description for i in stage.ours()] == ["edited"]
+
+        await stage.until(is_edited)
+        await stage.stays(lambda: [i.ipv4_prefixes for i in stage.ours()] == [made.ipv4_prefixes])
+        stage.kube.apply(nodeeni_crd())
+        stage.kube.apply(eninode_crd())
+        stage.apply(podNetwork={"name": "pods"})
+
+        def told() -> Any:
+            (entry,) = (stage.world.eninode(node.name) or {})["spec"]["interfaces"]
+            return entry.get("podNetwork", {}).get("prefixes")
+
+        await stage.until(lambda: told() == list(made.ipv4_prefixes))
+    assert [i.id for i in stage.ours()] == [made.id]

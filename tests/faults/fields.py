@@ -98,6 +98,17 @@ FIELDS: tuple[Field, ...] = (
     # What is taken out of these stays as it is.
     _simple("secondaryPrivateIPCount", 2, 4, edited={ASSIGN: 1}, removed={}, killed=("edited",)),
     _simple("ipv4PrefixCount", 2, 1, edited={UNASSIGN: 1}, removed={}, killed=("made", "edited")),
+    # Files on the nodes, which no call is about; one prefix comes with the ENI.
+    _simple("podNetwork", {"name": "one"}, {"name": "two", "mode": "L3"}, edited={}, removed={}, killed=()),
+    Field(
+        "podNetwork of an ENI that stands",
+        {"description": "one"},
+        {"podNetwork": {"name": "pods"}},
+        {"podNetwork": None},
+        edited={ASSIGN: 1},
+        removed={},
+        killed=("edited",),
+    ),
     _ipv6("ipv6AddressCount", 2, 0, edited={UNASSIGN_IPV6: 1}, removed={}, killed=("edited",)),
     _ipv6("ipv6PrefixCount", 1, 2, edited={ASSIGN_IPV6: 1}, removed={}, killed=("made", "edited")),
     Field(

@@ -4,7 +4,7 @@ It knows nothing of how the controller decides. What differs comes back as lines
 right.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nodeeni.api import names
@@ -40,6 +40,7 @@ def wrong(world: World) -> list[str]:
         if key not in wanted:
             faults.append(f"{interface.id} of {key} is left, {interface.status}")
     faults += _eninode_faults(world, ours)
+    faults += _pods_faults(world, wanted)
     for nodeeni in nodeenis:
         nodes = {node for name, node in wanted if name == _name(nodeeni)}
         faults += (f"{_name(nodeeni)}: {text}" for text in _status_faults(nodeeni, nodes, ours))
@@ -191,6 +192,28 @@ def _eninode_faults(world: World, ours: list[Interface]) -> Iterator[str]:
     for node in by_node.keys() | shown.keys():
         if by_node.get(node, set()) != shown.get(node, set()):
             yield f"ENINode {node} says {shown.get(node)}, EC2 has {by_node.get(node)}"
+
+
+def _pods_faults(world: World, wanted: Mapping[tuple[str, str], tuple[Object, Object]]) -> Iterator[str]:
+    """A node is told of the pods' network of each NodeENI that has one, and EC2 has a prefix for it."""
+    shown = {
+        (entry["nodeENI"], _name(eninode)): entry.get("podNetwork")
+        for eninode in _objects(world, "eninodes")
+        for entry in eninode["spec"].get("interfaces", ())
+    }
+    prefixes = {
+        (i.tags.get("NodeENI"), i.tags.get("Node")): [*i.ipv4_prefixes, *i.ipv6_prefixes]
+        for i in ours_in(world)
+    }
+    for key, (nodeeni, _) in wanted.items():
+        asked, told, has = nodeeni["spec"].get("podNetwork"), shown.get(key), prefixes.get(key, [])
+        if asked is None and told is None:
+            continue
+        name, mode = (asked or {}).get("name", key[0]), (asked or {}).get("mode", "L2")
+        if asked is None or told is None or not has:
+            yield f"{key}: podNetwork is {told} with prefixes {has}, asked for is {asked}"
+        elif (told["name"], told["mode"], told.get("prefixes", [])) != (name, mode, has):
+            yield f"{key}: podNetwork is {told}, EC2 has the prefixes {has}, asked for is {asked}"
 
 
 def _status_faults(nodeeni: Object, nodes: set[str], ours: list[Interface]) -> Iterator[str]:
