@@ -6,6 +6,7 @@ when, is read off the sandbox's log of calls: its clock is this process's.
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import tempfile
@@ -33,6 +34,8 @@ from .real import kubeconfig, real_nodes, real_server
 Object = dict[str, Any]
 
 NAME = "multus-eni-config"
+WATCHED = Path(__file__).parent / "watched"
+STEPS = "longest steps of the event loop: "  # as WATCHED begins its line
 MUTATING = tuple(action.value for action in Action)
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -55,6 +58,7 @@ class Bench:
     def __init__(self, stage: Stage, kubelets: NodeApi, build: Path | None = None) -> None:
         """`build`: the `src` of another build whose controller it is to be."""
         self.build = build
+        self.counts_steps = False  # of the event loop: see `stop_counting`
         self.world: World = stage.world
         self.kubelets = kubelets
         self._stage = stage
@@ -70,14 +74,24 @@ class Bench:
         self._probe = f"http://127.0.0.1:{port}"
         self.started_at = time.monotonic()
         await self._stage.start_controller(
-            f"--metrics-addr=127.0.0.1:{port}", "--enable-leader-election", *flags, source=self.build
+            f"--metrics-addr=127.0.0.1:{port}",
+            "--enable-leader-election",
+            *flags,
+            modules=[*([self.build] if self.build else []), *([WATCHED] if self.counts_steps else [])],
         )
-        await self.until(self._is_ready, 120, pause=0.02)
+        await self.until(self._is_ready, 600, pause=0.02)
         self.ready_after = time.monotonic() - self.started_at
 
     async def stop_controller(self) -> None:
         """In order: it gives its lease back."""
         await self._stage.stop_processes()
+
+    async def stop_counting(self) -> list[float]:
+        """As `stop_controller`; the longest steps of its event loop, in seconds of CPU, the longest first."""
+        log = self.controller.log
+        await self.stop_controller()
+        told = [line for line in log.read_text().splitlines() if line.startswith(STEPS)]
+        return [float(seconds) for seconds in json.loads(told[-1].removeprefix(STEPS))]
 
     async def _is_ready(self) -> bool:
         if self.controller.ended:

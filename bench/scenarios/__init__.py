@@ -8,10 +8,12 @@ from bench.result import Result
 from . import on_real
 from .attach import attach
 from .crowded import filling, rival
+from .huge import huge
 from .large import restart, steady
 from .launched import launch_time
 from .lives import lives
 from .removal import dying, object_gone, removal
+from .reported import reported
 from .scale_out import scale_out
 from .several import several
 
@@ -30,6 +32,8 @@ SCENARIOS: dict[str, Callable[[], Coroutine[None, None, Result]]] = {
     "subnet-fills": filling,
     "restart-5000": restart,
     "steady-5000": steady,
+    "status-5000": reported,
+    **{f"large-{count}": partial(huge, count) for count in (5000, 10_000, 20_000)},
 }
 REAL: dict[str, Callable[[], Coroutine[None, None, Sequence[Result]]]] = {
     "real-attach-1000": partial(on_real.attach, 1000),

@@ -150,7 +150,7 @@ async def test_five_thousand_interfaces_are_read_in_pages(open_site: OpenSite) -
     heard: list[str] = []
     inventory.add_listener(lambda before, after: heard.append(after.id if after else ""))
     await inventory.refresh()
-    assert (len(inventory.all()), len(heard), site.count("DescribeNetworkInterfaces")) == (5000, 5000, 25)
+    assert (len(inventory.all()), len(heard), site.count("DescribeNetworkInterfaces")) == (5000, 5000, 10)
     assert [found.tags["Node"] for found in inventory.of_node("node-4711")] == ["node-4711"]
 
 

@@ -6,6 +6,7 @@ World (this process: API server, EC2, kernels) ◄── controller process, one
 import asyncio
 import contextlib
 import ctypes
+import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -88,10 +89,11 @@ class Stage:
     def processes(self) -> list[Running]:
         return [*([self.controller] if self.controller else []), *self.agents.values()]
 
-    async def start_controller(self, *flags: str, source: Path | None = None) -> None:
-        """`source`: the `src` of another build of the package, whose controller it is to be."""
+    async def start_controller(self, *flags: str, modules: Sequence[Path] = ()) -> None:
+        """`modules`: folders whose modules go before ours, such as the `src` of another build."""
         argv = (*_NODEENI, "controller", *flags)
-        self.controller = await self._start("controller", argv, {"PYTHONPATH": str(source)} if source else {})
+        path = {"PYTHONPATH": os.pathsep.join(map(str, modules))} if modules else {}
+        self.controller = await self._start("controller", argv, path)
 
     def controller_is_ready(self) -> bool:
         """It has the lease and has read EC2, as seen from outside."""

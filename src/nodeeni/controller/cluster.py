@@ -1,7 +1,7 @@
 """The Kubernetes objects that reconciling reads: informers of Node, NodeENI, ENINode, and views of them."""
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from sys import intern
 from typing import TypeAlias, TypeVar
 
@@ -12,7 +12,7 @@ from nodeeni.api.core import REGION_LABEL, Node, NodeCondition, NodeStatus
 from nodeeni.api.meta import ObjectMeta, OwnerReference
 from nodeeni.api.names import TAG_INSTANCE
 from nodeeni.api.packed import NO_ITEMS, Packed
-from nodeeni.api.v1alpha1 import ENINode, LinkStatus, NodeENI
+from nodeeni.api.v1alpha1 import ENINode, ENINodeStatus, LinkStatus, NodeENI
 from nodeeni.ec2.region import resolve_region
 from nodeeni.ec2.types import Interface
 from nodeeni.kube.client import KubeClient
@@ -53,7 +53,8 @@ class Cluster:
         self.nodeenis: Informer[NodeENI] = Informer(client, NODEENIS, NodeENI)
         self.eninodes: Informer[ENINode] = Informer(client, ENINODES, ENINode, kept=kept_eninode)
         self._node_came_at = float("-inf")  # of the monotonic clock
-        self._names: dict[str, tuple[str, ...]] = {}  # instance → names of its Nodes
+        # Instance → the name of its Node; the names, where it has several.
+        self._names: dict[str, str | tuple[str, ...]] = {}
         self._listed: dict[str, tuple[str, dict[str, str]]] = {}  # uid → (version, interface → node)
         self.nodes.add_listener(self._index_node)
 
@@ -82,7 +83,8 @@ class Cluster:
 
     def nodes_of(self, instance_id: str) -> Collection[str]:
         """Names of the Nodes that name the instance: one, but for a while, or by mistake, more."""
-        return self._names.get(instance_id, ())
+        names = self._names.get(instance_id, ())
+        return (names,) if isinstance(names, str) else names
 
     def readiness(self, name: str) -> str:
         """`Ready` or `NotReady`, as kubectl shows a Node; empty where nobody has said."""
@@ -129,12 +131,16 @@ class Cluster:
         if old is None:
             self._node_came_at = time.monotonic()
         else:
-            known = self._names.pop(old.instance_id, ())
-            left = tuple(name for name in known if name != old.metadata.name)
-            if left:
-                self._names[old.instance_id] = left
+            left = [name for name in self.nodes_of(old.instance_id) if name != old.metadata.name]
+            self._name(old.instance_id, left)
         if new is not None and new.instance_id:
-            self._names[new.instance_id] = (*self._names.get(new.instance_id, ()), new.metadata.name)
+            self._name(new.instance_id, [*self.nodes_of(new.instance_id), new.metadata.name])
+
+    def _name(self, instance_id: str, names: Sequence[str]) -> None:
+        if names:
+            self._names[instance_id] = names[0] if len(names) == 1 else tuple(names)
+        else:
+            self._names.pop(instance_id, None)
 
     def link(self, node: str, mac: str) -> LinkStatus | None:
         """As the node's ENI manager reports it."""
@@ -194,7 +200,14 @@ def kept_eninode(old: ENINode | None, new: ENINode) -> ENINode:
     new.metadata.owner_references = tuple(owners)
     interfaces = tuple(map(_with_known_texts, new.spec.interfaces))
     new.spec = replace(_with_known_texts(new.spec), interfaces=interfaces)
+    if new.status == _UNTOLD:
+        new.status = _UNTOLD
+    else:
+        new.status.interfaces = [_with_known_texts(link) for link in new.status.interfaces]
     return new
+
+
+_UNTOLD = ENINodeStatus()  # one for all ENINodes whose ENI manager has told nothing
 
 
 def _slim(metadata: ObjectMeta) -> None:

@@ -26,6 +26,8 @@ class Stage(IntEnum):
     DETACHED = 4
 
 
+_NEVER = float("-inf")  # one for thousands of records
+
 _STAGES = {"attaching": Stage.ATTACHING, "attached": Stage.ATTACHED, "detaching": Stage.DETACHING}
 _STATUS = {
     Stage.ATTACHING: ("attaching", "in-use"),
@@ -177,15 +179,15 @@ class Record:
     )
 
     def __init__(
-        self, seen: Interface, *, created_at: float | None = None, unsure_until: float = float("-inf")
+        self, seen: Interface, *, created_at: float | None = None, unsure_until: float = _NEVER
     ) -> None:
         self.view = seen
         self.created_at = created_at  # when our own Create was answered
         self.absent_at: float | None = None  # begin of the first covering read that lacked it
         self.sightings = 0
-        self.sighted_at = float("-inf")
+        self.sighted_at = _NEVER
         self.seen = seen
-        self._read_at = float("-inf")
+        self._read_at = _NEVER
         self._known_since = created_at
         self._unsure_until = unsure_until
         self._writes: dict[str, Write] | None = None  # as a rule
@@ -201,7 +203,7 @@ class Record:
             self.sightings += 1
             self.sighted_at = began
         if began >= self._unsure_until:
-            self._unsure_until = float("-inf")
+            self._unsure_until = _NEVER
         if shown is not self.seen and shown != self.seen:
             self.seen = shown
         if self._writes is not None:
