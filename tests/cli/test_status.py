@@ -93,6 +93,7 @@ async def test_json_has_everything_of_a_row(site: Site) -> None:
         "moreAddresses": 0,
         "prefixes": 0,
         "podNetwork": None,
+        "inPod": False,
     }
 
 
@@ -120,6 +121,29 @@ async def test_a_node_without_a_free_address_for_pods_is_told(site: Site) -> Non
         "free": 0,
         "inUse": ["10.11.0.16"],
     }
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        (
+            {"reason": "ToBeReplaced", "message": "nodes follow one after another"},
+            "eni-1 is to leave the node: pods lose their addresses on it, 10.11.0.16, 10.11.0.17",
+        ),
+        (
+            {"reason": "PrefixInUse", "message": "10.11.0.16/28 is given back once no pod"},
+            "PrefixInUse: 10.11.0.16/28 is given back once no pod",
+        ),
+    ],
+    ids=["replaced", "given back"],
+)
+async def test_who_waits_for_pods_and_which_pods_lose_what(
+    site: Site, row: dict[str, object], told: str
+) -> None:
+    a_mixed_cluster(site)
+    report_pods(site, state="Ready", used=2, free=14, inUse=["10.11.0.16", "10.11.0.17"])
+    site.report(attachments=[attached("n1", "eni-1", "02:01") | row])
+    assert f"! n1 {NAME}: {told}" in (await site.run("status")).lines
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,19 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from tests.plan.build import GROUP, SUBNET, attachment, desire, interface, nodeeni, plan, texts
 
 from nodeeni.api.reasons import RowReason
-from nodeeni.api.v1alpha1 import NodePodNetwork, PodNetwork, PodRoute
+from nodeeni.api.v1alpha1 import NodePodNetwork, PodNetwork, PodNetworkStatus, PodRoute
 from nodeeni.ec2.addresses import IPV4_PREFIXES
 from nodeeni.ec2.types import Subnet
-from nodeeni.plan.actions import Assign, Create
+from nodeeni.plan.actions import Assign, Create, Unassign
 from nodeeni.plan.diff import Diff
 from nodeeni.plan.network import Network
+from nodeeni.plan.pods import Pods
+from nodeeni.plan.policy import Circumstances, decide
 from nodeeni.plan.report import eninode_spec
 from nodeeni.plan.rows import State
 
@@ -136,3 +139,79 @@ def test_ipv6_alone_needs_ipv6_prefixes() -> None:
     (refusal,) = desire(nodeeni(pod_network=PodNetwork()), network=Network((only,), (GROUP,))).refusals
     assert refusal.reason is RowReason.ADDRESS_FAMILY_MISSING
     assert "set spec.ipv6PrefixCount for the pods" in refusal.message
+
+
+def test_a_prefix_whose_giving_back_has_begun_is_in_no_file_whatever_the_spec_says_now() -> None:
+    wanted = nodeeni(pod_network=PodNetwork(), ipv4_prefix_count=2)
+    begun = Unassign(
+        node="n1",
+        nodeeni="multus",
+        uid="uid-multus",
+        eni_id="eni-1",
+        kind=IPV4_PREFIXES,
+        addresses=(SECOND,),
+    )
+    found = plan(wanted, having=[working("eni-1", FIRST, SECOND)], in_flight=(begun,))
+    network = told(found)["eni-1"]
+    assert network is not None
+    assert network.prefixes == (FIRST,)
+
+
+PODS = Pods(
+    asked=NodePodNetwork(type="ipvlan", mode="L2", name="pods", prefixes=(FIRST, SECOND)),
+    told=PodNetworkStatus(state="Ready", prefixes=(FIRST, SECOND)),
+    current=True,
+    reports=True,
+)
+
+
+def test_a_detach_waits_for_the_file_and_no_longer_than_it_may() -> None:
+    goes = nodeeni(pod_network=PodNetwork(), node_selector={"other": "x"})
+    (detach,) = plan(goes, having=[working("eni-1", FIRST)]).actions
+    decision = decide([detach], Circumstances(now=0.0, files_due={"eni-1": 3.0}))
+    (refused,) = decision.refused
+    assert (refused.why.reason, refused.why.retry_after) == (RowReason.POD_NETWORK_ENDING, 3.0)
+    assert decision.files_awaited == decision.leaving == {"eni-1"}
+    over = decide([detach], Circumstances(now=0.0, files_due={"eni-1": 0.0}))
+    assert over.allowed == (detach,)
+    assert over.leaving == {"eni-1"}
+
+
+def test_while_something_else_keeps_the_eni_its_file_stays() -> None:
+    goes = nodeeni(pod_network=PodNetwork(), node_selector={"other": "x"})
+    (detach,) = plan(goes, having=[working("eni-1", FIRST)]).actions
+    at = Circumstances(now=0.0, files_due={"eni-1": 3.0}, unlabelled_for={"eni-1": 1.0})
+    assert decide([detach], at).leaving == frozenset()
+
+
+def test_what_is_being_detached_by_a_call_that_has_begun_gets_no_file_again() -> None:
+    goes = nodeeni(pod_network=PodNetwork(), node_selector={"other": "x"})
+    begun = plan(goes, having=[working("eni-1", FIRST)]).actions
+    assert decide([], Circumstances(now=0.0), in_flight=begun).leaving == {"eni-1"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "have_file", "hold"),
+    [
+        ({}, True, True),
+        ({"current": False}, True, True),
+        ({"asked": None}, True, True),  # not gone before the ENI manager says so
+        ({"asked": None, "told": None}, False, False),
+        ({"asked": None, "told": PodNetworkStatus(state="Withdrawn", prefixes=(FIRST,))}, False, True),
+        ({"asked": None, "told": PodNetworkStatus(state="Withdrawn", prefixes=(SECOND,))}, False, False),
+        ({"asked": None, "told": PodNetworkStatus(state="Withdrawn"), "current": False}, True, True),
+        ({"told": None}, True, True),
+        ({"reports": False, "current": False}, False, True),  # no manager: nobody knows of pods
+    ],
+)
+def test_what_is_there_of_pods_is_as_the_eni_manager_last_said(
+    changes: dict[str, Any], have_file: bool, hold: bool
+) -> None:
+    pods = msgspec.structs.replace(PODS, **changes)
+    assert (pods.have_file, pods.hold(FIRST)) == (have_file, hold)
+
+
+def test_many_addresses_are_named_in_part_and_counted() -> None:
+    in_use = tuple(f"10.1.7.{n}" for n in range(5))
+    pods = msgspec.structs.replace(PODS, told=PodNetworkStatus(state="Ready", used=70, in_use=in_use))
+    assert pods.lose == "pods lose their addresses on it, 10.1.7.0, 10.1.7.1, 10.1.7.2 and 67 more"

@@ -334,7 +334,8 @@ class Planner:
 
     def _decided(self, found: Diff, observed: Observed, at_first_sight: Create | None = None) -> Plan:
         self._brake.note(observed.name, losses(found.actions, observed))
-        decision = decide(found.actions, self._circumstances(observed, at_first_sight))
+        circumstances = self._circumstances(observed, at_first_sight)
+        decision = decide(found.actions, circumstances, observed.in_flight)
         return Plan(
             observed=observed,
             decision=decision,

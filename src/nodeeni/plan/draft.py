@@ -1,11 +1,13 @@
 """What a diff has decided so far, and how it says it: actions, rows and refusals in the making."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from nodeeni.api import names
 from nodeeni.api.reasons import EventReason, RowReason
 from nodeeni.ec2.types import Interface
-from nodeeni.plan.actions import Action
+from nodeeni.plan.actions import Action, Unassign
 from nodeeni.plan.desired import Desired, DesiredInterface
 from nodeeni.plan.link import NOTHING
 from nodeeni.plan.observed import Observed
@@ -25,7 +27,10 @@ class Draft:
         self.rows: list[Row] = []
         self.refusals: list[Refusal] = []
         self.vanishing: list[str] = []
-        self.kept_from_pods: dict[str, frozenset[str]] = {}  # by interface: prefixes to be given back
+        # By interface, prefixes that are to be given back, or are already: EC2's answer is still to come.
+        self.kept_from_pods = {
+            a.eni_id: frozenset(a.addresses) for a in observed.in_flight if isinstance(a, Unassign)
+        }
         self.awaited: set[str] = set()  # interfaces in whose place another is to come
         by_id = {interface.id: interface for interface in observed.interfaces}
         self.left = {i: each for i, each in by_id.items() if i not in observed.of_other_ids}
@@ -55,6 +60,10 @@ class Draft:
         """A call that has begun is not asked for again with other words: its answer comes first."""
         begun = self.under_way.get(action.key)
         return begun if begun is not None else action
+
+    def keep_from_pods(self, interface: Interface, prefixes: Iterable[str]) -> None:
+        before = self.kept_from_pods.get(interface.id, frozenset())
+        self.kept_from_pods[interface.id] = before | frozenset(prefixes)
 
     def refuse(self, wanted: DesiredInterface, why: Refusal, interface: Interface | None = None) -> None:
         refusal = beside(interface, why)

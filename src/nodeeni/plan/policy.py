@@ -74,9 +74,13 @@ class Decision(msgspec.Struct, frozen=True):
     leaving: frozenset[str] = frozenset()
 
 
-def decide(actions: Iterable[Action], circumstances: Circumstances) -> Decision:
-    """Split a plan into what may be done now and what must wait, each of those with its reason."""
-    allowed, refused, awaited, leaving = [], [], set(), set()
+def decide(
+    actions: Iterable[Action], circumstances: Circumstances, in_flight: Iterable[Action] = ()
+) -> Decision:
+    """Split a plan into what may be done now and what must wait, each of those with its reason. `in_flight`:
+    calls that have begun, whether they are still asked for or not."""
+    allowed, refused, awaited = [], [], set()
+    leaving = {action.eni_id for action in in_flight if isinstance(action, Detach)}
     for action in actions:
         found = ((rule, rule(action, circumstances)) for rule in RULES)
         by, why = next(((rule, why) for rule, why in found if why is not None), (None, None))

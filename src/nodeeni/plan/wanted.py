@@ -290,7 +290,7 @@ class Wanted:
             goes = [each for given in given_back(wanted, interface, pods).values() for each in given]
             asked += address_corrections(wanted, interface, pods)
             in_use = held_by_pods(wanted, goes, pods)
-            self.draft.kept_from_pods[interface.id] = frozenset(goes)
+            self.draft.keep_from_pods(interface, goes)
         self.draft.actions += asked
         why = wanted.beyond_type or too_much or cannot_be(wanted, interface)
         why = why or runs(wanted, interface, self._instance)

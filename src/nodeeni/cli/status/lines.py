@@ -50,6 +50,7 @@ class Line(msgspec.Struct, frozen=True, rename="camel"):
     more_addresses: int = 0  # beside `address`, of both families
     prefixes: int = 0
     pod_network: PodNetworkStatus | None = None  # as the ENI manager reports it
+    in_pod: bool = False  # a pod has the link itself
 
     @property
     def addresses(self) -> str:
@@ -149,6 +150,7 @@ def _line(
         more_addresses=len(more),
         prefixes=len(entry.ipv4_prefixes) + len(entry.ipv6_prefixes),
         pod_network=link.pod_network if link else None,
+        in_pod=link.in_pod if link else False,
     )
 
 

@@ -13,6 +13,7 @@ from nodeeni.cli import pods, tables
 from nodeeni.cli.findings import Finding, Mark, counted, note, wrong
 from nodeeni.cli.status.lines import Line, NodeState
 from nodeeni.plan.desired import requirements
+from nodeeni.plan.pods import Pods
 from nodeeni.plan.rows import State
 
 LONG = 600  # seconds: by default an attach that hangs is undone after 90 s, a detach forced after 5 minutes
@@ -36,6 +37,8 @@ class Cause(msgspec.Struct, frozen=True):
 
 # Reasons of rows whose ENI stays for a while, or for longer, and whose message says why.
 _STAYS = frozenset({RowReason.LABEL_GONE, RowReason.REMOVAL_DELAYED, RowReason.REMOVAL_HELD})
+# Reasons of rows whose ENI leaves its node, sooner or later.
+_GOES = frozenset({*_STAYS, RowReason.TO_BE_REPLACED, RowReason.NODE_GONE, RowReason.POD_NETWORK_ENDING})
 _Key = tuple[str, ...]  # what findings of one cause have in common
 _OWN = re.compile(r"\b(?:i|eni)-[0-9a-f]{8,17}\b")  # ids, which differ from node to node
 
@@ -116,7 +119,12 @@ def _of_line(line: Line) -> Iterator[tuple[_Key, Finding]]:
         yield ("link", "", _OWN.sub("", line.link_message)), mark(subject, f"{link}{told}")
     elif line.link_note and line.state == State.ATTACHED:
         yield ("note",), note(subject, f"{link}: {line.link_note}")
-    if line.pod_network is not None and line.state == State.ATTACHED and not line.left_behind:
+    if line.state == State.ATTACHED and line.reason == RowReason.PREFIX_IN_USE:
+        yield ("prefix", line.node), note(subject, f"{line.reason}: {line.message}")
+    lost = Pods(told=line.pod_network, has_link=line.in_pod).lose
+    if lost and line.state == State.ATTACHED and line.reason in _GOES:
+        yield ("lost", line.node), note(subject, f"{line.eni_id} is to leave the node: {lost}")
+    elif line.pod_network is not None and line.state == State.ATTACHED and not line.left_behind:
         yield from _of_pods(line, line.pod_network)
 
 
