@@ -179,6 +179,7 @@ class _Controller:
             # As in `run`: what stands now stays.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(20_000, 10, 10)
 
     async def _worker(self, reconciler: Reconciler) -> None:
         queue = self._parts.queue

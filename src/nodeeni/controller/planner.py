@@ -6,15 +6,15 @@ What acts (`reconciler.py`, `executor.py`) and what only shows (`nodeeni plan`) 
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
 from nodeeni.api import names
 from nodeeni.api.reasons import RowReason
-from nodeeni.api.v1alpha1 import NodeENI
+from nodeeni.api.v1alpha1 import NodeENI, NodeENISpec
 from nodeeni.controller.adoption import Adoption
 from nodeeni.controller.brake import Brake
 from nodeeni.controller.cluster import Cluster
@@ -24,6 +24,7 @@ from nodeeni.controller.memory import Memory
 from nodeeni.controller.questions import Questions
 from nodeeni.controller.turns import Turns
 from nodeeni.controller.withdrawals import Withdrawals
+from nodeeni.ec2.buckets import GROUP
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.types import Instance, InstanceType, Interface
@@ -90,6 +91,9 @@ class Planner:
         self._under_way = under_way
         self._confirmed_orphans = confirmed_orphans
         self._clock = clock
+        # Nodes that wait for one answer are planned by and by: the first calls are on their way, and
+        # answered, while the last ones are still being planned.
+        self._deciding = asyncio.Semaphore(GROUP)
         self._absent_since: dict[str, float] = {}
         self._dead_since: dict[str, float] = {}  # nodes whose instance has ended
 
@@ -153,7 +157,7 @@ class Planner:
         return not (
             node.ends
             or node.auto_mode
-            or self._lookups.has_instance(node.instance_id)
+            or self._lookups.known_instance(node.instance_id)
             or self._interfaces(node.name, node)
             or self._inventory.unread(node.name, node.instance_id)
             or self._adoption.of(node.name, node.instance_id)
@@ -186,13 +190,12 @@ class Planner:
         found: dict[str, Network] = {}
         for nodeeni in nodeenis:
             spec = nodeeni.spec
-            subnets = self._lookups.known_subnets(spec.all_subnet_ids, spec.all_subnet_names)
-            groups = self._lookups.known_groups(spec.security_group_ids, spec.security_group_names)
-            if subnets is None or groups is None:
+            network = _known_network(self._lookups, spec, fresh=False)
+            if network is None:
                 return {}
             self._lookups.expect_subnets(spec.all_subnet_ids, spec.all_subnet_names)
             self._lookups.expect_groups(spec.security_group_ids, spec.security_group_names)
-            found[nodeeni.metadata.uid] = Network(tuple(subnets), tuple(groups))
+            found[nodeeni.metadata.uid] = network
         return found
 
     # -- observe -------------------------------------------------------------------------------------
@@ -218,12 +221,19 @@ class Planner:
         home = hosts.get(node.instance_id) if node else None
         instance = home if isinstance(home, Instance) else None
         selected = selecting(node, self._cluster.nodeenis.store.values()) if node else []
-        networks, launched = await asyncio.gather(
-            asked.networks(selected, instance), asked.launched(self._may_be_adopted(selected, instance))
-        )
+        may_be_adopted = self._may_be_adopted(selected, instance)
+        if may_be_adopted:
+            networks, launched = await asyncio.gather(
+                asked.networks(selected, instance), asked.launched(may_be_adopted)
+            )
+        else:
+            networks, launched = await asked.networks(selected, instance), []
         # Asked for every node, so that it is known when a NodeENI comes.
         instance_type = await asked.instance_type(instance.type) if instance else None
         self._questions.keep(name, asked.keys)
+        if asked.waited:
+            async with self._deciding:
+                await asyncio.sleep(0)
         # From here on nothing is awaited: what is decided is decided on one moment's view.
         interfaces, owners = self._interfaces(name, node), self._cluster.owners()
         unread_here = self._inventory.unread(name, node.instance_id) if node else []
@@ -378,23 +388,27 @@ class Planner:
 
 
 class _Asked:
-    """The questions of one plan. `keys` are those that were asked."""
+    """The questions of one plan. `keys` are those that were asked; `waited`: not all answers were at hand."""
 
     def __init__(self, questions: Questions, lookups: Lookups, node: str) -> None:
         self._questions = questions
         self._lookups = lookups
         self._node = node
         self.keys: set[Hashable] = set()
+        self.waited = False
 
     async def instances(self, ids: Sequence[str]) -> dict[str, Instance | Refusal]:
         """Those that EC2 knows, or cannot be asked for."""
-        found = await asyncio.gather(
-            *(
+        found = await _all_together(
+            [
                 self._ask(
-                    ("instance", i), f"instance {i} (DescribeInstances)", partial(self._lookups.instance, i)
+                    ("instance", i),
+                    f"instance {i} (DescribeInstances)",
+                    partial(self._lookups.instance, i),
+                    partial(self._lookups.known_instance, i),
                 )
                 for i in ids
-            )
+            ]
         )
         return {i: instance for i, instance in zip(ids, found, strict=True) if instance is not None}
 
@@ -402,17 +416,16 @@ class _Asked:
         self, nodeenis: Sequence[NodeENI], instance: Instance | None
     ) -> Mapping[str, Network | Refusal]:
         """By uid, what EC2 has of the subnets and groups that each names."""
-        found = await asyncio.gather(*(self._network(nodeeni, instance) for nodeeni in nodeenis))
+        found = await _all_together([self._network(nodeeni, instance) for nodeeni in nodeenis])
         return {nodeeni.metadata.uid: network for nodeeni, network in zip(nodeenis, found, strict=True)}
 
     async def instance_type(self, name: str) -> InstanceType | Refusal | None:
         about = f"instance type {name} (DescribeInstanceTypes)"
-        return await self._ask(("type", name), about, partial(self._lookups.instance_type, name))
+        at_hand = partial(self._lookups.known_type, name)
+        return await self._ask(("type", name), about, partial(self._lookups.instance_type, name), at_hand)
 
     async def launched(self, eni_ids: Sequence[str]) -> Sequence[Interface] | Refusal:
         """What EC2 has of interfaces that may have come with the instance's launch."""
-        if not eni_ids:
-            return []
         about = f"{', '.join(eni_ids)} on the instance (DescribeNetworkInterfaces)"
         return await self._ask(("launched", *eni_ids), about, partial(self._lookups.launched, eni_ids))
 
@@ -429,7 +442,9 @@ class _Asked:
 
         key = ("network", nodeeni.metadata.uid, subnets, groups)
         about = "the spec's subnets and security groups (DescribeSubnets, DescribeSecurityGroups)"
-        network = await self._ask(key, about, question)
+        network = await self._ask(
+            key, about, question, lambda: _known_network(self._lookups, spec, fresh=True)
+        )
         if isinstance(network, Refusal) or instance is None:
             return network
         pairs = frozenset(strangers(spec, instance, network.subnets, network.groups))
@@ -439,9 +454,31 @@ class _Asked:
         usable = await self._ask(("usable", pairs), about, partial(self._lookups.usable_groups, pairs))
         return usable if isinstance(usable, Refusal) else replace(network, usable=usable)
 
-    async def _ask(self, key: Hashable, about: str, question: Callable[[], Awaitable[_T]]) -> _T | Refusal:
+    async def _ask(
+        self,
+        key: Hashable,
+        about: str,
+        question: Callable[[], Awaitable[_T]],
+        at_hand: Callable[[], _T | None] = lambda: None,
+    ) -> _T | Refusal:
+        """`at_hand` gives what needs no asking, and no turn of the event loop; None: it is to be asked."""
         self.keys.add(key)
+        answer = None if self._questions.is_open(self._node, key) else at_hand()
+        if answer is not None:
+            return answer
+        self.waited = True
         return await self._questions.ask(self._node, key, about, question)
+
+
+async def _all_together(asked: Sequence[Coroutine[Any, Any, _T]]) -> Sequence[_T]:
+    """A task for each, but where one is alone."""
+    return [await asked[0]] if len(asked) == 1 else await asyncio.gather(*asked)
+
+
+def _known_network(lookups: Lookups, spec: NodeENISpec, *, fresh: bool) -> Network | None:
+    subnets = lookups.known_subnets(spec.all_subnet_ids, spec.all_subnet_names, fresh=fresh)
+    groups = lookups.known_groups(spec.security_group_ids, spec.security_group_names, fresh=fresh)
+    return None if subnets is None or groups is None else Network(tuple(subnets), tuple(groups))
 
 
 def _stranded(observed: Observed) -> bool:

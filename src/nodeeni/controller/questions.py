@@ -44,6 +44,10 @@ class Questions:
         self._again = again
         self._open: dict[str, dict[Hashable, _Question]] = {}  # node → key → question
 
+    def is_open(self, node: str, key: Hashable) -> bool:
+        """Whether the node waits for an answer to that, or was refused one."""
+        return key in self._open.get(node, ())
+
     def begin(self, node: str, key: Hashable, question: Callable[[], Awaitable[object]]) -> bool:
         """Ask without waiting: the node is reconciled anew when the answer comes, which `ask` then gives.
         False where it is there already, or was refused before.

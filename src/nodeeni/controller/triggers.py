@@ -39,14 +39,14 @@ class Triggers:
 
     def nodeeni_changed(self, old: NodeENI | None, new: NodeENI | None) -> None:
         """The nodes that it selected or selects, and those that have an interface of it."""
+        if new is not None and not new.metadata.deleting:  # before all else: its nodes wait for that
+            self._lookups.expect_subnets(new.spec.all_subnet_ids, new.spec.all_subnet_names)
+            self._lookups.expect_groups(new.spec.security_group_ids, new.spec.security_group_names)
         specs = [n.spec for n in (old, new) if n is not None]
         wake = self._queue.hasten if _has_its_finalizer(old, new) else self._queue.add
         for name, node in self._cluster.nodes.store.items():
             if any(matches(spec, node.metadata.labels) for spec in specs):
                 wake(name)
-        if new is not None and not new.metadata.deleting:
-            self._lookups.expect_subnets(new.spec.all_subnet_ids, new.spec.all_subnet_names)
-            self._lookups.expect_groups(new.spec.security_group_ids, new.spec.security_group_names)
         owner = new or old
         for interface in self._inventory.of_nodeeni(owner.metadata.uid) if owner else ():
             self._queue.add(self._cluster.node_of(interface))

@@ -18,7 +18,7 @@ from nodeeni.ec2.types import Action
 
 # Seconds by which refilling starts later in our copy than the first spend: a call may take this much
 # longer to arrive than one sent after it without finding EC2's bucket emptier than ours.
-MARGIN = 0.25
+MARGIN = 0.15
 DECREASE = 0.7  # a throttle leaves this much of the rate...
 DECREASE_PAUSE = 1.0  # ...once in so many seconds, since a burst is throttled together
 RETURN = 0.025  # share of the documented refill that comes back each second

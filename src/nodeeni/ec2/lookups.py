@@ -89,18 +89,16 @@ class _Batch(Generic[_V]):
             raise EC2Error(answer.action, "MalformedAnswer", answer.text)
         return answer
 
-    def is_fresh(self, key: str) -> bool:
-        kept = self._kept.get(key)
-        return kept is not None and self._clock() < kept[1]
+    def known(self, key: str, *, fresh: bool) -> _V | None:
+        """The last answer, `fresh` or however old; None where there is none, or EC2 knew no such thing."""
+        answer, until = self._kept.get(key, (None, 0.0))
+        if isinstance(answer, Unreadable) or (fresh and self._clock() >= until):
+            return None
+        return answer
 
-    def known(self, key: str) -> _V | None:
-        """The last answer, however old; None where there is none, or EC2 knew no such thing."""
-        answer, _ = self._kept.get(key, (None, 0.0))
-        return None if isinstance(answer, Unreadable) else answer
-
-    def all_known(self, keys: Iterable[str]) -> list[_V] | None:
+    def all_known(self, keys: Iterable[str], *, fresh: bool) -> list[_V] | None:
         """The same of each; None where one is not known."""
-        found = [self.known(key) for key in dict.fromkeys(keys)]
+        found = [self.known(key, fresh=fresh) for key in dict.fromkeys(keys)]
         known = [value for value in found if value is not None]
         return known if len(known) == len(found) else None
 
@@ -270,9 +268,9 @@ class Lookups:
     async def instance(self, instance_id: str) -> Instance | None:
         return await self._instances.get(instance_id)
 
-    def has_instance(self, instance_id: str) -> bool:
-        """Whether what is known of it counts still."""
-        return self._instances.is_fresh(instance_id)
+    def known_instance(self, instance_id: str) -> Instance | None:
+        """As `instance` would give it without asking; None where it would ask, or EC2 knows none."""
+        return self._instances.known(instance_id, fresh=True)
 
     async def instance_type(self, name: str) -> InstanceType | None:
         return await self._types.get(name)
@@ -293,18 +291,24 @@ class Lookups:
         by_id, by_name = await self._groups.get_all(ids), await self._named_groups.get_all(names)
         return _distinct(by_id, by_name)
 
-    def known_subnets(self, ids: Sequence[str], names: Sequence[str]) -> list[Subnet] | None:
-        """As `subnets` would give them by the last answers, however old; None where one has none."""
-        by_id, by_name = self._subnets.all_known(ids), self._named_subnets.all_known(names)
+    def known_subnets(self, ids: Sequence[str], names: Sequence[str], *, fresh: bool) -> list[Subnet] | None:
+        """As `subnets` would give them without asking; None where it would ask. Not `fresh`: by the last
+        answers, however old.
+        """
+        by_id = self._subnets.all_known(ids, fresh=fresh)
+        by_name = self._named_subnets.all_known(names, fresh=fresh)
         return None if by_id is None or by_name is None else _distinct(by_id, by_name)
 
-    def known_groups(self, ids: Sequence[str], names: Sequence[str]) -> list[SecurityGroup] | None:
+    def known_groups(
+        self, ids: Sequence[str], names: Sequence[str], *, fresh: bool
+    ) -> list[SecurityGroup] | None:
         """As above."""
-        by_id, by_name = self._groups.all_known(ids), self._named_groups.all_known(names)
+        by_id = self._groups.all_known(ids, fresh=fresh)
+        by_name = self._named_groups.all_known(names, fresh=fresh)
         return None if by_id is None or by_name is None else _distinct(by_id, by_name)
 
     def known_type(self, name: str) -> InstanceType | None:
-        return self._types.known(name)
+        return self._types.known(name, fresh=True)
 
     async def usable_groups(self, pairs: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
         """Of pairs of a VPC and a group those of which EC2 says that the group can be used in the VPC."""
