@@ -1,11 +1,13 @@
 """Bodies in Kubernetes' protobuf form, which kubectl sends for the objects that it makes itself (`kubectl
-create namespace`, `kubectl auth can-i`). Answers are JSON, which it takes as well.
+create namespace`, `kubectl auth can-i`), and Multus for a pod's status and events. Answers are JSON, which
+they take as well.
 
 Only the kinds and fields listed here are read; a body with anything else is refused with 415, never read in
 part. Field numbers are those of the `generated.proto` files of k8s.io/api and k8s.io/apimachinery.
 """
 
 import base64
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +21,8 @@ _MAGIC = b"k8s\x00"
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """`of` is a scalar's type (`string`, `bytes`, `int`, `bool`, `time`) or a message's fields."""
+    """`of` is a scalar's type (`string`, `bytes`, `int`, `bool`, `time`; `json`: a message whose first field
+    has the text of it) or a message's fields."""
 
     name: str
     of: "str | dict[int, Field]" = "string"
@@ -38,6 +41,15 @@ def _map(name: str, of: str = "string") -> Field:
     return Field(name, of, mapped=True)
 
 
+_MANAGED: Message = {
+    1: Field("manager"),
+    2: Field("operation"),
+    3: Field("apiVersion"),
+    4: Field("time", "time"),
+    6: Field("fieldsType"),
+    7: Field("fieldsV1", "json"),
+    8: Field("subresource"),
+}
 _META: Message = {
     1: Field("name"),
     2: Field("generateName"),
@@ -50,7 +62,13 @@ _META: Message = {
     11: _map("labels"),
     12: _map("annotations"),
     14: _strings("finalizers"),
+    17: Field("managedFields", _MANAGED, repeated=True),
 }
+_REFERENCE: Message = dict(
+    enumerate(
+        map(Field, ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")), 1
+    )
+)
 _SELECTOR: Message = {1: _map("matchLabels")}
 _PORT: Message = {1: Field("name"), 3: Field("containerPort", "int"), 4: Field("protocol")}
 _CONTAINER: Message = {
@@ -92,6 +110,11 @@ def _kind(**fields: Field) -> Message:
     return {1: Field("metadata", _META), **{int(name[1:]): field for name, field in fields.items()}}
 
 
+_POD_SPEC: Message = {
+    2: Field("containers", _CONTAINER, repeated=True),
+    3: Field("restartPolicy"),
+    10: Field("nodeName"),
+}
 _ROLE = _kind(f2=Field("rules", _RULE, repeated=True))
 _BINDING = _kind(f2=Field("subjects", _SUBJECT, repeated=True), f3=Field("roleRef", _ROLE_REF))
 _KINDS: dict[str, Message] = {
@@ -115,6 +138,19 @@ _KINDS: dict[str, Message] = {
             },
         ),
         f3=Field("status", {n: Field(str(n), "int") for n in (1, 2, 3, 4, 5, 7)}),
+    ),
+    "Pod": _kind(f2=Field("spec", _POD_SPEC), f3=Field("status", {1: Field("phase"), 9: Field("qosClass")})),
+    "Event": _kind(
+        f2=Field("involvedObject", _REFERENCE),
+        f3=Field("reason"),
+        f4=Field("message"),
+        f5=Field("source", {1: Field("component"), 2: Field("host")}),
+        f6=Field("firstTimestamp", "time"),
+        f7=Field("lastTimestamp", "time"),
+        f8=Field("count", "int"),
+        f9=Field("type"),
+        f14=Field("reportingComponent"),
+        f15=Field("reportingInstance"),
     ),
     "Role": _ROLE,
     "ClusterRole": _ROLE,
@@ -187,6 +223,8 @@ def _scalar(kind: str, value: Any) -> Any:
             return value
         case "bool":
             return bool(value)
+        case "json":
+            return json.loads(dict(_fields(value)).get(1, b"{}"))
         case "bytes":
             return base64.b64encode(value).decode()
         case "time":
