@@ -4,7 +4,7 @@ WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tools package package-check newcomer bench bench-quick bench-real bench-agent chaos soak apitest monitoringtest symptoms waits nodetest pods-wait cluster cluster-parts clustertest verify requirements clean
+.PHONY: help demo test tools package package-check newcomer bench bench-quick bench-real bench-agent chaos soak apitest monitoringtest symptoms waits nodetest podstest pods-wait cluster cluster-parts clustertest verify requirements clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ apitest: ready-apitest ## Run the tests against a real kube-apiserver (built onc
 
 nodetest: ready-nodetest ## Run the ENI manager on real machines, guests under QEMU (root; CELLS=all, RELEASE=13)
 	@NODEENI_NODES=1 CELLS="$(CELLS)" $(BIN)/pytest -q -s $(or $(TESTS),tests/nodes)
+
+podstest: ready-nodetest ## Give pods addresses on ENIs by Multus, ipvlan and host-local, on two machines (root, Go; minutes)
+	@NODEENI_PODS=1 $(BIN)/pytest -q -s $(or $(TESTS),tests/pods)
 
 monitoringtest: ready-test ## Have a real Prometheus scrape a sandbox, and try each alert and panel (a minute; WRITE=1 draws docs/dashboard.svg)
 	@NODEENI_PROMETHEUS="$$(hack/prometheus.sh)" $(WITH_TOOLS) hack/as-root.sh $(BIN)/$(if $(WRITE),python -m tests.monitoring.pictures,pytest -q tests/monitoring)

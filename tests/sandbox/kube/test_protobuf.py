@@ -35,7 +35,7 @@ def body(kind: str, *fields: tuple[int, Any]) -> bytes:
 
 
 def test_a_pod_whose_annotation_was_changed() -> None:
-    managed = {"f:metadata": {"f:annotations": {".": {}}}}
+    managed: dict[str, Any] = {"f:metadata": {"f:annotations": {".": {}}}}
     fields = message((1, json.dumps(managed)))
     manager = message((1, "kubelet"), (2, "Update"), (3, "v1"), (6, "FieldsV1"), (7, fields), (8, ""))
     annotation = message((1, "k8s.v1.cni.cncf.io/network-status"), (2, "[]"))
