@@ -63,7 +63,7 @@ def all_blocks() -> list[Block]:
 
 def test_every_fenced_block_says_what_it_is() -> None:
     """So that no command hides in one that is not looked at."""
-    known = {"bash", "text", "yaml", "mermaid", "python"}
+    known = {"bash", "text", "yaml", "json", "mermaid", "python"}
     assert {
         (b.page, b.title, b.language) for p in PAGES for b in blocks(p) if b.language not in known
     } == set()

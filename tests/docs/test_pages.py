@@ -1,6 +1,7 @@
 """What the docs show is tried: manifests on an API server, values on the chart, commands, links."""
 
 import itertools
+import json
 import re
 import shlex
 import subprocess
@@ -85,6 +86,10 @@ def test_the_recording_is_of_a_run_that_left_nothing_and_names_no_machine() -> N
 async def world() -> AsyncIterator[World]:
     async with World(quick_settings()) as world:
         yield world
+
+
+def test_every_json_shown_is_such() -> None:
+    assert all(isinstance(json.loads(text), dict) for text in shown("json"))
 
 
 async def test_every_manifest_shown_is_accepted(world: World) -> None:
