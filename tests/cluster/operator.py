@@ -81,8 +81,9 @@ class Operator:
             await self.delete()
         if "nodeeni" in (await self.run("helm", "list", "--namespace", NAMESPACE, "--short")).split():
             await self.uninstall()
-        for kinds in ("deployments,daemonsets", "pods"):  # those of manifests; and theirs, to the end
-            await self.kubectl("delete", kinds, "--all", f"--timeout={PATIENCE}")
+        # What manifests made: all that has one of our names, the namespace with its pods to the end.
+        manifest = str(ROOT / "deploy" / "install.yaml")
+        await self.run("kubectl", "delete", "--ignore-not-found", f"--timeout={PATIENCE}", "-f", manifest)
 
     async def delete(self) -> None:
         """All NodeENIs: and then there is no ENI, and no link of one."""
@@ -152,10 +153,15 @@ class Operator:
 
     def changing_calls(self) -> int:
         """How many EC2 has been asked for since the start, dry runs left out."""
-        return sum(
-            not call.action.startswith(("Describe", "Get")) and call.parameters.get("DryRun") != "true"
+        return len(self.changes())
+
+    def changes(self) -> list[str]:
+        """Their actions, in order."""
+        return [
+            call.action
             for call in self.cluster.world.ec2.calls
-        )
+            if not call.action.startswith(("Describe", "Get")) and call.parameters.get("DryRun") != "true"
+        ]
 
     async def has_more_than_two_enis(self) -> bool:
         return len(self.enis()) > 2
