@@ -2,8 +2,9 @@
 
 A reconcile hands over what its plan asks for; `sync` starts what is new, leaves what is under way and drops
 what is no longer asked for while it still waits for its turn. Each action waits for a token of its bucket,
-asks the fence (the lease) once more, makes one call, and notes the outcome: in the inventory what EC2 did, in
-the memory why it refused. Either way the node is reconciled again, which is what continues the work.
+asks the fence (the lease) once more, makes one call (adoptions share theirs), and notes the outcome: in the
+inventory what EC2 did, in the memory why it refused. Either way the node is reconciled again, which is what
+continues the work.
 """
 
 import asyncio

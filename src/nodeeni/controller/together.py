@@ -75,3 +75,6 @@ class Together(Generic[_W]):
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
+        for group in self._groups.values():  # of flights that had not begun
+            for answered in group.waiting.values():
+                answered.cancel()
