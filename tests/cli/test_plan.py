@@ -3,12 +3,13 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.looking import NAME, Site, until
 from tests.cli.reported import condition
 
-from nodeeni.api.names import RELEASE_HOLD
+from nodeeni.api.names import GROUP, RELEASE_HOLD
 from nodeeni.plan.brake import hold_id
 from nodeeni.sandbox.ec2.settings import Delay
 from nodeeni.sandbox.world import SECURITY_GROUP, SUBNET
@@ -175,6 +176,40 @@ async def test_a_link_is_to_be_changed_in_place(site: Site, tmp_path: Path) -> N
     file.write_text(json.dumps(site.manifest(mtu=9001, deviceIndex=3)))
     (only,) = (await site.run("plan", "-f", str(file), "-o", "json")).json["nodes"]
     assert [step["action"] for step in only["now"]] == ["Detach"], "the link goes with its ENI"
+
+
+async def test_pods_on_an_eni_are_named_before_it_goes_and_its_file_goes_first(
+    site: Site, tmp_path: Path
+) -> None:
+    node = await site.node("n1")
+    site.apply(podNetwork={"name": "pods"})
+    async with site.controller():
+        await site.until_attached(1)
+        await until(lambda: bool(entries(site)) and "prefixes" in entries(site)[0].get("podNetwork", {}))
+    (entry,) = entries(site)
+    (prefix,) = entry["podNetwork"]["prefixes"]
+    network = {"name": "pods", "state": "Ready", "prefixes": [prefix], "used": 1, "inUse": ["10.11.0.17"]}
+    link = {"macAddress": entry["macAddress"], "state": "Up", "podNetwork": network}
+    status = {"status": {"observedGeneration": 9, "interfaces": [link]}}
+    site.world.kube.patch(GROUP, "eninodes", "n1", status, subresource="status")
+    file = tmp_path / "new.yaml"
+    file.write_text(json.dumps(site.manifest(podNetwork={"name": "pods"}, deviceIndex=3)))
+    lines = (await site.run("plan", "-f", str(file))).lines
+    eni = entry["eniID"]
+    file_goes = f"podNetwork pods (L2, {prefix}) → none, set by the node's ENI manager"
+    detach = f"detach {eni}: it moves to index 3 (pods lose their addresses on it, 10.11.0.17)"
+    why = "the node's ENI manager takes the CNI file of its pods' network away first"
+    assert lines[:3] == [
+        f"n1  {node.instance_id}",
+        f"~ {NAME}: link of {eni}: {file_goes}",
+        f"… {NAME}: not now: {detach}; {why} (looked at again within 30 s)",
+    ]
+
+
+def entries(site: Site) -> list[dict[str, Any]]:
+    """Of the ENINode of n1."""
+    eninode = site.world.eninode("n1") or {"spec": {}}
+    return list(eninode["spec"].get("interfaces", ()))
 
 
 async def test_a_link_of_an_eni_that_waits_to_be_replaced_is_changed_before(
