@@ -1,5 +1,6 @@
 """Answers decoded by our tables, beside botocore's own parser: the same comes out, or botocore reads it."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -25,8 +26,14 @@ INSTANCE = """<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/201
 NAMESPACE = ' xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"'
 ID = "<requestId>id</requestId>"
 INTERFACES = "DescribeNetworkInterfaces"
+ITEM = ANSWER[ANSWER.index("<item>") : ANSWER.index("</networkInterfaceSet>")]
 ANSWERS = {
     "interfaces": (INTERFACES, ANSWER),
+    "more than comes at once": (INTERFACES, ANSWER.replace(ITEM, ITEM * 300)),
+    "as many instances": (
+        "DescribeInstances",
+        INSTANCE.replace("<reservationSet>", "<reservationSet>" + "<item/>" * 30_000),
+    ),
     "an id to be escaped": (
         INTERFACES,
         ANSWER.replace("<nextToken>", "<requestId>a&amp;b</requestId><nextToken>"),
@@ -55,7 +62,7 @@ def parsed(model: ServiceModel, action: str, body: str, status: int, early: bool
     response = {"status_code": status, "headers": {}, "body": body.encode()}
     decoded: dict[str, Any] = {}
     if early:
-        Answers().decode(operation, response, decoded)
+        asyncio.run(Answers().decode(operation, response, decoded))
     answer = create_parser("ec2").parse(response, operation.output_shape)
     return answer | decoded
 
@@ -70,7 +77,7 @@ def test_the_same_is_read(name: str, model: ServiceModel) -> None:
 def test_what_is_read_early_is_not_read_again(model: ServiceModel) -> None:
     response = {"status_code": 200, "headers": {}, "body": INSTANCE.encode()}
     decoded: dict[str, Any] = {}
-    Answers().decode(model.operation_model("DescribeInstances"), response, decoded)
+    asyncio.run(Answers().decode(model.operation_model("DescribeInstances"), response, decoded))
     assert decoded["Reservations"][0]["Instances"][0]["CpuOptions"] == {"CoreCount": 2, "ThreadsPerCore": 2}
     assert response["body"] == b"<answer><requestId>id</requestId></answer>"
 
@@ -83,7 +90,7 @@ def test_every_answer_that_has_something_to_read_has_tables(action: str, model: 
         "headers": {},
         "body": b"<a><requestId>id</requestId><other/></a>",
     }
-    Answers().decode(operation, response, {})
+    asyncio.run(Answers().decode(operation, response, {}))
     assert (b"other" not in response["body"]) == (operation.output_shape is not None)
 
 
@@ -93,6 +100,7 @@ def test_every_answer_that_has_something_to_read_has_tables(action: str, model: 
         (ANSWER.replace(">2</deviceIndex>", "/>", 1), 200),
         (ANSWER.replace(">2</deviceIndex>", ">two</deviceIndex>"), 200),
         (ANSWER[:-10], 200),
+        (ANSWER.replace(ITEM, ITEM * 300 + "</item>"), 200),
         ("", 200),
     ],
 )

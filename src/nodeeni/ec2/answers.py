@@ -5,6 +5,7 @@ interfaces of 5,000 nodes costs. Here each action's model is made into tables on
 is left to botocore, and so are errors: what goes wrong is said by one parser alone.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, TypeAlias
 from xml.etree import ElementTree
@@ -14,17 +15,47 @@ Element: TypeAlias = ElementTree.Element
 _Decode: TypeAlias = Callable[[Element], Any]
 
 
+_CHUNK = 65_536  # bytes of an answer that are read in one go: some 40 interfaces
+
+
 class _Unknown(Exception):
     """A kind of field that no answer of ours has had so far."""
+
+
+class _Decoder:
+    """Of the answers to one action. What a list of the answer holds is decoded as it comes, and its elements
+    go: as a tree, a page of interfaces is ten times as large as what is read of it.
+    """
+
+    def __init__(self, shape: Any, namespace: str) -> None:
+        self._whole = _structure(shape, namespace)
+        self._lists = {
+            namespace + member.serialization.get("name", name): (name, _any(member.member, namespace))
+            for name, member in shape.members.items()
+            if member.type_name == "list"
+        }
+
+    def take(self, root: Element, taken: dict[str, list[Any]]) -> None:
+        """Of each list all but the last item, which may not have come whole."""
+        for child in root:
+            known = self._lists.get(child.tag)
+            if known is not None:
+                name, decode = known
+                taken.setdefault(name, []).extend(decode(item) for item in child[:-1])
+                del child[:-1]
+
+    def rest(self, root: Element, taken: dict[str, list[Any]]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._whole(root)
+        return answer | {name: items + answer.get(name, []) for name, items in taken.items()}
 
 
 class Answers:
     """What one client's answers are decoded by, made when an action is answered for the first time."""
 
     def __init__(self) -> None:
-        self._decoders: dict[tuple[str, str], _Decode | None] = {}  # by action and namespace of its answers
+        self._decoders: dict[tuple[str, str], _Decoder | None] = {}  # by action and namespace of its answers
 
-    def decode(
+    async def decode(
         self,
         operation_model: Any,
         response_dict: dict[str, Any],
@@ -32,37 +63,55 @@ class Answers:
         **_: Any,
     ) -> None:
         """For botocore's event `before-parse`: the answer goes into `customized_response_dict`, and of the
-        body only what botocore reads for itself stays.
+        body only what botocore reads for itself stays. Others have their turn in between.
         """
         if response_dict["status_code"] >= 300:
             return
         try:
-            root = _root(response_dict["body"])
-            namespace = root.tag[: root.tag.find("}") + 1]
-            decode = self._decoder(operation_model, namespace)
-            if decode is None:
-                return
-            customized_response_dict.update(decode(root))
+            decoded = await self._decoded(operation_model, response_dict["body"])
         except (ElementTree.ParseError, ValueError):
             return
-        request_id = root.findtext(f"{namespace}requestId")
+        if decoded is None:
+            return
+        answer, request_id = decoded
+        customized_response_dict.update(answer)
         about = "" if request_id is None else f"<requestId>{escape(request_id)}</requestId>"
         response_dict["body"] = f"<answer>{about}</answer>".encode()
 
-    def _decoder(self, operation: Any, namespace: str) -> _Decode | None:
+    async def _decoded(self, operation: Any, body: bytes) -> tuple[dict[str, Any], str | None] | None:
+        """The answer, and its request id; None: for botocore to read."""
+        parser: Any = ElementTree.XMLPullParser(("start",))
+        root: Element | None = None
+        decoder: _Decoder | None = None
+        namespace = ""
+        taken: dict[str, list[Any]] = {}
+        for start in range(0, len(body), _CHUNK):
+            if start:
+                await asyncio.sleep(0)
+            parser.feed(body[start : start + _CHUNK])
+            begun = [element for _, element in parser.read_events()]
+            if root is None and begun:
+                root = begun[0]
+                namespace = root.tag[: root.tag.find("}") + 1]
+                decoder = self._decoder(operation, namespace)
+            if root is not None:
+                if decoder is None:
+                    return None
+                decoder.take(root, taken)
+        parser.close()
+        if root is None or decoder is None:
+            return None
+        return decoder.rest(root, taken), root.findtext(f"{namespace}requestId")
+
+    def _decoder(self, operation: Any, namespace: str) -> _Decoder | None:
         key = (operation.name, namespace)
         if key not in self._decoders:
             try:
-                self._decoders[key] = _structure(operation.output_shape, namespace)
+                shape = operation.output_shape
+                self._decoders[key] = None if shape is None else _Decoder(shape, namespace)
             except _Unknown:
                 self._decoders[key] = None
         return self._decoders[key]
-
-
-def _root(body: bytes) -> Element:
-    parser = ElementTree.XMLParser(encoding="utf-8")
-    parser.feed(body)
-    return parser.close()
 
 
 def _any(shape: Any, namespace: str) -> _Decode:
@@ -83,9 +132,7 @@ def _any(shape: Any, namespace: str) -> _Decode:
             raise _Unknown(other)
 
 
-def _structure(shape: Any | None, namespace: str) -> _Decode:
-    if shape is None:
-        raise _Unknown
+def _structure(shape: Any, namespace: str) -> _Decode:
     fields = {
         namespace + member.serialization.get("name", name): (name, _any(member, namespace))
         for name, member in shape.members.items()
