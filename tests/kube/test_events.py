@@ -45,7 +45,7 @@ async def test_event_of_a_cluster_scoped_object(
 ) -> None:
     records = recorder(client, background)
     records.event(NODEENI, "Normal", "ENIAttached", "eni-1 is attached to node n0")
-    await records.drain()
+    await records.drain(timeout=60.0)
     (event,) = events(server)
     assert event["metadata"]["namespace"] == "default"
     assert event["metadata"]["name"].startswith("multus-eni-config.")
@@ -75,12 +75,12 @@ async def test_repetition_is_counted(server: KubeServer, client: KubeClient, bac
     records = recorder(client, background, clock=clock)
     for _ in range(3):
         records.event(NODEENI, "Warning", "ENICreationFailed", "subnet full")
-        await records.drain()
+        await records.drain(timeout=60.0)
     records.event(NODEENI, "Warning", "ENICreationFailed", "another message")
-    await records.drain()
+    await records.drain(timeout=60.0)
     clock.now += 601
     records.event(NODEENI, "Warning", "ENICreationFailed", "subnet full")
-    await records.drain()
+    await records.drain(timeout=60.0)
     assert sorted(told(server)) == [
         ("ENICreationFailed", "another message", 1),
         ("ENICreationFailed", "subnet full", 1),
@@ -94,7 +94,7 @@ async def test_repetition_before_the_first_write_is_one_write(
     records = recorder(client, background)
     for _ in range(40):
         records.event(NODEENI, "Normal", "ENIAttached", "many")
-    await records.drain()
+    await records.drain(timeout=60.0)
     assert told(server) == [("ENIAttached", "many", 40)]
     assert (server.requests["create", "events"], server.requests["patch", "events"]) == (1, 0)
 
@@ -107,13 +107,13 @@ async def test_flood_of_one_kind_becomes_one_event_that_tells_how_many(
     for number in range(BURST + 15):
         records.event(NODEENI, "Normal", "ENIAttached", f"node {number}")
     each = [("ENIAttached", f"node {number}", 1) for number in range(BURST)]
-    await records.drain()
+    await records.drain(timeout=60.0)
     more = ("ENIAttached", "15 more of this kind, the last: node 39", 15)
     assert sorted(told(server)) == sorted([*each, more])
     clock.now += REFILL + 1
     records.event(NODEENI, "Normal", "ENIAttached", "one more")
     records.event(NODEENI, "Normal", "ENIAttached", "two more")
-    await records.drain()
+    await records.drain(timeout=60.0)
     assert sorted(told(server)) == sorted(
         [
             *each,
@@ -145,7 +145,7 @@ async def test_many_normal_events_leave_room_for_warnings_other_reasons_and_othe
         records.event(NODEENI, "Warning", "ENICreationFailed", f"node {number}")
     records.event(NODEENI, "Warning", "ENIDetachmentFailed", "heard")
     records.event(ObjectRef("Node", "v1", "n0", "uid-2"), "Normal", "ENIAttached", "heard")
-    await records.drain()
+    await records.drain(timeout=60.0)
     more = "75 more of this kind, the last: node 99"
     assert Counter(event["reason"] for event in events(server)) == {
         "ENIAttached": BURST + 2,
@@ -172,9 +172,9 @@ async def test_answer_to_the_create_is_lost(
     records = recorder(client, background)
     server.faults.drop("after", verb="create", resource="events")
     records.event(NODEENI, "Normal", "ENIAttached", "once")
-    await records.drain()
+    await records.drain(timeout=60.0)
     records.event(NODEENI, "Normal", "ENIAttached", "once")
-    await records.drain()
+    await records.drain(timeout=60.0)
     assert told(server) == [("ENIAttached", "once", 2)]
 
 
@@ -183,11 +183,11 @@ async def test_server_forgot_the_event(
 ) -> None:
     records = recorder(client, background)
     records.event(NODEENI, "Normal", "ENIAttached", "again")
-    await records.drain()
+    await records.drain(timeout=60.0)
     (event,) = events(server)
     server.delete("", "events", event["metadata"]["name"], namespace="default")
     records.event(NODEENI, "Normal", "ENIAttached", "again")
-    await records.drain()
+    await records.drain(timeout=60.0)
     assert told(server) == [("ENIAttached", "again", 2)]
 
 
@@ -198,7 +198,7 @@ async def test_refusal_is_logged_once(
     server.faults.fail(403, verb="create", resource="events", times=5)
     for number in range(5):
         records.event(NODEENI, "Normal", "ENIAttached", f"node {number}")
-    await records.drain()
+    await records.drain(timeout=60.0)
     assert (events(server), records.dropped) == ([], 5)
     warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(warnings) == 1

@@ -221,7 +221,7 @@ class Inventory:
             self.last_refresh = self._clock()
 
     async def refresh_and_look_for(self, uids: Collection[str]) -> None:
-        """Both at once: each may have a page to wait for of every 200 interfaces."""
+        """Both at once: each has pages to wait for."""
         looking = asyncio.ensure_future(self.look_for(uids))
         try:
             await self.refresh()

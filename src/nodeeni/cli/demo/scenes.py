@@ -119,6 +119,11 @@ class Scenes:
         self._screen.scene(observer.seconds, f"kubectl delete nodeeni {self._name}")
         await client.delete(NODEENIS, self._name)
         await observer.until(lambda: not observer.nodeeni.there, f"{self._name} gone", STEP_TIMEOUT)
+        # An ENINode goes some tenths of a second after the last ENI of its node.
+        kube = self._stage.world.kube
+        await observer.until(
+            lambda: not kube.objects("networking.k8s.aws", "eninodes"), "ENINodes gone", STEP_TIMEOUT
+        )
 
     async def _end_processes(self) -> None:
         failed = {name: code for name, code in (await self._stage.stop_processes()).items() if code != 0}
