@@ -21,6 +21,7 @@ from tests.plan.build import (
 
 from nodeeni.api import names
 from nodeeni.api.reasons import RowReason
+from nodeeni.api.v1alpha1 import PodNetwork
 from nodeeni.ec2.types import InstanceSlot, Interface
 from nodeeni.plan.actions import Adopt, Create, SetTags
 from nodeeni.plan.diff import Diff
@@ -149,6 +150,13 @@ def test_one_that_was_attached_later_is_left_alone() -> None:
     (row,) = found.rows
     assert (found.actions, row.reason) == ((), RowReason.NOT_ADOPTED)
     assert "it was not attached within 60 s of its instance's launch" in row.message
+
+
+def test_a_pod_network_needs_a_prefix_and_takes_more() -> None:
+    few, more = came(), came(ipv4_prefixes=("10.1.0.16/28", "10.1.0.32/28"))
+    (row,) = planned(few, pod_network=PodNetwork()).rows
+    assert "it has 0 IPv4 prefixes, and spec.podNetwork needs 1" in row.message
+    assert [type(action) for action in planned(more, pod_network=PodNetwork()).actions] == [Adopt]
 
 
 def test_the_primary_one_is_never_taken_over() -> None:

@@ -18,7 +18,8 @@ is taken over if all of this holds, asked in this order; the first that does not
     deleted with the instance                         it was to outlive it
     in a candidate subnet                             the NodeENI would have another one made
     its groups are those that are asked for           it lets through what nobody asked for
-    its addresses are as many as are asked for        pods may have them already
+    its addresses are as many as are asked for, or
+      more where the spec counts none itself          pods may have them already
 
 All else, such as source/destination check or MTU, is put right in place once it is ours. Where nothing stands
 there, an ENI is made as ever: a node of an older launch template gets one too.
@@ -114,8 +115,12 @@ def _of_spec(wanted: DesiredInterface, interface: Interface) -> str:
         return f"its security groups are {', '.join(interface.group_ids)}, and not {', '.join(groups)}"
     for kind in ADDRESS_KINDS:
         count, has = wanted.counts.get(kind), len(kind.on(interface))
-        if count is not None and has != count:
+        if count is None or has == count:
+            continue
+        if kind not in wanted.at_least:
             return f"it has {kind.numbered(has)}, and spec.{kind} is {count}"
+        if has < count:
+            return f"it has {kind.numbered(has)}, and spec.podNetwork needs {count}"
     if PRIMARY_IPV6.stands_in_the_way(interface, wanted.values[PRIMARY_IPV6]):
         return "it has a primary IPv6 address, and spec.enablePrimaryIPv6 is false"
     return ""
