@@ -207,6 +207,20 @@ async def test_a_question_for_an_address_that_nobody_has_is_counted_and_not_answ
     assert (await a.got(), scene.why()) == ([], [vpcs.NOWHERE] * 3)
 
 
+async def test_a_device_that_takes_nothing_for_a_while_gets_its_frames_later_and_in_order(
+    scene: Scene,
+) -> None:
+    a, b = scene.a, scene.b
+    for number in range(300):  # more than a socket holds
+        a.send(packet(a.eni.mac, b.eni.mac, pod(a), pod(b), 20 + number))
+        await asyncio.sleep(0)
+    sizes: list[int] = []
+    while len(sizes) < 300:
+        sizes += [frame.size for frame in await b.got()]
+        await asyncio.sleep(0.001)
+    assert sizes == [20 + number for number in range(300)]
+
+
 async def test_multicast_is_not_carried(scene: Scene) -> None:
     a, b = scene.a, scene.b
     a.send(packet(a.eni.mac, MULTICAST, pod(a, 6), "ff02::fb", 40))

@@ -24,6 +24,8 @@ from .frames import Address, Frame
 from .qemu import Wire
 
 MTU = 9001
+_AGAIN = 0.002  # seconds until a device that had no room is tried again
+_ROOM = 1024  # frames that wait for a device; then the oldest are lost, as in a device's own queue
 ROUTER = ipaddress.IPv6Address("fe80::ec2:1")
 """The VPC router's own link-local address, in every subnet. Its other addresses are each subnet's first: of
 IPv4 as documented; of IPv6 taken to be alike, for a VPC has that address reserved."""
@@ -183,7 +185,8 @@ class _Port:
     def __init__(self, wire: Wire, on_frame: Callable[[bytes], None]) -> None:
         self._wire, self._on_frame = wire, on_frame
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._waiting: collections.deque[bytes] = collections.deque()
+        self._waiting: collections.deque[bytes] = collections.deque(maxlen=_ROOM)
+        self._again: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         self._socket.bind(str(self._wire.ours))
@@ -191,15 +194,16 @@ class _Port:
         asyncio.get_running_loop().add_reader(self._socket, self._read)
 
     def stop(self) -> None:
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._socket)
-        loop.remove_writer(self._socket)
+        asyncio.get_running_loop().remove_reader(self._socket)
+        if self._again is not None:
+            self._again.cancel()
         self._socket.close()
         self._wire.ours.unlink(missing_ok=True)
 
     def send(self, data: bytes) -> None:
         self._waiting.append(data)
-        self._write()
+        if self._again is None:
+            self._write()
 
     def _read(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -207,14 +211,15 @@ class _Port:
                 self._on_frame(self._socket.recv(65536))
 
     def _write(self) -> None:
+        self._again = None
         loop = asyncio.get_running_loop()
         while self._waiting:
             try:
                 self._socket.sendto(self._waiting[0], str(self._wire.qemus))
             except BlockingIOError:  # QEMU has no room: the guest has not taken the last ones
-                loop.add_writer(self._socket, self._write)
+                # Not by the event loop's word: a datagram socket is always writable, whoever has no room.
+                self._again = loop.call_later(_AGAIN, self._write)
                 return
             except OSError:
                 pass  # QEMU has let go of it: a device that is just being unplugged
             self._waiting.popleft()
-        loop.remove_writer(self._socket)
