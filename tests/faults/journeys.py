@@ -5,11 +5,14 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from msgspec import structs
 from tests.faults.situation import LABELS, NAME, Situation
 
+from nodeeni.api.core import ZONE_LABEL
 from nodeeni.sandbox.ec2 import LaunchInterface
+from nodeeni.sandbox.world import OTHER_SUBNETS, SUBNET
 
 LEASED = ("--enable-leader-election", "--lease-duration=2s")
 Step = Callable[[Situation], Awaitable[None]]
@@ -17,12 +20,15 @@ Step = Callable[[Situation], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Journey:
-    """`most_made`: how many interfaces may be made in all, the retries of a killed Create included."""
+    """`most_made`: how many interfaces may be made in all, the retries of a killed Create included. `then`:
+    what happens while a controller is at work, also one that comes after the one that was killed.
+    """
 
     name: str
     before: Step
     most_made: int
     flags: tuple[str, ...] = ()
+    then: Step | None = None
 
 
 async def _applied(at: Situation) -> None:
@@ -87,6 +93,26 @@ async def _terminated(at: Situation) -> None:
         at.ec2.terminate(node.instance_id)
 
 
+_SUBNETS = [SUBNET, OTHER_SUBNETS["b"]]
+
+
+async def _stands(at: Situation) -> None:
+    await at.node()
+    at.apply(subnetID=None, subnetIDs=_SUBNETS)
+    async with await at.start():
+        await at.until_right()
+
+
+async def _joins(at: Situation) -> None:
+    """A node whose zone label lies, once the controller has looked at all that stood."""
+    at.apply(subnetID=None, subnetIDs=_SUBNETS, description="seen")
+    ours = partial(at.ec2.interfaces, NodeENI=NAME)
+    await at.until(lambda: any(each.description == "seen" for each in ours()), timeout=100)
+    _, registration = at.world.launch(type="m5.4xlarge", labels=LABELS)
+    registration["metadata"]["labels"][ZONE_LABEL] = "us-west-2b"
+    at.kube.create(registration)
+
+
 JOURNEYS = {
     journey.name: journey
     for journey in (
@@ -97,6 +123,7 @@ JOURNEYS = {
         Journey("the NodeENI is deleted", _deleted, 1),
         Journey("the NodeENI is edited in place", _edited, 1),
         Journey("the NodeENI moves to another subnet", _replaced, 2),
+        Journey("a node joins and its zone label lies", _stands, 3, then=_joins),
         Journey("the instance is terminated and its ENI survives it", _terminated, 1),
     )
 }

@@ -39,6 +39,8 @@ async def record(zygote: Zygote, directory: Path, journey: Journey) -> list[Poin
         await journey.before(at)
         points.restart()
         async with await at.start(*journey.flags):
+            if journey.then is not None:
+                await journey.then(at)
             await at.until_right()
         return list(points.seen)
 
@@ -59,14 +61,26 @@ async def kill_at(
         victim = await at.start(*journey.flags)
         points.arm(point, phase, victim.kill)
         ended = asyncio.create_task(victim.ended(timeout=60))
-        settled = asyncio.create_task(at.righted(timeout=REACHED))
+        then = asyncio.create_task(_then(at, journey))
+        settled = asyncio.create_task(_settled(at, then))
         await asyncio.wait({ended, settled}, return_when=asyncio.FIRST_COMPLETED)
         settled.cancel()
         victim.kill()
         await ended
         async with await at.start(*journey.flags):
+            await then
             faults = await at.righted()
         return Outcome(journey.name, point, phase, points.struck, (*faults, *_doubled(at, journey)))
+
+
+async def _then(at: Situation, journey: Journey) -> None:
+    if journey.then is not None:
+        await journey.then(at)
+
+
+async def _settled(at: Situation, then: asyncio.Task[None]) -> None:
+    await asyncio.wait({then})
+    await at.righted(timeout=REACHED)
 
 
 def _doubled(at: Situation, journey: Journey) -> list[str]:
