@@ -4,15 +4,12 @@ One request a run: a JSON object on standard input, of which `do` names the func
 arguments; the answer is JSON on standard output. A pod is a network namespace of its name.
 """
 
-import collections
 import concurrent.futures
 import json
 import os
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,67 +31,6 @@ def delete(pods: list[str], network: str, path: str, multus: bool = True, gone: 
     return {pod: _delete(pod, network, path, multus, gone) for pod in pods}
 
 
-def churn(
-    pods: list[str], width: int, hands: int, network: str, path: str, multus: bool, peers: list[str]
-) -> Answer:
-    """Start these pods, each after the end of the oldest where `width` are alive, `hands` at the same time;
-    each pings a peer as soon as CNI has said that it has a network. `alive`: those that are at the end."""
-    work = Churn(network, path, multus, peers)
-    with concurrent.futures.ThreadPoolExecutor(hands) as pool:
-        for done in [pool.submit(work.go, pods[hand::hands], width // hands) for hand in range(hands)]:
-            done.result()
-    return {**work.told, "alive": {pod: sorted(each) for pod, each in work.addresses.items()}}
-
-
-class Churn:
-    """`addresses`: of each pod that has some, until its end begins."""
-
-    def __init__(self, network: str, path: str, multus: bool, peers: list[str]) -> None:
-        self._network, self._path, self._multus, self._peers = network, path, multus, peers
-        self._lock = threading.Lock()
-        self.addresses: dict[str, set[str]] = {}
-        self.told: Answer = {
-            "added": 0,
-            "deleted": 0,
-            "failures": [],
-            "doubles": [],
-            "lost": [],
-            "addresses": [],
-        }
-
-    def go(self, pods: list[str], width: int) -> None:
-        alive: collections.deque[str] = collections.deque()
-        for number, pod in enumerate(pods):
-            if len(alive) == width:
-                self._end(alive.popleft())
-            if taken := self._begin(pod):
-                alive.append(pod)
-                peer = self._peers[number % len(self._peers)]
-                if not _ping(pod, peer, 1):
-                    self.told["lost"].append(f"{pod} {sorted(taken)} to {peer}")
-
-    def _begin(self, pod: str) -> set[str]:
-        answer = _add(pod, self._network, self._path, self._multus)
-        taken = set(answer["addresses"])
-        with self._lock:
-            if answer["error"]:
-                self.told["failures"].append(answer["error"])
-                return set()
-            self.told["added"] += 1
-            self.told["addresses"] += sorted(taken)
-            self.told["doubles"] += [[pod, of] for of, each in self.addresses.items() if taken & each]
-            self.addresses[pod] = taken
-        return taken
-
-    def _end(self, pod: str) -> None:
-        with self._lock:
-            del self.addresses[pod]  # from now on another pod may get them
-        answer = _delete(pod, self._network, self._path, self._multus, False)
-        with self._lock:
-            self.told["deleted"] += 1
-            self.told["failures"] += [answer["error"]] if answer["error"] else []
-
-
 def ping(pairs: list[list[str]], count: int = 1, size: int = 56) -> Answer:
     """Answers of each `[pod, address]`, as `pod address` → how many of `count`."""
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
@@ -111,40 +47,6 @@ def state(network: str) -> Answer:
             held[file.name] = file.read_text().split()[0]
     names = [line.split()[0] for line in _run("ip", "netns", "list").stdout.splitlines()]
     return {"held": held, "live": {a: name for name in sorted(names) for a in _addresses(name)}}
-
-
-def traced(pods: list[str], network: str, path: str) -> Answer:
-    """The families of the sockets that CNI ADD and DEL make, by name of program and family, and how many."""
-    found: collections.Counter[str] = collections.Counter()
-    for pod in pods:
-        _run("ip", "netns", "add", pod)
-        for command in ("ADD", "DEL"):
-            strace = ["strace", "-f", "-qq", "-e", "trace=socket,connect", "-o", "/run/trace"]
-            done = _cni(command, pod, network, path, False, strace)
-            if done.returncode:
-                raise SystemExit(done.stdout + done.stderr)
-            for line in Path("/run/trace").read_text().splitlines():
-                call = line.split(maxsplit=1)[1] if line[0].isdigit() else line
-                if call.startswith("socket("):
-                    found[call[len("socket(") :].split(",")[0]] += 1
-                elif call.startswith("connect("):
-                    found["connect"] += 1
-        _run("ip", "netns", "del", pod)
-    return dict(found)
-
-
-def paired(rounds: int, networks: list[str], path: str) -> Answer:
-    """Seconds of ADD by each of two networks, in turns that begin with another each time."""
-    seconds: dict[str, list[float]] = {network: [] for network in networks}
-    for number in range(rounds):
-        for network in networks if number % 2 else networks[::-1]:
-            pod = f"t{number}"
-            answer = _add(pod, network, path, False)
-            if answer["error"]:
-                raise SystemExit(answer["error"])
-            seconds[network].append(answer["seconds"])
-            _delete(pod, network, path, False, False)
-    return seconds
 
 
 def _add(pod: str, network: str, path: str, multus: bool) -> Answer:
@@ -169,7 +71,6 @@ def _cni(
     network: str,
     path: str,
     multus: bool,
-    within: Sequence[str] = (),
     gone: bool = False,
 ) -> Done:
     config = MULTUS.read_text() if multus else look_up(network)
@@ -181,9 +82,7 @@ def _cni(
         "CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={pod};"
         f"K8S_POD_INFRA_CONTAINER_ID={pod}",
     }  # fmt: skip
-    return subprocess.run(
-        [*within, program], env=env, input=config, capture_output=True, text=True, check=False
-    )
+    return subprocess.run([program], env=env, input=config, capture_output=True, text=True, check=False)
 
 
 def look_up(network: str) -> str:

@@ -117,7 +117,7 @@ class PodNode:
         return json.loads(await self.sh("python3 /opt/guest.py", request, timeout))
 
     async def prepare(self) -> None:
-        """What a node of a cluster with Multus has; anew after a boot."""
+        """What a node of a cluster with Multus has."""
         await self.sh(_PREPARE)
         await self.sh("cat >/opt/guest.py", GUEST.read_bytes())
 
@@ -160,18 +160,6 @@ class PodNode:
         (found,) = self.enis()
         return found
 
-    async def churn(self, count: int, width: int, peers: Sequence[str], *, multus: bool = False) -> Object:
-        """So many pods, `width` of them alive at once; the last of them stay. None may fail, get an address
-        that another pod has, or not be answered by its peer."""
-        pods = [f"{self.name}-{number}" for number in range(count)]
-        asked: Object = {"pods": pods, "width": width, "hands": 4, "network": NETWORK, "path": self.path}
-        told: Object = await self.ask("churn", multus=multus, peers=peers, **asked)
-        faults = {key: told[key] for key in ("failures", "doubles", "lost")}
-        assert not any(faults.values()), f"{self.name}: {faults}"
-        assert (told["added"], told["deleted"]) == (count, count - width)
-        self.pods |= told["alive"]
-        return told
-
     def told(self) -> Object:
         """What the manager tells of the ENI's pod network."""
         status = (self.stage.world.eninode(self.name) or {}).get("status", {})
@@ -189,11 +177,6 @@ class PodNode:
 
     async def start_manager(self) -> None:
         await self.stage.start_agent(self.node, f"--cni-conf-dir={CONF_DIR}")
-
-    async def reboot(self) -> None:
-        """The machine; the manager and all pods go with it."""
-        await self.hosts.reboot(self.node.instance_id)
-        await self.prepare()
 
 
 @dataclass
