@@ -4,7 +4,7 @@ WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tools package package-check newcomer bench bench-quick bench-real bench-agent chaos soak apitest monitoringtest symptoms waits nodetest podstest pods-wait cluster cluster-parts clustertest verify requirements clean
+.PHONY: help demo test tools package package-check newcomer bench bench-quick bench-real bench-agent chaos soak apitest monitoringtest symptoms waits nodetest podstest pods-wait cluster cluster-parts clustertest neighbourstest verify requirements clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,11 @@ cluster-parts: ready-cluster ## Build what that cluster is made from, once a mac
 
 clustertest: ready-cluster ## An operator's first hour in that cluster; upgrades, restarts and lost nodes under ENIs (root; half an hour, once 10 minutes more)
 	@NODEENI_CLUSTER=1 $(WITH_TOOLS) $(BIN)/pytest -q -s $(or $(TESTS),tests/cluster)
+
+neighbourstest: ready-cluster ## kube-state-metrics and Prometheus look at that cluster (root; built once: 5 minutes)
+	@export NODEENI_NEIGHBOURS="$$(hack/neighbours/build.sh)" && \
+	  export NODEENI_PROMETHEUS="$$(hack/prometheus.sh)" && \
+	  NODEENI_CLUSTER=1 $(WITH_TOOLS) $(BIN)/pytest -q -s tests/cluster/test_with_neighbours.py
 
 chaos: ready-dev ## Break everything for MINUTES=5 of chaos, or replay SEED=n; writes docs/reliability.md
 	@$(BIN)/python -m tests.faults.report $(if $(SEED),--seed $(SEED),--minutes $(or $(MINUTES),5))

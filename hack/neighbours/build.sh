@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Prints the folder with real neighbours for `make cluster`: kube-state-metrics. Built once per machine from its Go module
+# (some minutes, outside the tree). Where the module is not to be had, NEIGHBOURS=DIR names a folder with its clone,
+# kube-state-metrics, of which the tag of this version is taken.
+set -euo pipefail
+
+tools="${XDG_CACHE_HOME:-$HOME/.cache}/nodeeni-tools/neighbours"
+export CGO_ENABLED=0
+
+# built NAME MODULE VERSION FILE PACKAGE...: the packages' programs are in $tools/NAME-VERSION, and that file.
+built() {
+  local name=$1 module=$2 version=$3 file=$4 place="$tools/$1-$3" source work
+  shift 4
+  [ ! -d "$place" ] || return 0
+  command -v go >/dev/null || { echo "no Go to build $name with: apt-get install golang-go" >&2; exit 1; }
+  work=$(mktemp -d)
+  trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+  if [ -n "${NEIGHBOURS:-}" ]; then
+    git clone -q --branch "$version" -c advice.detachedHead=false "$NEIGHBOURS/$name" "$work/source" >&2
+    source=$work/source
+  else
+    source=$(cd / && go mod download -json "$module@$version" | awk -F '"' '$2 == "Dir" {print $4}')
+    [ -d "$source" ] || { echo "$module@$version is not to be had: clone it, and name the folder by NEIGHBOURS" >&2; exit 1; }
+  fi
+  echo "building $name $version (once, some minutes) ..." >&2
+  mkdir -p "$work/bin"
+  (cd "$source" && nice -n 19 go build -p "${BUILD_JOBS:-1}" -trimpath -ldflags "-s -w" -o "$work/bin/" "$@") >&2
+  cp "$source/$file" "$work/bin"
+  mkdir -p "$tools"
+  mv "$work/bin" "$place"
+  chmod -R u+w "$work"
+  rm -rf "$work"
+  trap - EXIT
+}
+
+built kube-state-metrics k8s.io/kube-state-metrics/v2 v2.20.0 LICENSE .
+echo "$tools"
