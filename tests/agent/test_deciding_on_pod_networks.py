@@ -1,6 +1,7 @@
 """The pure part: interfaces, links and the folder as it is, to files and to what is told of each network."""
 
 import ipaddress
+import json
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,40 @@ def test_a_file_that_is_there_stays_while_a_pod_has_the_link_or_nothing_is_known
     # The file of the ENI before says nothing of this one.
     before = Directory({"pods": OWN._replace(eni_id="eni-0")})
     assert decided(link, before) == (text, state, message)
+
+
+def with_routes(*routes: tuple[str, str]) -> WantedInterface:
+    return WANTED._replace(pod_network=NETWORK._replace(routes=routes))
+
+
+def test_routes_are_written_as_the_kernel_takes_them() -> None:
+    """A destination with bits behind its length is refused by the kernel, at the start of each pod."""
+    wanted = with_routes(("10.3.0.1/16", ""), ("fd00::1:2/8", "FD01::0001"), ("0.0.0.0/0", "10.1.2.1"))
+    (verdict,) = decide([wanted], [UP], Directory())
+    assert json.loads(verdict.text or "")["ipam"]["routes"] == [
+        {"dst": "10.3.0.0/16"},
+        {"dst": "fd00::/8", "gw": "fd01::1"},
+        {"dst": "0.0.0.0/0", "gw": "10.1.2.1"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("route", "why"),
+    [
+        (
+            ("10.0.0.0/8", "999.1.1"),
+            "podNetwork.routes: '999.1.1' does not appear to be an IPv4 or IPv6 address",
+        ),
+        (("10.0.0.0/8", "..."), "podNetwork.routes: '...' does not appear to be an IPv4 or IPv6 address"),
+        (("everywhere", ""), "podNetwork.routes: 'everywhere' does not appear to be an IPv4 or IPv6 network"),
+        (("10.0.0.0/8", "fd00::1"), "podNetwork.routes: gw fd00::1 is not of the family of dst 10.0.0.0/8"),
+    ],
+)
+def test_a_route_that_no_plugin_reads_is_refused_and_named(route: tuple[str, str], why: str) -> None:
+    """With it in the file the start of each pod would fail."""
+    (verdict,) = decide([with_routes(route)], [UP], THERE)
+    assert (verdict.text, verdict.state) == (None, NetworkState.REFUSED)
+    assert verdict.message.startswith(why)
 
 
 def test_two_interfaces_with_one_name_have_no_file_and_both_are_told_of_the_other() -> None:

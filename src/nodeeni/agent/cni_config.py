@@ -68,8 +68,20 @@ def file_text(wanted: WantedInterface, network: PodNetwork) -> str:
 
 
 def _routes(network: PodNetwork) -> dict[str, Any]:
-    routes = [{"dst": to} | ({"gw": gateway} if gateway else {}) for to, gateway in network.routes]
+    """As the kernel takes them: one with bits behind the prefix's length fails the start of each pod."""
+    routes = [_route(to, gateway) for to, gateway in network.routes]
     return {"routes": routes} if routes else {}
+
+
+def _route(to: str, gateway: str) -> dict[str, str]:
+    try:
+        block = ipaddress.ip_network(to, strict=False)
+        hop = ipaddress.ip_address(gateway) if gateway else None
+    except ValueError as error:
+        raise Unfit(f"podNetwork.routes: {error}: mend dst or gw") from error
+    if hop is not None and hop.version != block.version:
+        raise Unfit(f"podNetwork.routes: gw {hop} is not of the family of dst {block}: mend one of them")
+    return {"dst": str(block)} | ({"gw": str(hop)} if hop else {})
 
 
 def _ranges(prefixes: tuple[str, ...], cidrs: tuple[str, ...]) -> list[list[dict[str, str]]]:
