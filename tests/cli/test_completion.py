@@ -39,16 +39,25 @@ def completed(line: str) -> list[str]:
     return done.stdout.split()
 
 
-def test_commands_flags_and_values() -> None:
-    assert completed("nodeeni ") == list(COMMANDS)
-    assert completed("nodeeni st") == ["status"]
-    assert completed("nodeeni status --a") == ["--all"]
-    assert completed("nodeeni status -o ") == ["table", "json", "yaml", "name"]
-    assert completed("nodeeni status --output=j") == ["--output=json"]
-    assert completed("nodeeni completion ") == list(SCRIPTS)
-    assert completed("nodeeni plan -f ") == ["-o", "default"]  # bash's own: files
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("nodeeni ", list(COMMANDS)),
+        ("nodeeni st", ["status"]),
+        ("nodeeni status --a", ["--all"]),
+        ("nodeeni status -o ", ["table", "json", "yaml", "name"]),
+        ("nodeeni status --output=j", ["--output=json"]),
+        ("nodeeni completion ", list(SCRIPTS)),
+        ("nodeeni plan -f ", ["-o", "default"]),  # bash's own: files
+    ],
+)
+def test_commands_flags_and_values(line: str, offered: list[str]) -> None:
+    assert completed(line) == offered
+
+
+def test_flags_of_the_programs_and_none_that_are_for_tests_alone() -> None:
     assert "--resync-period" in completed("nodeeni controller --")
-    assert "--keepalive" not in completed("nodeeni manager --")  # of tests alone
+    assert "--keepalive" not in completed("nodeeni manager --")
 
 
 def test_nothing_where_there_is_nothing_to_complete_or_no_cluster(
