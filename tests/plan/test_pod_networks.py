@@ -215,3 +215,11 @@ def test_many_addresses_are_named_in_part_and_counted() -> None:
     in_use = tuple(f"10.1.7.{n}" for n in range(5))
     pods = msgspec.structs.replace(PODS, told=PodNetworkStatus(state="Ready", used=70, in_use=in_use))
     assert pods.lose == "pods lose their addresses on it, 10.1.7.0, 10.1.7.1, 10.1.7.2 and 67 more"
+
+
+def test_what_is_no_address_in_a_nodes_status_keeps_nobody_from_planning() -> None:
+    """Whoever may write the node's ENINode may write anything there."""
+    told = PodNetworkStatus(state="Ready", in_use=("not an address", "", "10.11.0.17", "fd00::1"))
+    pods = Pods(told=told, current=True, reports=True)
+    assert pods.users("10.11.0.16/28") == ["10.11.0.17"]
+    assert pods.spared(["10.11.0.16/28", "10.11.0.32/28"]) == ["10.11.0.32/28", "10.11.0.16/28"]

@@ -53,7 +53,7 @@ class Pods(msgspec.Struct, frozen=True, kw_only=True):
     def users(self, prefix: str) -> list[str]:
         """Addresses of it that pods have."""
         block = ipaddress.ip_network(prefix)
-        return [address for address in self.addresses if ipaddress.ip_address(address) in block]
+        return [address for address in self.addresses if _lies_in(address, block)]
 
     def spared(self, prefixes: Sequence[str]) -> list[str]:
         """These prefixes, the one that is the first to be given back first: one that no pod uses, then one
@@ -97,6 +97,14 @@ def pods_of(eninode: ENINode | None) -> dict[str, Pods]:
             has_link=link is not None and link.in_pod,
         )
     return found
+
+
+def _lies_in(address: str, block: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    """False for what is no address: a status is what somebody wrote, and keeps no node from its plan."""
+    try:
+        return ipaddress.ip_address(address) in block
+    except ValueError:
+        return False
 
 
 def named(addresses: Sequence[str], count: int = 0) -> str:
