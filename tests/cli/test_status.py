@@ -175,6 +175,19 @@ async def test_each_state_of_a_network_in_words(
     assert told == ([finding.format(NAME)] if finding else [])
 
 
+async def test_a_change_in_place_that_takes_long_says_what_it_waits_for(site: Site) -> None:
+    """As a prefix does where no ENI manager runs: nothing has failed, and nothing else tells."""
+    site.apply()
+    waits = {"reason": "Updating", "message": "10.11.0.16/28: given back once the ENI manager has said so"}
+    a_node(site, "n1", "us-west-2a")
+    a_node(site, "n2", "us-west-2a")
+    rows = [attached("n1", "eni-1", "02:01") | waits, attached("n2", "eni-2", "02:02") | waits]
+    site.report(observedGeneration=1, desired=2, attached=2, attachments=rows)
+    (told,) = [line for line in (await site.run("status")).lines if line.startswith("!")]
+    assert told.startswith(f"! n1 {NAME}: being changed for ")
+    assert told.endswith(f": {waits['message']} (and 1 node more)")
+
+
 async def test_a_link_that_works_under_a_wrong_name_is_a_note_and_no_fault(site: Site) -> None:
     a_mixed_cluster(site)
     link = {"macAddress": "02:01", "linkName": "eth1", "state": "Up", "note": "eth1 is the kernel's name"}

@@ -87,7 +87,12 @@ def _of_step(line: Line, leader: Finding, now: datetime.datetime) -> Iterator[tu
         cause = ("waits", line.reason, _OWN.sub("", line.message))
         yield cause, note(f"{line.node} {line.node_eni}", f"{line.reason}: {line.message}")
         return
-    if not line.on_its_way or (tables.seconds(line.since, now) or 0) <= LONG:
+    if (tables.seconds(line.since, now) or 0) <= LONG:
+        return
+    if line.state == State.ATTACHED and line.reason == RowReason.UPDATING:
+        told = f"being changed for {tables.age(line.since, now)}: {line.message}"
+        yield ("changes",), note(f"{line.node} {line.node_eni}", told)
+    if not line.on_its_way:
         return
     ask = "is the controller running?"
     if leader.mark is Mark.RIGHT:
