@@ -61,6 +61,17 @@ async def test_an_eni_manager_without_the_folder(site: Site) -> None:
     assert message.startswith("pods on n1: the ENI manager writes no CNI files: name Multus' folder in")
 
 
+async def test_a_node_without_an_eni_manager_is_told_and_counted(site: Site) -> None:
+    eninode(site, "n1", ready(PREFIX))
+    eninode(site, "n2", None, current=False)
+    nothing = {"status": {"observedGeneration": 0, "interfaces": []}}
+    site.world.kube.patch("networking.k8s.aws", "eninodes", "n2", nothing, subresource="status")
+    (silent, right) = told_of(await site.run("doctor", "-o", "json"))
+    assert silent[0] == "note"
+    assert silent[1].startswith("pods on n2: no ENI manager has reported there yet: ")
+    assert right == ("right", "1 CNI file of 2")
+
+
 async def test_refusals_and_notes_are_one_line_a_cause(site: Site) -> None:
     refused = {"name": "pods", "state": "Refused", "message": "90-nodeeni-pods.conf there is not ours"}
     eninode(site, "n1", refused)

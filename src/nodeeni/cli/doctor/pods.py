@@ -14,6 +14,10 @@ _OFF = (
     "in --cni-conf-dir; see docs/pods.md"
 )
 
+_SILENT = (
+    "no ENI manager has reported there yet: see that its DaemonSet, or `nodeeni manager`, runs on the node"
+)
+
 
 class _Asked(NamedTuple):
     """One network that a node is to have; `told` None: the ENI manager says nothing of it."""
@@ -32,6 +36,8 @@ def findings(eninodes: Iterable[ENINode]) -> Iterator[Finding]:
             yield found(SUBJECT, f"{some(places)}: {message}")
     if off := [_place(each) for each in asked if each.told is None]:
         yield wrong(SUBJECT, f"{some(off)}: {_OFF}")
+    if silent := [place for node in nodes for place in _silent(node)]:
+        yield note(SUBJECT, f"{some(silent)}: {_SILENT}")
     if full := [_place(each) for each in asked if each.told is not None and each.told.free == 0]:
         yield note(
             SUBJECT,
@@ -46,7 +52,7 @@ def findings(eninodes: Iterable[ENINode]) -> Iterator[Finding]:
         )
     ready = [each for each in asked if each.told is not None and each.told.state == "Ready"]
     if ready:
-        yield right(SUBJECT, f"{counted(len(ready), 'CNI file')} of {len(asked)}")
+        yield right(SUBJECT, f"{counted(len(ready), 'CNI file')} of {len(asked) + len(silent)}")
 
 
 def _asked(node: ENINode) -> Iterator[_Asked]:
@@ -57,6 +63,15 @@ def _asked(node: ENINode) -> Iterator[_Asked]:
     for interface in node.spec.interfaces:
         if interface.pod_network is not None and interface.mac_address in links:
             yield _Asked(node.metadata.name, interface.pod_network.name, links[interface.mac_address])
+
+
+def _silent(node: ENINode) -> Iterator[str]:
+    """Networks of a node of which no ENI manager has ever said a word."""
+    if node.status.observed_generation or node.status.interfaces:
+        return
+    for interface in node.spec.interfaces:
+        if interface.pod_network is not None:
+            yield f"{interface.pod_network.name} on {node.metadata.name}"
 
 
 def _place(asked: _Asked) -> str:
