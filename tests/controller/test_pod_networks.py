@@ -232,6 +232,21 @@ async def test_two_networks_of_one_name_on_a_node_are_one_too_many(stage: Stage)
         assert stage.calls() == made
 
 
+async def test_an_edit_does_not_take_the_network_of_pods_that_run(stage: Stage) -> None:
+    node = await stage.node()
+    stage.apply(podNetwork={"name": "other"})
+    stage.apply("second", **PODS, deviceIndex=3)
+    async with stage.controller(), manager(stage, node) as at:
+        await stage.until_attached(node)
+        await stage.until(lambda: set(at.files) == {"other", "pods"})
+        before = at.files["pods"]
+        stage.apply(**PODS)  # the older one asks for the younger one's
+        await stage.until(lambda: stage.row(node).get("reason") == "PodNetworkTaken")
+        await stage.until(lambda: at.files == {"pods": before})
+        assert "and second has it" in stage.row(node)["message"]
+        assert "reason" not in stage.row(node, "second")
+
+
 async def test_a_link_in_a_pod_is_told_of_before_its_eni_goes(stage: Stage) -> None:
     node = await stage.node()
     stage.apply()

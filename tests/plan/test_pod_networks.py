@@ -13,6 +13,7 @@ from nodeeni.ec2.types import Subnet
 from nodeeni.plan.actions import Assign, Create, Unassign
 from nodeeni.plan.diff import Diff
 from nodeeni.plan.network import Network
+from nodeeni.plan.pod_networks import first_of_each_name
 from nodeeni.plan.pods import Pods
 from nodeeni.plan.policy import Circumstances, decide
 from nodeeni.plan.report import eninode_spec
@@ -87,9 +88,21 @@ def test_of_two_nodeenis_with_one_network_the_older_has_it_and_both_are_named() 
     (refusal,) = found.refusals
     assert (refusal.nodeeni, refusal.reason) == ("new", RowReason.POD_NETWORK_TAKEN)
     assert refusal.message == (
-        "the NodeENIs old and new both ask for the pods' network pods on node n1, and old is older: give one "
+        "the NodeENIs old and new both ask for the pods' network pods on node n1, and old has it: give one "
         "of them another spec.podNetwork.name"
     )
+
+
+def test_an_edit_does_not_take_a_network_that_another_one_has_on_the_node() -> None:
+    older = nodeeni("old", pod_network=PodNetwork(name="pods"))
+    younger = nodeeni(
+        "new", pod_network=PodNetwork(name="pods"), device_index=3, created="2026-02-01T00:00:00Z"
+    )
+    asking = [older, younger]
+    assert first_of_each_name(asking, {}) == {"pods": "old"}
+    assert first_of_each_name(asking, {"pods": "new"}) == {"pods": "new"}
+    assert first_of_each_name(asking, {"pods": "gone"}) == {"pods": "old"}
+    assert first_of_each_name([older], {"pods": "new"}) == {"pods": "old"}
 
 
 def test_what_the_younger_has_stays_attached_and_its_file_goes() -> None:

@@ -224,7 +224,7 @@ class RowReason(StrEnum):
     POD_NETWORK_TAKEN = (
         "PodNetworkTaken",
         Mender.PERSON,
-        "two NodeENIs ask for one pods' network on a node; the older has it: another `podNetwork.name`",
+        "two NodeENIs ask for one pods' network on a node, which one of them has: another `podNetwork.name`",
     )
     NO_FREE_PREFIX = (
         "NoFreePrefix",

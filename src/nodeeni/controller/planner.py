@@ -39,6 +39,7 @@ from nodeeni.plan.network import Network, strangers
 from nodeeni.plan.observed import ENDS, RESTS, UNREAD, NodeView, Observed
 from nodeeni.plan.ownership import Verdict, is_doubtful
 from nodeeni.plan.plan import Plan
+from nodeeni.plan.pod_networks import holders_of
 from nodeeni.plan.pods import pods_of
 from nodeeni.plan.policy import Circumstances, decide
 from nodeeni.plan.refusal import Refusal
@@ -285,7 +286,14 @@ class Planner:
                     )
         dead_for = self._dead_for(name, instance)
         desired = desired_interfaces(
-            node, instance, selected, sought, self._cluster_id, dead_for, observed.instance_type
+            node,
+            instance,
+            selected,
+            sought,
+            self._cluster_id,
+            dead_for,
+            observed.instance_type,
+            holders_of(self._cluster.eninodes.store.get(name)),
         )
         return desired, observed
 

@@ -133,18 +133,20 @@ def desired_interfaces(
     cluster_id: str,
     dead_for: float = 0.0,
     instance_type: InstanceType | None = None,
+    holders: Mapping[str, str] | None = None,
 ) -> Desired:
     """The interfaces that `nodeenis`, which select the node, give it: none on a node that ends.
 
     `networks`, by uid: what EC2 has for each, or why it could not be asked. `dead_for`: seconds since the
-    instance was first seen to end. `instance_type`: None where it is not known.
+    instance was first seen to end. `instance_type`: None where it is not known. `holders`: by network of
+    pods, the NodeENI that has it on the node.
     """
     selected = tuple(Selected(n.metadata.uid, n.metadata.name, n.metadata.generation) for n in nodeenis)
     ending = _ending(node, instance, dead_for)
     if ending:
         return Desired(selected=selected, ending=ending)
     interfaces, refusals, links, unread = [], [], {}, set()
-    networks_of = first_of_each_name(nodeenis)
+    networks_of = first_of_each_name(nodeenis, holders or {})
     for nodeeni in nodeenis:
         uid = nodeeni.metadata.uid
         network = networks[uid]

@@ -6,19 +6,30 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from nodeeni.api.reasons import RowReason
-from nodeeni.api.v1alpha1 import NodeENI, NodePodNetwork
+from nodeeni.api.v1alpha1 import ENINode, NodeENI, NodePodNetwork
 from nodeeni.ec2.types import Interface
 from nodeeni.plan.refusal import Refusal, unresolved
 from nodeeni.plan.rows import Row
 
 
-def first_of_each_name(nodeenis: Iterable[NodeENI]) -> dict[str, str]:
-    """By name of a network, the first of these NodeENIs that asks for it: that one has it on their node."""
-    first: dict[str, str] = {}
+def holders_of(eninode: ENINode | None) -> dict[str, str]:
+    """By name of a network, the NodeENI whose file the node has, or is to have."""
+    entries = eninode.spec.interfaces if eninode is not None else ()
+    return {each.pod_network.name: each.node_eni for each in entries if each.pod_network is not None}
+
+
+def first_of_each_name(nodeenis: Iterable[NodeENI], holders: Mapping[str, str]) -> dict[str, str]:
+    """By name of a network, the NodeENI that has it on their node: of those that ask for it the one that has
+    it already, since pods may be on it, else the first of these.
+    """
+    asking: dict[str, list[str]] = {}
     for nodeeni in nodeenis:
         if nodeeni.pod_network is not None:
-            first.setdefault(nodeeni.pod_network.name, nodeeni.metadata.name)
-    return first
+            asking.setdefault(nodeeni.pod_network.name, []).append(nodeeni.metadata.name)
+    return {
+        network: holder if (holder := holders.get(network, "")) in names else names[0]
+        for network, names in asking.items()
+    }
 
 
 def cannot_have_pods(nodeeni: NodeENI, node: str, first: Mapping[str, str]) -> Refusal | None:
@@ -32,7 +43,7 @@ def cannot_have_pods(nodeeni: NodeENI, node: str, first: Mapping[str, str]) -> R
             nodeeni,
             RowReason.POD_NETWORK_TAKEN,
             f"the NodeENIs {holder} and {name} both ask for the pods' network {network.name} on node {node}, "
-            f"and {holder} is older: give one of them another spec.podNetwork.name",
+            f"and {holder} has it: give one of them another spec.podNetwork.name",
         )
     for number, route in enumerate(network.routes):
         if route.gw and not _is_address(route.gw):
