@@ -75,7 +75,7 @@ async def test_leaving_for_a_pod_and_coming_back_is_a_line_each(node: Node, sysf
     await configured(node, "--sysfs", sysfs)
     node.kernel.ip(f"link set ens6 netns {node.kernel.switch}")
     moved = "the link was moved into another network namespace"
-    await node.until_reported({"macAddress": MAC, "state": "Missing", "message": moved})
+    await node.until_reported({"macAddress": MAC, "state": "Missing", "message": moved, "inPod": True})
     node.kernel.on_switch(f"link set ens6 netns {node.kernel.name}")
     await node.until_reported(UP)
     (agent,) = node.agents
@@ -100,7 +100,7 @@ async def test_a_device_that_was_unplugged_while_in_a_pod_is_gone(node: Node, sy
     await configured(node, "--sysfs", sysfs, "--check-interval=200ms")
     moved = "the link was moved into another network namespace"
     node.kernel.ip(f"link set ens6 netns {node.kernel.switch}")
-    await node.until_reported({"macAddress": MAC, "state": "Missing", "message": moved})
+    await node.until_reported({"macAddress": MAC, "state": "Missing", "message": moved, "inPod": True})
     node.kernel.on_switch("link del ens6")
     shutil.rmtree(device(sysfs))
     await node.until_reported({"macAddress": MAC, "state": "Missing", "message": "the link is gone"})

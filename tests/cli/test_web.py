@@ -93,7 +93,7 @@ async def test_it_shows_what_the_commands_and_ec2_say(page: Shown) -> None:
     (problem,) = now["problems"]
     assert problem["subject"].endswith(" only-zone-b")
     assert problem["message"].startswith("NoSubnetInZone: ")
-    now = await page.until(lambda now: now["curve"]["settled"])
+    now = await page.until(lambda now: now["curve"] and now["curve"]["settled"])
     assert (now["curve"]["total"], now["curve"]["attached"][-1][1]) == (4, 4)
     calls = {count["action"]: count["ok"] for count in now["calls"]}
     assert calls["AttachNetworkInterface"] == page.stage.world.ec2.calls.by_action["AttachNetworkInterface"]
@@ -158,3 +158,13 @@ def test_a_curve_begins_with_the_first_create_of_a_wave() -> None:
     tracker.look(200.1, 5, 4, calls)
     assert tracker.curve is not None
     assert (tracker.curve.total, tracker.curve.attached) == (1, [(0.0, 0)])
+
+
+def test_a_wave_that_was_over_before_the_next_look_is_one_too() -> None:
+    tracker, calls = Tracker(EC2Settings(attaching=Delay(1.0))), Calls()
+    tracker.look(100.0, 0, 0, calls)
+    calls.add(call(100.2))
+    tracker.look(109.0, 1, 1, calls)
+    assert tracker.curve is not None
+    assert (tracker.curve.total, tracker.curve.settled) == (1, True)
+    assert tracker.curve.attached == [(0.0, 0), (pytest.approx(8.8), 1)]

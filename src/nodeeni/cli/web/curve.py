@@ -29,6 +29,7 @@ class Tracker:
         self._begun: float | None = None
         self._created = 0  # calls
         self._had = 0  # attached before this wave
+        self._last = 0  # attached when it was looked at last
         self._total = 0
         self._points: list[tuple[float, int]] = []
         self._settled = True
@@ -37,9 +38,10 @@ class Tracker:
         """`wanted` without those that cannot be had."""
         created = calls.by_code[_CREATE, OK]
         new, self._created = created - self._created, created
-        if self._settled and new > 0 and wanted > attached:
+        before, self._last = min(self._last, attached), attached
+        if self._settled and new > 0 and wanted > before:  # it may be over already
             self._begun = min(call.time for call in calls.of(_CREATE, OK)[-new:])
-            self._had, self._points, self._settled = attached, [(0.0, 0)], False
+            self._had, self._points, self._settled = before, [(0.0, 0)], False
         if self._begun is None or self._settled:
             return
         self._total = max(0, wanted - self._had)
