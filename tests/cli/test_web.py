@@ -77,18 +77,22 @@ async def page(tmp_path: Path) -> AsyncIterator[Shown]:
             yield Shown(stage, url)
 
 
+def bars(now: dict[str, Any]) -> dict[str, tuple[int, int, int, str]]:
+    return {bar["name"]: (bar["done"], bar["total"], bar["failed"], bar["ready"]) for bar in now["bars"]}
+
+
 async def test_it_shows_what_the_commands_and_ec2_say(page: Shown) -> None:
     page.apply("everywhere", subnetIDs=[SUBNET, OTHER_SUBNETS["b"]])
     page.apply("only-zone-b", subnetID=OTHER_SUBNETS["b"], deviceIndex=3)
+    looks = {"attached": 4, "wrong": 2}
+    expected = {"everywhere": (3, 3, 0, "yes"), "only-zone-b": (1, 3, 2, "no")}
     now = await page.until(
-        lambda now: Counter(tile["look"] for tile in now["tiles"]) == {"attached": 4, "wrong": 2}
+        lambda now: Counter(tile["look"] for tile in now["tiles"]) == looks and bars(now) == expected
     )
     told = await page.status()
     assert [(t["node"], t["nodeeni"], t["eni"], t["state"]) for t in now["tiles"]] == [
         (line["node"], line["nodeENI"], line["eniID"], line["state"]) for line in told["attachments"]
     ]
-    bars = {bar["name"]: (bar["done"], bar["total"], bar["failed"], bar["ready"]) for bar in now["bars"]}
-    assert bars == {"everywhere": (3, 3, 0, "yes"), "only-zone-b": (1, 3, 2, "no")}
     assert now["nodes"] == 3
     (problem,) = now["problems"]
     assert problem["subject"].endswith(" only-zone-b")
