@@ -96,7 +96,11 @@ class NodeENIStatus(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaul
         ),
     ] = []
     attachments: Annotated[
-        list[AttachmentStatus], schema("One entry a node, failed ones first; at most 2,000 of them.")
+        list[AttachmentStatus],
+        schema(
+            "One entry a node, failed ones first; at most 2,000 of them, and while more nodes than that are "
+            "on their way those that changed last."
+        ),
     ] = []
     attachments_truncated: Annotated[
         bool, schema("True when `attachments` does not list all; the counts are exact.")
