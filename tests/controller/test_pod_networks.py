@@ -86,6 +86,20 @@ async def test_the_file_is_gone_before_the_detach_and_the_pods_are_named(stage: 
     assert stage.calls()[DETACH] == 1
 
 
+async def test_pods_that_are_told_of_with_the_files_end_alone_are_named_too(stage: Stage) -> None:
+    node = await stage.node()
+    stage.apply(**PODS)
+    async with stage.controller(), manager(stage, node) as at:
+        await stage.until_attached(node)
+        (first,) = await running(stage, node, at, 1)
+        at.tells_counts = False
+        (second,) = at.start_pods(1)
+        stage.delete()
+        await stage.until_deleted()
+        ends = [told.partition("addresses on it, ")[2] for _, told in stage.told("PodsLoseNetwork")]
+        assert sorted(ends) == [first, f"{first}, {second}"]
+
+
 async def test_a_manager_that_does_not_answer_keeps_no_eni(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -199,7 +199,7 @@ class Announcer:
     def leaving(self, action: Detach, pods: Pods) -> None:
         """It is about to be taken off its node, and pods are on it."""
         ref = self._ref(action.uid)
-        if ref is not None and pods.lose:
+        if ref is not None:
             message = f"{action.node}: {action.text}; {pods.lose}"
             log.warning("%s", message, extra=_where(action.node, action.nodeeni))
             self._recorder.event(ref, "Warning", EventReason.PODS_LOSE_NETWORK, message)

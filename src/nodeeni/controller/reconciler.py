@@ -87,10 +87,12 @@ class Reconciler:
         if self._settings.dry_run:
             self._announcer.would_do(name, plan.decision)
             return
-        begin = self._withdrawals.note(name, plan.decision.leaving)
+        self._withdrawals.note(name, plan.decision.leaving)
         for action in plan.actions:
-            if isinstance(action, Detach) and action.eni_id in begin:
-                self._announcer.leaving(action, plan.observed.pods.get(action.eni_id, NO_PODS))
+            if isinstance(action, Detach) and action.eni_id in plan.decision.leaving:
+                pods = plan.observed.pods.get(action.eni_id, NO_PODS)
+                if self._withdrawals.is_news(action.eni_id, pods):
+                    self._announcer.leaving(action, pods)
         for action in plan.decision.allowed:
             if isinstance(action, Detach) and action.force:
                 self._announce_force(plan.observed, action)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 
 from nodeeni.plan.observed import RESTS, Observed
+from nodeeni.plan.pods import Pods
 
 FILE_WAIT = 30.0  # seconds
 
@@ -17,13 +18,23 @@ class Withdrawals:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._since: dict[str, dict[str, float]] = {}  # node → interfaces that leave it → when they began to
+        self._told: dict[str, frozenset[str]] = {}  # interface that leaves → what pods lose with it, as told
 
-    def note(self, node: str, leaving: AbstractSet[str]) -> frozenset[str]:
-        """These leave the node, and no others. Returns those that begin to."""
+    def note(self, node: str, leaving: AbstractSet[str]) -> None:
+        """These leave the node, and no others."""
         before = self._since.pop(node, {})
         if leaving:
             self._since[node] = {eni_id: before.get(eni_id, self._clock()) for eni_id in leaving}
-        return frozenset(leaving - before.keys())
+        for eni_id in before.keys() - leaving:
+            self._told.pop(eni_id, None)
+
+    def is_news(self, eni_id: str, pods: Pods) -> bool:
+        """Whether pods lose with it what was not told yet: of the last ones the ENI manager tells with the
+        file's end.
+        """
+        lost, told = pods.lost, self._told.get(eni_id, frozenset())
+        self._told[eni_id] = told | lost
+        return not lost <= told
 
     def due(self, observed: Observed) -> dict[str, float]:
         """By interface that may have a CNI file, how many seconds it is waited for at the most. On an

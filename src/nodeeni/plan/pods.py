@@ -67,6 +67,11 @@ class Pods(msgspec.Struct, frozen=True, kw_only=True):
         return sorted(prefixes, key=reluctance) if self.told is not None else list(prefixes)
 
     @property
+    def lost(self) -> frozenset[str]:
+        """What pods lose with the interface: their addresses, or the link."""
+        return frozenset({"link"} if self.has_link else self.addresses)
+
+    @property
     def lose(self) -> str:
         """What pods lose with the interface, in words; empty: nothing that is known."""
         if self.has_link:
