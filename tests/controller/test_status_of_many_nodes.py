@@ -19,15 +19,20 @@ from nodeeni.plan.rows import Row, State
 from .conftest import LABELS, NAME, Stage
 
 
-async def test_two_thousand_nodes_that_change_all_the_time_are_one_patch_in_four_seconds(
-    stage: Stage,
-) -> None:
+async def applied(stage: Stage) -> tuple[KubeClient, Reporter, str]:
+    """A NodeENI, its uid, and who reports on it."""
     stage.apply()
     client = KubeClient.connect(stage.environment["KUBECONFIG"])
     cluster = Cluster(client)
     await cluster.nodeenis.read_once()
-    uid = cluster.nodeenis.store[NAME].metadata.uid
     reporter = Reporter(client, cluster, Troubles(oldest=900.0), stalled_after=120.0)
+    return client, reporter, cluster.nodeenis.store[NAME].metadata.uid
+
+
+async def test_two_thousand_nodes_that_change_all_the_time_are_one_patch_in_four_seconds(
+    stage: Stage,
+) -> None:
+    client, reporter, uid = await applied(stage)
     for number in range(2000):
         node = Node(metadata=ObjectMeta(name=f"n{number}", labels=LABELS))
         reporter.selection.node_changed(None, node)
@@ -48,12 +53,7 @@ async def test_two_thousand_nodes_that_change_all_the_time_are_one_patch_in_four
 async def test_while_thousands_are_attached_each_write_lists_the_news_and_at_the_end_all_are_dated_as_before(
     stage: Stage,
 ) -> None:
-    stage.apply()
-    client = KubeClient.connect(stage.environment["KUBECONFIG"])
-    cluster = Cluster(client)
-    await cluster.nodeenis.read_once()
-    uid = cluster.nodeenis.store[NAME].metadata.uid
-    reporter = Reporter(client, cluster, Troubles(oldest=900.0), stalled_after=120.0)
+    client, reporter, uid = await applied(stage)
     names = [f"n{number:04}" for number in range(ATTACHMENTS_LIMIT + 500)]
     for name in names:
         reporter.selection.node_changed(None, Node(metadata=ObjectMeta(name=name, labels=LABELS)))

@@ -238,6 +238,7 @@ class Planner:
         # From here on nothing is awaited: what is decided is decided on one moment's view.
         interfaces, owners = self._interfaces(name, node), self._cluster.owners()
         unread_here = self._inventory.unread(name, node.instance_id) if node else []
+        eninode = self._cluster.eninodes.store.get(name)
         observed = Observed(
             name=name,
             node=node,
@@ -268,7 +269,7 @@ class Planner:
             force_detach_after=self._settings.force_detach_after,
             undo_attach_after=self._settings.undo_attach_after,
             undone=self._memory.undone,
-            pods=pods_of(self._cluster.eninodes.store.get(name)),
+            pods=pods_of(eninode),
             unread=frozenset(each.id for each in unread_here),
         )
         if node is None:
@@ -293,7 +294,7 @@ class Planner:
             self._cluster_id,
             dead_for,
             observed.instance_type,
-            holders_of(self._cluster.eninodes.store.get(name)),
+            holders_of(eninode),
         )
         return desired, observed
 

@@ -17,11 +17,6 @@ from nodeeni.plan.network import Network, strangers
 from nodeeni.plan.observed import NodeView
 from nodeeni.plan.refusal import Refusal
 
-_WAITS = (
-    RowReason.INSTANCE_NOT_RUNNING,
-    RowReason.EC2_ERROR,
-)  # of these a refusal does not say that it is in vain
-
 
 def as_labelled(node: NodeView, networks: Mapping[str, Network]) -> Instance | None:
     """The instance as far as its Node tells; None where that is not enough.
@@ -69,4 +64,6 @@ def why_in_vain(made: Create, desired: Desired, refusals: Sequence[Refusal]) -> 
         return f"{made.request.subnet_id} is not of the instance's zone, where {fits} is to be had"
     if any(refusal.reason is RowReason.EC2_ERROR for refusal in refused):
         return None
-    return next((refusal.message for refusal in refused if refusal.reason not in _WAITS), "")
+    # What waits for its instance to run is not in vain.
+    against = (refusal for refusal in refused if refusal.reason is not RowReason.INSTANCE_NOT_RUNNING)
+    return next((refusal.message for refusal in against), "")
