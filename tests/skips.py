@@ -42,8 +42,8 @@ class SkipsAsListed:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if exitstatus > pytest.ExitCode.TESTS_FAILED:  # interrupted: the run is not whole
-            return
+        if exitstatus > pytest.ExitCode.TESTS_FAILED or session.config.getoption("lf"):
+            return  # the run was interrupted, or asked for what failed before: it is not whole
         listed = {line for line in self._file.read_text().splitlines() if line and not line.startswith("#")}
         used = set()
         for test, why in sorted(self._skipped.items()):

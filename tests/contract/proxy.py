@@ -6,6 +6,7 @@ client ──TLS──► proxy, with the server's own certificate ──TLS─�
 import asyncio
 import ssl
 from collections import Counter
+from contextlib import nullcontext
 
 import aiohttp
 import msgspec
@@ -93,18 +94,19 @@ class Proxy:
         fault = self._faults.take(verb, resource, name)
         if fault is not None:
             await suffer(fault, request)
-        answer = await self._begin(request, body)
-        try:
-            if verb == "watch" and answer.status == 200:
-                with self._faults.open_watch(resource) as opened:
+        # A watch is open from here on: who breaks watches means also the one whose answer is still under way.
+        with self._faults.open_watch(resource) if verb == "watch" else nullcontext() as opened:
+            answer = await self._begin(request, body)
+            try:
+                if opened is not None and answer.status == 200:
                     return await self._stream(request, answer, opened)
-            content = await answer.read()
-            if fault is not None and fault.drop == "after":
-                abort(request)
-            kept = {k: v for k, v in answer.headers.items() if k.lower() not in _OF_THE_HOP}
-            return web.Response(status=answer.status, body=content, headers=kept)
-        finally:
-            _leave(answer)
+                content = await answer.read()
+                if fault is not None and fault.drop == "after":
+                    abort(request)
+                kept = {k: v for k, v in answer.headers.items() if k.lower() not in _OF_THE_HOP}
+                return web.Response(status=answer.status, body=content, headers=kept)
+            finally:
+                _leave(answer)
 
     async def _begin(self, request: web.BaseRequest, body: bytes) -> aiohttp.ClientResponse:
         """The head of the API server's answer. A client that leaves meanwhile cancels the wait, not the
@@ -129,6 +131,8 @@ class Proxy:
         response.enable_chunked_encoding()
         await response.prepare(request)
         opened.wake = asyncio.Event()
+        if opened.broken is not None:
+            opened.wake.set()
         pumping = asyncio.create_task(_pump(answer, response, opened))
         breaking = asyncio.create_task(opened.wake.wait())
         try:

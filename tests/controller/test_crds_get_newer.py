@@ -186,8 +186,10 @@ async def test_definitions_without_pod_networks_leave_the_prefix_and_take_no_eni
     async with stage.controller():
         await stage.until_attached(node)
         (made,) = stage.ours()
-        stage.kube.apply(without_rules(nodeeni_crd()))
+        # A real API server takes definitions in after a moment of its own, one after the other.
         stage.kube.apply(without_rules(eninode_crd()))
+        stage.kube.apply(without_rules(nodeeni_crd()))
+        await stage.until(lambda: "podNetwork" not in _written(stage)["spec"])
         stage.apply(description="edited")  # as one that knows no such field writes it
 
         def is_edited() -> bool:
@@ -195,9 +197,9 @@ async def test_definitions_without_pod_networks_leave_the_prefix_and_take_no_eni
 
         await stage.until(is_edited)
         await stage.stays(lambda: [i.ipv4_prefixes for i in stage.ours()] == [made.ipv4_prefixes])
-        stage.kube.apply(nodeeni_crd())
         stage.kube.apply(eninode_crd())
-        stage.apply(podNetwork={"name": "pods"})
+        stage.kube.apply(nodeeni_crd())
+        await stage.until(lambda: "podNetwork" in stage.apply(podNetwork={"name": "pods"})["spec"])
 
         def told() -> Any:
             (entry,) = (stage.world.eninode(node.name) or {})["spec"]["interfaces"]
