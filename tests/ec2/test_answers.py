@@ -8,8 +8,8 @@ from botocore.model import ServiceModel
 from botocore.parsers import ResponseParserError, create_parser
 
 from nodeeni.ec2.answers import Answers
-from nodeeni.ec2.client import ACTIONS
 from nodeeni.ec2.models import cut_loader
+from nodeeni.ec2.sdk import ACTIONS
 from nodeeni.ec2.types import READ
 
 from .test_models import ANSWER

@@ -10,8 +10,8 @@ from botocore.model import ServiceModel
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
-from nodeeni.ec2.client import ACTIONS
 from nodeeni.ec2.models import cut_loader
+from nodeeni.ec2.sdk import ACTIONS
 from nodeeni.ec2.types import READ, read_instance, read_interface
 
 ANSWER = """<?xml version="1.0" encoding="UTF-8"?>

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nodeeni.ec2.client import rate_quotas
+from nodeeni.ec2.account import rate_quotas
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.quotas import granted, rate_quota
 from nodeeni.ec2.types import Action

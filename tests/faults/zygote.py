@@ -18,7 +18,7 @@ from tests.faults.mutants import MUTANTS
 
 from nodeeni.cli import controller
 from nodeeni.controller import memory
-from nodeeni.ec2 import client, lookups
+from nodeeni.ec2 import lookups, sdk
 from nodeeni.ec2.errors import ErrorClass, RetryRule
 from nodeeni.plan import places, refusal, wanted
 
@@ -26,7 +26,7 @@ _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def main() -> None:
-    client._models()
+    sdk.models()
     _scale_down()
     for line in sys.stdin:
         request = json.loads(line)

@@ -8,8 +8,8 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
+from nodeeni.ec2.account import rate_quotas
 from nodeeni.ec2.buckets import DOCUMENTED, Buckets
-from nodeeni.ec2.client import rate_quotas
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.quotas import granted
 from nodeeni.ec2.types import Action

@@ -1,8 +1,7 @@
-"""The only door to aiobotocore: EC2's calls with our types going in and coming out, and `EC2Error`.
+"""EC2's calls with our types going in and coming out, and `EC2Error`.
 
 Mutating calls are sent once: the executor owns their retries, since only it knows whether the work may
-have been done. Describe calls change nothing and are tried again here. Credentials, signing, regions and
-endpoints (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_EC2`, `AWS_CA_BUNDLE`) are botocore's business.
+have been done. Describe calls change nothing and are tried again here.
 """
 
 import asyncio
@@ -10,28 +9,15 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from functools import cache, partial
 from typing import Any, Generic, Self, TypeVar
-from urllib.parse import urlencode
 
-import aiohttp
 import msgspec
-from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
 
+from nodeeni.ec2 import sdk
 from nodeeni.ec2.addresses import ADDRESS_KINDS, AddressKind
-from nodeeni.ec2.answers import Answers
 from nodeeni.ec2.attributes import Attribute, InterfaceRequest, V, Values, attach_parameters
-from nodeeni.ec2.credentials import be_patient
-from nodeeni.ec2.errors import EC2Error, ErrorClass, UnusableSettings
-from nodeeni.ec2.models import cut_loader
-from nodeeni.ec2.quotas import RateQuota, rate_quota
+from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.types import (
-    READ,
     Action,
     Answer,
     Instance,
@@ -57,23 +43,14 @@ LeftOut = list[Unreadable]
 Filters = Mapping[str, Sequence[str]]
 
 MOST_FILTER_VALUES = 200  # EC2's limit
-CONNECT_TIMEOUT = 5.0
-READ_TIMEOUT = 30.0  # EC2 in trouble answers after 20 s: with less nothing would ever be done
 # A page is decoded in one go, and the event loop waits for it: 0.02 s for 500 interfaces. EC2 takes 1,000 at
 # the most; smaller ones cost more calls, and 20,000 interfaces as many turns of waiting for EC2.
 _PAGE = 500
 _PAGE_OF_TYPES = 100  # DescribeInstanceTypes allows no more
-_PAGE_OF_QUOTAS = 100  # nor does ListServiceQuotas
 _DESCRIBE_TRIES = 4
 _RETRIED = frozenset({ErrorClass.THROTTLED, ErrorClass.UNKNOWN_OUTCOME})
 
 _T = TypeVar("_T")
-
-
-@cache
-def _models() -> Any:
-    """botocore's models, read once in a process."""
-    return cut_loader(ACTIONS, READ)
 
 
 def _ignore_call(action: str, seconds: float, error: EC2Error | None) -> None:
@@ -130,7 +107,7 @@ class EC2Client:
         *,
         endpoint_url: str | None = None,
         pool: int = 64,
-        read_timeout: float = READ_TIMEOUT,
+        read_timeout: float = sdk.READ_TIMEOUT,
         on_call: OnCall = _ignore_call,
         on_unreadable: OnUnreadable = lambda _: None,
         may_change: Callable[[], bool] = lambda: True,
@@ -142,31 +119,8 @@ class EC2Client:
         as each mutating call is sent, when it has been signed and may have waited for credentials. `in_vain`
         is asked before a describe: the error that it would meet, and is not sent for.
         """
-        config = AioConfig(
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=read_timeout,
-            max_pool_connections=pool,
-            retries={"total_max_attempts": 1, "mode": "standard"},
-            user_agent="nodeeni aiobotocore",  # botocore's own is put together anew for each call: 0.15 ms
-            parameter_validation=False,  # ours are typed, and EC2 validates them
-        )
-        session = get_session()
-        session.register_component("data_loader", _models())
-        try:
-            be_patient(session)
-            opening = session.create_client(
-                "ec2", region_name=region, endpoint_url=endpoint_url, config=config
-            )
-            client = await opening.__aenter__()
-        except (BotoCoreError, ValueError) as error:
-            raise UnusableSettings("connect", type(error).__name__, str(error)) from error
-        client.meta.events.register("before-call.ec2", _encode_once)
-        client.meta.events.register("before-send.ec2", partial(_fence, may_change))
-        client.meta.events.register("before-parse.ec2", Answers().decode)
-        try:
+        async with sdk.ec2(region, endpoint_url, pool, read_timeout, may_change) as client:
             yield cls(client, on_call, on_unreadable, in_vain)
-        finally:
-            await opening.__aexit__(None, None, None)
 
     # Mutating calls: one request each, no retry.
 
@@ -221,7 +175,7 @@ class EC2Client:
         """So many more of that kind; returns them. Not idempotent: one whose answer was lost may be done."""
         answer = await self._send(kind.assign, NetworkInterfaceId=eni_id, **{kind.count: count})
         listed, member = kind.answered
-        return _decoded(
+        return sdk.decoded(
             kind.assign,
             lambda told: tuple(str(each[member] if member else each) for each in told.get(listed) or ()),
             answer,
@@ -352,41 +306,19 @@ class EC2Client:
     async def _send(self, action: str, **parameters: Any) -> Mapping[str, Any]:
         started = time.monotonic()
         try:
-            answer: Mapping[str, Any] = await getattr(self._client, _METHODS[action])(**parameters)
-        except _NotSent as error:
+            answer = await sdk.call(self._client, action, parameters)
+        except sdk.NotSent as error:
             raise EC2Error(action, "LeaseLost", "not sent: the lease is not ours") from error
-        except (ClientError, BotoCoreError, ResponseParserError, aiohttp.ClientError, OSError) as error:
-            failure = _translated(action, error)
-            self._on_call(action, time.monotonic() - started, failure)
-            raise failure from error
-        foreign = _foreign(action, answer)
-        self._on_call(action, time.monotonic() - started, foreign)
-        if foreign is not None:
-            raise foreign
+        except EC2Error as error:
+            self._on_call(action, time.monotonic() - started, error)
+            raise
+        self._on_call(action, time.monotonic() - started, None)
         return answer
 
     def _read_interface(self, answer: Mapping[str, Any]) -> Interface:
         if "NetworkInterface" not in answer:
             raise EC2Error(Action.CREATE, "MalformedAnswer", "no interface")
-        return _decoded(Action.CREATE, read_interface, answer["NetworkInterface"])
-
-
-class _NotSent(Exception):
-    """The fence is closed."""
-
-
-def _fence(may_change: Callable[[], bool], event_name: str, **_: Any) -> None:
-    if event_name.rpartition(".")[2] in _MUTATING and not may_change():
-        raise _NotSent
-
-
-_MUTATING = frozenset(action.value for action in Action)
-
-
-def _encode_once(params: dict[str, Any], **_: Any) -> None:
-    """botocore encodes a form to sign it, and again to send it: a seventh of what a call costs."""
-    if isinstance(params["body"], dict):
-        params["body"] = urlencode(params["body"]).encode()
+        return sdk.decoded(Action.CREATE, read_interface, answer["NetworkInterface"])
 
 
 def _tag_pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
@@ -415,120 +347,6 @@ def _rehearsed(action: Action, on: Rehearsal) -> dict[str, Any]:
         Action.DELETE_TAGS: tagged,
     }
     return parameters[action]
-
-
-_METHODS: dict[str, str] = {
-    Action.CREATE: "create_network_interface",
-    Action.ATTACH: "attach_network_interface",
-    Action.DETACH: "detach_network_interface",
-    Action.DELETE: "delete_network_interface",
-    Action.MODIFY: "modify_network_interface_attribute",
-    Action.CREATE_TAGS: "create_tags",
-    Action.DELETE_TAGS: "delete_tags",
-    Action.ASSIGN_IPV4: "assign_private_ip_addresses",
-    Action.UNASSIGN_IPV4: "unassign_private_ip_addresses",
-    Action.ASSIGN_IPV6: "assign_ipv6_addresses",
-    Action.UNASSIGN_IPV6: "unassign_ipv6_addresses",
-    "DescribeNetworkInterfaces": "describe_network_interfaces",
-    "DescribeInstances": "describe_instances",
-    "DescribeInstanceTypes": "describe_instance_types",
-    "DescribeSubnets": "describe_subnets",
-    "DescribeSecurityGroups": "describe_security_groups",
-    "GetSecurityGroupsForVpc": "get_security_groups_for_vpc",
-}
-
-ACTIONS = tuple(_METHODS)
-
-
-async def caller_identity(region: str) -> tuple[str, float]:
-    """The ARN behind the credentials in use, by STS, and how many seconds our clock is ahead of that.
-
-    Raises EC2Error.
-    """
-    async with _opened("sts", "GetCallerIdentity", region) as sts:
-        answer = await sts.get_caller_identity()
-        arn = _decoded("GetCallerIdentity", lambda told: str(told["Arn"]), answer)
-        return arn, _clock_ahead(answer)
-
-
-async def rate_quotas(region: str) -> list[RateQuota]:
-    """What Service Quotas tells of the account's request rates in EC2, nothing where it tells nothing.
-
-    Raises EC2Error: `denied` above all, since most policies do not permit `servicequotas:ListServiceQuotas`.
-    """
-    told: list[RateQuota | None] = []
-    more: dict[str, str] = {}
-    async with _opened("service-quotas", "ListServiceQuotas", region) as quotas:
-        while True:
-            answer = await quotas.list_service_quotas(ServiceCode="ec2", MaxResults=_PAGE_OF_QUOTAS, **more)
-            told += [_decoded("ListServiceQuotas", rate_quota, item) for item in answer.get("Quotas") or ()]
-            if not answer.get("NextToken"):
-                return [quota for quota in told if quota is not None]
-            more = {"NextToken": answer["NextToken"]}
-
-
-@asynccontextmanager
-async def _opened(service: str, action: str, region: str) -> AsyncIterator[Any]:
-    """A client of another service of AWS, for a call or two of `action` that change nothing."""
-    config = AioConfig(
-        connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT, retries={"total_max_attempts": 2}
-    )
-    session = get_session()
-    session.register_component("data_loader", _models())
-    try:
-        async with session.create_client(service, region_name=region, config=config) as client:
-            yield client
-    except ValueError as error:  # as botocore has it of an endpoint that is no address
-        raise UnusableSettings(action, type(error).__name__, str(error)) from error
-    except (ClientError, BotoCoreError, ResponseParserError, aiohttp.ClientError, OSError) as error:
-        raise _translated(action, error) from error
-
-
-def _translated(action: str, error: Exception) -> EC2Error:
-    """EC2's own code where it answered the call of that name, else the name of what went wrong on the way."""
-    if not isinstance(error, ClientError):
-        return EC2Error(action, type(error).__name__, str(error))
-    told = error.response.get("Error", {})
-    code, message = str(told.get("Code", "Unknown")), str(told.get("Message", ""))
-    about = error.response.get("ResponseMetadata", {})
-    if error.operation_name != action:  # one that botocore made to have credentials
-        code, message = "CredentialRetrievalError", f"{error.operation_name}: {code}: {message}"
-    return EC2Error(
-        action,
-        code,
-        message,
-        _clock_ahead(error.response),
-        status=int(about.get("HTTPStatusCode", 0)),
-        request_id=str(about.get("RequestId", "")),
-    )
-
-
-def _clock_ahead(answer: Mapping[str, Any]) -> float:
-    """Seconds that our clock is ahead of the Date of EC2's answer, which has whole seconds; 0 without one."""
-    try:
-        date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-        return (datetime.now(UTC) - date).total_seconds()
-    except (KeyError, TypeError, ValueError):
-        return 0.0
-
-
-def _foreign(action: str, answer: Mapping[str, Any]) -> EC2Error | None:
-    """An answer that is not EC2's: a page of a proxy, say. botocore does not look at an answer's root, so any
-    well-formed page would be an answer with nothing in it: no interfaces, or a success. EC2's have an id.
-    """
-    if answer["ResponseMetadata"].get("RequestId"):
-        return None
-    return EC2Error(
-        action, "MalformedAnswer", "no request id: not an answer of EC2, but of something between"
-    )
-
-
-def _decoded(action: str, decode: Callable[[Mapping[str, Any]], _T], item: Mapping[str, Any]) -> _T:
-    """An answer that lacks a field is one whose outcome we do not know."""
-    try:
-        return decode(item)
-    except (msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
-        raise EC2Error(action, "MalformedAnswer", f"{type(error).__name__}: {error}") from error
 
 
 def _parts(filters: Filters) -> list[Filters]:

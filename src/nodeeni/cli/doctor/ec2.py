@@ -7,8 +7,9 @@ from nodeeni.api.reasons import RowReason
 from nodeeni.cli.findings import Finding, note, right, wrong
 from nodeeni.controller.cluster import Cluster
 from nodeeni.controller.permissions import EC2_READS
+from nodeeni.ec2.account import caller_identity
 from nodeeni.ec2.addresses import ADDRESS_KINDS
-from nodeeni.ec2.client import REHEARSED, EC2Client, caller_identity
+from nodeeni.ec2.client import REHEARSED, EC2Client
 from nodeeni.ec2.denials import Denial
 from nodeeni.ec2.errors import EC2Error, ErrorClass
 from nodeeni.ec2.types import Interface, Rehearsal
