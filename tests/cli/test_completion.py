@@ -10,8 +10,8 @@ import pytest
 from tests.cli.looking import NAME, Site
 from tests.needs import program
 
+from nodeeni.cli.commands import COMMANDS
 from nodeeni.cli.completion import SCRIPTS
-from nodeeni.cli.main import COMMANDS
 
 BIN = Path(sys.executable).parent
 

@@ -17,7 +17,7 @@ from tests.deploy.conftest import CHART, IMAGE, ROOT
 from tests.docs.pages import PAGES, blocks, name
 
 from nodeeni.api.v1alpha1 import NodeENI
-from nodeeni.cli import main as cli
+from nodeeni.cli import commands as cli
 from nodeeni.sandbox.ec2 import quick_settings
 from nodeeni.sandbox.world import World
 from nodeeni.settings import CONTROLLER_SETTINGS

@@ -11,7 +11,7 @@ import sys
 from argparse import Action
 from collections.abc import Iterable, Sequence
 
-from nodeeni.cli.main import COMMANDS
+from nodeeni.cli.commands import COMMANDS
 from nodeeni.flags import Flags, Parsed
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import ConfigError, KubeError
