@@ -1,6 +1,7 @@
 """Subnets, groups, instances and types: asked for one by one, described together, kept for a while."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -39,6 +40,26 @@ async def test_those_who_ask_together_share_describes_of_at_most_200(site: Site,
     assert site.count("DescribeInstances") == 2
     await asyncio.gather(*(lookups.instance(instance.id) for instance in instances))
     assert site.count("DescribeInstances") == 2
+
+
+def _work() -> None:
+    """In which nothing else is heard."""
+    time.sleep(0.0025)
+
+
+async def test_those_who_come_to_ask_one_after_another_share_a_describe_too(site: Site) -> None:
+    """As nodes do that are planned by and by: each turn of the loop takes longer than one gathers for."""
+    patient = Lookups(site.client, ages=Ages(gathering=60))
+    instances = [site.ec2.add_instance(site.subnet) for _ in range(150)]
+    asked = []
+    for instance in instances:
+        asked.append(asyncio.create_task(patient.instance(instance.id)))
+        _work()
+        await asyncio.sleep(0)
+    found = await asyncio.gather(*asked)
+    assert [instance and instance.id for instance in found] == [instance.id for instance in instances]
+    assert site.count("DescribeInstances") == 1
+    await patient.close()
 
 
 async def test_an_answer_ages_and_is_asked_for_again(site: Site, lookups: Lookups, clock: Clock) -> None:

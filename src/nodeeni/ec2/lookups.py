@@ -31,6 +31,7 @@ class Ages(msgspec.Struct, frozen=True):
     types: float = float("inf")
     negative: float = 30  # a subnet, group or instance that was made just now is found this late
     window: float = 0.002  # for so long askers gather: reconciles that begin together ask together
+    gathering: float = 0.25  # at the most, while more of them come: nodes that are planned by and by
     remembered: float = 86_400  # so long are old answers of subnets and groups kept, for `known_...`
     tidied: float = 60  # this often are old answers thrown away: instances come and go for months
 
@@ -155,7 +156,7 @@ class _Batch(Generic[_V]):
         task.add_done_callback(self._flights.discard)
 
     async def _fly(self) -> None:
-        await asyncio.sleep(self._ages.window)
+        await self._gather()
         keys, self._queue = list(self._queue), {}
         asked = {key: self._asked[key] for key in keys}
         try:
@@ -165,6 +166,14 @@ class _Batch(Generic[_V]):
             for key, future in asked.items():
                 future.cancel()
                 self._forget(key, future)
+
+    async def _gather(self) -> None:
+        """Until nobody else comes to ask for one window, or enough have."""
+        loop = asyncio.get_running_loop()
+        until, waiting = loop.time() + self._ages.gathering, 0
+        while waiting < len(self._queue) < MOST_FILTER_VALUES and loop.time() < until:
+            waiting = len(self._queue)
+            await asyncio.sleep(self._ages.window)
 
     async def _land(
         self, keys: Sequence[str], asked: dict[str, asyncio.Future[_V | Unreadable | None]]
