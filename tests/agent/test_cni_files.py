@@ -91,6 +91,11 @@ def test_the_mode_is_in_the_plugins_spelling_and_there_is_never_an_mtu(mode: str
         (NETWORK, WANTED._replace(subnet_cidrs=("10.1.2.0/99",)), "'10.1.2.0/99' is no block of addresses"),
         (NETWORK._replace(prefixes=("10.1.2.17/28",)), WANTED, "'10.1.2.17/28' is no block of addresses"),
         (SIX, WANTED, "2001:db8:1:2:8000::/80 does not lie in its subnet, 10.1.2.0/24"),
+        (
+            NETWORK._replace(routes=(("10.9.0.5/16", ""), ("10.9.0.0/16", "10.1.2.9"))),
+            WANTED,
+            "podNetwork.routes: dst 10.9.0.0/16 stands twice: take one of them out",
+        ),
     ],
 )
 def test_what_cannot_be_a_file_is_refused_with_the_way_out(
@@ -104,6 +109,21 @@ def test_what_cannot_be_a_file_is_refused_with_the_way_out(
 def test_without_a_prefix_the_file_waits() -> None:
     with pytest.raises(NotYet):
         file_text(WANTED, NETWORK._replace(prefixes=()))
+
+
+def test_a_route_of_a_family_that_pods_have_no_address_of_waits_for_a_prefix() -> None:
+    routed = NETWORK._replace(routes=(("10.9.0.0/16", ""), ("2001:db8:9::/48", "")))
+    with pytest.raises(NotYet) as waits:
+        file_text(WANTED, routed)
+    assert str(waits.value) == (
+        "podNetwork.routes: 2001:db8:9::/48 needs an IPv6 prefix, which the ENI has not: "
+        "set ipv6PrefixCount, or take the route out"
+    )
+    both = WANTED._replace(subnet_cidrs=("10.1.2.0/24", "2001:db8:1:2::/64"))
+    assert written(routed._replace(prefixes=SIX.prefixes), both)["ipam"]["routes"] == [
+        {"dst": "10.9.0.0/16"},
+        {"dst": "2001:db8:9::/48"},
+    ]
 
 
 def look(path: Path) -> Directory:

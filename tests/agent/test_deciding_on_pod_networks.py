@@ -78,7 +78,7 @@ def test_a_file_that_is_there_stays_while_a_pod_has_the_link_or_nothing_is_known
 
 
 def with_routes(*routes: tuple[str, str]) -> WantedInterface:
-    return WANTED._replace(pod_network=NETWORK._replace(routes=routes))
+    return WANTED._replace(pod_network=NETWORK._replace(routes=routes, prefixes=(FIRST, SIX)))
 
 
 def test_routes_are_written_as_the_kernel_takes_them() -> None:

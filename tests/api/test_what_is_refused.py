@@ -147,6 +147,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "a gw is of the family",
     ),
     ({"podNetwork": {"routes": [{"dst": "10.0.0.0/8"}] * 33}}, "spec.podNetwork.routes", "Too many"),
+    (
+        {"podNetwork": {"routes": [{"dst": "10.0.0.0/8"}, {"dst": "10.0.0.0/8", "gw": "10.1.0.1"}]}},
+        "spec.podNetwork.routes",
+        "a dst stands once",
+    ),
     *(
         ({"podNetwork": {}, **counts}, "spec.podNetwork", "pods get their addresses out of prefixes")
         for counts in (

@@ -68,8 +68,21 @@ def file_text(wanted: WantedInterface, network: PodNetwork) -> str:
 
 
 def _routes(network: PodNetwork) -> dict[str, Any]:
-    """As the kernel takes them: one with bits behind the prefix's length fails the start of each pod."""
+    """As the kernel takes them: one with bits behind the prefix's length fails the start of each pod, and so
+    does one that is there already. One of a family that pods have no address of would be made without a next
+    hop, and swallow what is sent there."""
     routes = [_route(to, gateway) for to, gateway in network.routes]
+    families = {_block(prefix).version for prefix in network.prefixes}
+    seen = set()
+    for block in (ipaddress.ip_network(route["dst"]) for route in routes):
+        if block in seen:
+            raise Unfit(f"podNetwork.routes: dst {block} stands twice: take one of them out")
+        if block.version not in families:
+            raise NotYet(
+                f"podNetwork.routes: {block} needs an IPv{block.version} prefix, which the ENI has not: "
+                f"set ipv{block.version}PrefixCount, or take the route out"
+            )
+        seen.add(block)
     return {"routes": routes} if routes else {}
 
 

@@ -47,6 +47,14 @@ class PodNetwork(msgspec.Struct, rename=camel_case, frozen=True, omit_defaults=T
             "routes",
             lambda each: all(not r.gw or (":" in r.gw) == (":" in r.dst) for r in each.routes),
         ),
+        Rule(
+            "!has(self.routes)"
+            " || self.routes.all(each, self.routes.exists_one(other, other.dst == each.dst))",
+            "a dst stands once: the kernel refuses a route that is there, and so each pod would fail to "
+            "start",
+            "routes",
+            lambda each: len({r.dst for r in each.routes}) == len(each.routes),
+        ),
     )
 
     type: Annotated[str, schema("CNI plugin: ipvlan, by which pods share the ENI's MAC.", maxLength=63)] = (
