@@ -23,6 +23,7 @@ from nodeeni.api.reasons import RowReason
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.report import links_note, nodeeni_status
 from nodeeni.plan.rows import Row, State
+from nodeeni.plan.tally import Tally
 from nodeeni.sandbox.kube import KubeServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +56,7 @@ def told(*rows: Row, for_long: bool = False, link: str = "", unread: RowReason |
     """The status that our controller makes of these rows."""
     status = nodeeni_status(
         nodeeni(),
-        {each.node: each for each in rows},
+        Tally({each.node: each for each in rows}),
         None,
         links_note({"n1": link} if link else {}),
         NOW,

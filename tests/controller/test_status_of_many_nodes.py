@@ -35,13 +35,13 @@ async def test_two_thousand_nodes_that_change_all_the_time_are_one_patch_in_four
     client, reporter, uid = await applied(stage)
     for number in range(2000):
         node = Node(metadata=ObjectMeta(name=f"n{number}", labels=LABELS))
-        reporter.selection.node_changed(None, node)
-        reporter.report(f"n{number}", [row(uid, f"n{number}", State.CREATING)])
+        reporter.rows.selection.node_changed(None, node)
+        reporter.rows.report(f"n{number}", [row(uid, f"n{number}", State.CREATING)])
     reporter.begin()
     running = asyncio.create_task(reporter.run())
     await until(lambda: stage.status().get("desired") == 2000)
     for number in range(60):
-        reporter.report(f"n{number}", [row(uid, f"n{number}", State.ATTACHED)])
+        reporter.rows.report(f"n{number}", [row(uid, f"n{number}", State.ATTACHED)])
         await asyncio.sleep(0.05)
     await until(lambda: stage.status().get("attached") == 60)
     running.cancel()
@@ -56,8 +56,8 @@ async def test_while_thousands_are_attached_each_write_lists_the_news_and_at_the
     client, reporter, uid = await applied(stage)
     names = [f"n{number:04}" for number in range(ATTACHMENTS_LIMIT + 500)]
     for name in names:
-        reporter.selection.node_changed(None, Node(metadata=ObjectMeta(name=name, labels=LABELS)))
-        reporter.report(name, [row(uid, name, State.ATTACHED)])
+        reporter.rows.selection.node_changed(None, Node(metadata=ObjectMeta(name=name, labels=LABELS)))
+        reporter.rows.report(name, [row(uid, name, State.ATTACHED)])
     reporter.begin()
     await reporter.flush()
     dates = {entry["nodeID"]: entry["lastUpdated"] for entry in stage.status()["attachments"]}
@@ -66,15 +66,15 @@ async def test_while_thousands_are_attached_each_write_lists_the_news_and_at_the
 
     moved = names[-MANY_MOVE - 2 :]
     for name in moved:
-        reporter.report(name, [row(uid, name, State.CREATING)])
-    reporter.report(names[7], [row(uid, names[7], State.DETACHING)])
+        reporter.rows.report(name, [row(uid, name, State.CREATING)])
+    reporter.rows.report(names[7], [row(uid, names[7], State.DETACHING)])
     await reporter.flush()
     listed = [entry["nodeID"] for entry in stage.status()["attachments"]]
     assert (len(listed), names[7] in listed) == (NEWS, True)
     assert stage.status()["attached"] == len(names) - len(moved) - 1
 
     for name in [*moved, names[7]]:
-        reporter.report(name, [row(uid, name, State.ATTACHED)])
+        reporter.rows.report(name, [row(uid, name, State.ATTACHED)])
     await reporter.flush()
     await client.close()
     after = {entry["nodeID"]: entry["lastUpdated"] for entry in stage.status()["attachments"]}

@@ -11,14 +11,13 @@ from typing import Any
 import msgspec
 
 from nodeeni.api import names
-from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller import finalizers, leadership
-from nodeeni.controller.reporter import Reporter
+from nodeeni.controller.rows import Rows
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.overlay import AttachmentWrite, Record
 from nodeeni.kube.errors import LeaseLost
 from nodeeni.plan import conditions, policy, report
-from nodeeni.plan.rows import Row
+from nodeeni.plan.tally import Tally
 
 
 def random_token() -> None:
@@ -85,11 +84,11 @@ def everything_is_ours() -> None:
 def counts_rows_only() -> None:
     """A status is the sum of what is there: a node that has nothing, for whatever reason, is none."""
 
-    def rows_of(self: Reporter, nodeeni: NodeENI) -> dict[str, Row]:
-        rows = self._rows.get(nodeeni.metadata.uid, {})
-        return {node: row for node, row in rows.items() if row.interface is not None}
+    def of(self: Rows, uid: str) -> Tally:
+        rows = self._tallies.get(uid) or Tally()
+        return Tally({node: row for node, row in rows.items() if row.interface is not None})
 
-    Reporter._rows_of = rows_of  # type: ignore[method-assign]
+    Rows.of = of  # type: ignore[method-assign]
 
 
 def edits_are_done() -> None:

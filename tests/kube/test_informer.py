@@ -20,6 +20,7 @@ from nodeeni.kube.informer import STANDS, Informer
 from nodeeni.kube.resources import NODES
 from nodeeni.sandbox.kube import KubeServer
 from nodeeni.sandbox.kube.faults import WatchBreak
+from nodeeni.slices import SLICE
 
 
 class Node(msgspec.Struct):
@@ -410,3 +411,39 @@ async def test_listener_that_comes_late_hears_what_stands(
     late = Told()
     started.informer.add_listener(late)
     assert late.steps == [("n0", "new")]
+
+
+async def test_who_follows_has_each_told_as_new_once_though_they_change_and_go_meanwhile(
+    server: KubeServer, client: KubeClient, background: Background
+) -> None:
+    for number in range(40):
+        server.create(node(f"n{number:02}"))
+    started = await start(client, server, background)
+    late, turns = Told(), 0
+
+    def slow(old: Node | None, new: Node | None) -> None:
+        until_then = time.perf_counter() + 2 * SLICE
+        while time.perf_counter() < until_then:
+            pass  # work, in which nobody else has a turn
+        late(old, new)
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    background.start(others())
+    following = asyncio.create_task(started.informer.follow(slow))
+    await until(lambda: len(late.steps) > 2)
+    server.patch("", "nodes", "n00", {"metadata": {"labels": {"ng": "multi-eni"}}})
+    server.patch("", "nodes", "n39", {"metadata": {"labels": {"ng": "multi-eni"}}})
+    server.delete("", "nodes", "n38")
+    server.create(node("n40"))
+    await until(lambda: late.state.get("n00") == truth(server)["n00"])
+    await following
+    await until(lambda: late.settled(server))
+    assert turns > 30  # between one and the next
+    server.delete("", "nodes", "n01")
+    await until(lambda: late.settled(server))
+    assert late.steps[-1] == ("n01", "gone")

@@ -25,6 +25,7 @@ from nodeeni.plan.report import (
     with_waiting,
 )
 from nodeeni.plan.rows import Row, State
+from nodeeni.plan.tally import Tally
 
 T1, T2 = "2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z"
 
@@ -54,7 +55,7 @@ def failed(node: str = "n1") -> Row:
 def status(
     *rows: Row, of: NodeENI | None = None, notes: list[Refusal] | None = None, links_up: int | None = None
 ) -> NodeENIStatus:
-    return nodeeni_status(of or nodeeni(), {r.node: r for r in rows}, links_up, notes or [], T1)
+    return nodeeni_status(of or nodeeni(), Tally({r.node: r for r in rows}), links_up, notes or [], T1)
 
 
 def told(found: NodeENIStatus) -> list[tuple[str, str, str, str]]:
@@ -145,10 +146,10 @@ def test_the_time_left_is_told_by_the_rate_that_ec2_grants(nodes: int, left: str
     rows = {f"n{number}": row(f"n{number}", State.ATTACHING) for number in range(nodes)}
     done = f", 0 of {nodes} done"
     message = f"{nodes} node{'s' if nodes > 1 else ''} in progress{done}"
-    found = nodeeni_status(nodeeni(), rows, None, [], T1, pace=5.0)
+    found = nodeeni_status(nodeeni(), Tally(rows), None, [], T1, pace=5.0)
     assert told(found)[1] == ("Progressing", "True", "Working", message + left)
     trouble = Refusal(reason=RowReason.EC2_UNREACHABLE, message="no answer")
-    found = nodeeni_status(nodeeni(), rows, None, [], T1, pace=5.0, trouble=trouble)
+    found = nodeeni_status(nodeeni(), Tally(rows), None, [], T1, pace=5.0, trouble=trouble)
     assert told(found)[1][3] == message, "nobody knows how long that lasts"
 
 
@@ -205,7 +206,7 @@ def test_a_nodeeni_that_is_being_deleted() -> None:
 
 def stands(*rows: Row, trouble: RowReason | None = None) -> Standing:
     why = Refusal(reason=trouble, message="why") if trouble else None
-    return standing(nodeeni(), {r.node: r for r in rows}, None, [], trouble=why)
+    return standing(nodeeni(), Tally({r.node: r for r in rows}), None, [], trouble=why)
 
 
 @pytest.mark.parametrize(
@@ -238,10 +239,10 @@ def test_a_note_is_told_unless_a_failure_is() -> None:
 
 def test_what_every_nodeeni_waits_for_comes_first() -> None:
     trouble = Refusal(reason=RowReason.CLOCK_WRONG, message="set the clock")
-    found = nodeeni_status(nodeeni(), {"n1": failed()}, None, [], T1, trouble=trouble)
+    found = nodeeni_status(nodeeni(), Tally({"n1": failed()}), None, [], T1, trouble=trouble)
     assert told(found)[2] == ("Degraded", "True", "ClockWrong", "set the clock")
     assert told(found)[0][1:3] == ("False", "Failing")
-    found = nodeeni_status(nodeeni(), {"n1": row()}, None, [], T1, trouble=trouble, unread=True)
+    found = nodeeni_status(nodeeni(), Tally({"n1": row()}), None, [], T1, trouble=trouble, unread=True)
     assert told(found)[0][1:3] == ("Unknown", "EC2NotRead")
 
 
@@ -284,7 +285,7 @@ def test_an_entry_has_everything_that_is_known() -> None:
 def test_times_change_with_what_they_are_times_of_alone() -> None:
     before = nodeeni()
     before.status = status(row("n1"), row("n2", State.CREATING))
-    after = nodeeni_status(before, {"n1": row("n1"), "n2": row("n2")}, None, [], T2)
+    after = nodeeni_status(before, Tally({"n1": row("n1"), "n2": row("n2")}), None, [], T2)
     assert {entry.node_id: entry.last_updated for entry in after.attachments} == {"n1": T1, "n2": T2}
     times = {c.type: c.last_transition_time for c in after.conditions if c.type in ABOUT}
     assert times == {"Ready": T2, "Progressing": T2, "Degraded": T1}
@@ -293,12 +294,12 @@ def test_times_change_with_what_they_are_times_of_alone() -> None:
 def test_the_same_rows_give_the_same_status_again() -> None:
     before = nodeeni()
     before.status = status(row("n1"), failed("n2"))
-    assert nodeeni_status(before, {"n1": row("n1"), "n2": failed("n2")}, None, [], T2) == before.status
+    assert nodeeni_status(before, Tally({"n1": row("n1"), "n2": failed("n2")}), None, [], T2) == before.status
 
 
 def test_with_the_status_wiped_all_but_the_times_is_the_same() -> None:
     rows = {"n1": row("n1"), "n2": failed("n2")}
-    wiped = nodeeni_status(nodeeni(), rows, None, [], T2)
+    wiped = nodeeni_status(nodeeni(), Tally(rows), None, [], T2)
     assert [msgspec.structs.replace(e, last_updated=T1) for e in wiped.attachments] == status(
         *rows.values()
     ).attachments
@@ -323,7 +324,7 @@ def test_while_many_of_too_many_move_the_list_has_the_failed_and_what_changed_la
     rows = {each.node: each for each in [failed("z1"), *moving, *standing]}
     del rows[latest.node]
     rows[latest.node] = latest  # comes last
-    found = nodeeni_status(nodeeni(), rows, None, [], T1)
+    found = nodeeni_status(nodeeni(), Tally(rows), None, [], T1)
     listed = [entry.node_id for entry in found.attachments]
     newest = [each.node for each in standing[-(NEWS - 1) :]]
     assert listed == ["z1", "n0001", *newest]
@@ -331,7 +332,7 @@ def test_while_many_of_too_many_move_the_list_has_the_failed_and_what_changed_la
     assert (found.desired, found.attached) == (len(rows), ATTACHMENTS_LIMIT)
 
     del rows[moving[0].node]
-    found = nodeeni_status(nodeeni(), rows, None, [], T1)
+    found = nodeeni_status(nodeeni(), Tally(rows), None, [], T1)
     assert [entry.node_id for entry in found.attachments[:3]] == ["z1", "n0000", "n0001"]
     assert len(found.attachments) == ATTACHMENTS_LIMIT
 
@@ -344,7 +345,7 @@ def test_a_list_that_an_object_holds_is_whole_however_many_move() -> None:
 def test_what_was_told_before_keeps_its_date_though_the_status_lists_it_no_more() -> None:
     told = {entry.node_id: entry for entry in status(row("n1"), row("n2")).attachments}
     rows = {"n1": row("n1"), "n2": row("n2", State.DETACHING)}
-    after = nodeeni_status(nodeeni(), rows, None, [], T2, before=told)
+    after = nodeeni_status(nodeeni(), Tally(rows), None, [], T2, before=told)
     assert {entry.node_id: entry.last_updated for entry in after.attachments} == {"n1": T1, "n2": T2}
 
 
@@ -360,7 +361,7 @@ def test_conditions_of_others_stay() -> None:
     theirs = Condition(type="Theirs", status="True", reason="X", last_transition_time=T1)
     before = nodeeni()
     before.status = NodeENIStatus(conditions=[theirs])
-    assert nodeeni_status(before, {}, None, [], T2).conditions[-1] == theirs
+    assert nodeeni_status(before, Tally({}), None, [], T2).conditions[-1] == theirs
 
 
 # -- failures of calls -------------------------------------------------------------------------------
@@ -439,4 +440,4 @@ def test_without_an_interface_nothing_is_listed() -> None:
     ],
 )
 def test_the_subnets_that_the_spec_names_are_one_column(spec: dict[str, Any], shown: str) -> None:
-    assert nodeeni_status(nodeeni(**spec), {}, None, (), "2026-01-01T00:00:00Z").subnets == shown
+    assert nodeeni_status(nodeeni(**spec), Tally({}), None, (), "2026-01-01T00:00:00Z").subnets == shown

@@ -111,6 +111,7 @@ class _Controller:
         group.create_task(parts.leadership.keep())
         cluster_id = await self._cluster_id()
         await parts.cluster.synced()
+        gc.freeze()  # so do thousands of Nodes
         region = await self._region()
         group.create_task(parts.rates.run(region))
         async with EC2Client.connect(
@@ -143,13 +144,14 @@ class _Controller:
 
     async def _work(self, ec2: EC2Client, cluster_id: str, region: str) -> None:
         parts, works = self._parts, wiring.works(self._parts, ec2, cluster_id)
-        wiring.listen_for_trouble(parts, works)
+        await wiring.listen_for_trouble(parts, works)
         async with self._ending(works.executor, works.lookups), asyncio.TaskGroup() as group:
             if not self._settings.dry_run:
                 group.create_task(parts.reporter.run())
             parts.troubles.reading_begins()
             await works.sweeper.read()
-            wiring.listen(parts, works)
+            await wiring.listen(parts, works)
+            gc.freeze()  # as above: every node is planned now
             log.info(
                 "working on %d nodes and %d interfaces in %s",
                 len(parts.cluster.nodes.store),

@@ -110,7 +110,7 @@ class Reconciler:
             return
         name, node = plan.observed.name, plan.observed.node
         rows = report.with_failures(plan.rows, self._memory.holds(name).values())
-        self._reporter.report(name, rows)
+        self._reporter.rows.report(name, rows)
         self._reported(name)
         self._announcer.refusals(name, plan.refusals)
         self._waits.observe(name, rows)

@@ -7,19 +7,17 @@ the API server is never read as a record, only compared with: what somebody else
 import asyncio
 import datetime
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from nodeeni import metrics
 from nodeeni.api.conditions import with_those_of_others
-from nodeeni.api.core import Node
-from nodeeni.api.reasons import RowReason
-from nodeeni.api.v1alpha1 import AttachmentStatus, ENINode, NodeENI, NodeENIStatus
+from nodeeni.api.v1alpha1 import AttachmentStatus, NodeENI, NodeENIStatus
 from nodeeni.controller.cluster import Cluster, nodeeni_changed
 from nodeeni.controller.fights import Fights, last_manager
-from nodeeni.controller.selection import Selection
+from nodeeni.controller.rows import Rows
 from nodeeni.controller.stalls import Stalls
 from nodeeni.controller.told import Told
 from nodeeni.controller.troubles import Troubles
@@ -29,7 +27,8 @@ from nodeeni.kube.reach import Refusals
 from nodeeni.kube.resources import NODEENIS
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.report import ATTACHMENTS_LIMIT, by_node, links_note, nodeeni_status
-from nodeeni.plan.rows import Row, State
+from nodeeni.plan.rows import State
+from nodeeni.plan.tally import Tally
 from nodeeni.plan.unread import unread_status
 
 WINDOW = 1.0  # seconds in which all changes of one NodeENI go into one patch
@@ -61,8 +60,6 @@ class Reporter:
     ) -> None:
         self._client = client
         self._cluster = cluster
-        # NodeENI uid → node → row; what changed last comes last.
-        self._rows: dict[str, dict[str, Row]] = {}
         self._left_out: dict[str, dict[str, AttachmentStatus]] = {}  # NodeENI uid → node → its entry
         self._moving: dict[str, int] = {}  # NodeENI uid → nodes in progress, when that was looked at last
         self._told: Told[NodeENIStatus] = Told(self._shown_version, self.mark)
@@ -72,38 +69,13 @@ class Reporter:
         self._changed = asyncio.Event()
         self._troubles = troubles
         self._begun = False
-        self.selection = Selection(cluster, self.mark)
+        self.rows = Rows(cluster, self.mark)
         self._stalls = Stalls(stalled_after, self.mark)
         # Told of each status that somebody changed: the NodeENI, who (empty: not known), and how many times.
         self.on_put_right: Callable[[NodeENI, str, int], None] = lambda *told: None
         self.notes: Callable[[], list[Refusal]] = list
         self.pace: Callable[[], float] = float
         self.held: Callable[[str], Refusal | None] = lambda uid: None  # the removal of it that is held
-
-    def report(self, node: str, rows: Iterable[Row]) -> None:
-        """The rows of one node, all of them: those that it had before and has no more are dropped."""
-        now: dict[str, Row] = {}
-        for row in rows:
-            known = now.get(row.uid)
-            if known is None or (row.wanted and not known.wanted):
-                now[row.uid] = row
-        for uid in self._uids_of(node):
-            if uid not in now:
-                of_uid = self._rows[uid]
-                del of_uid[node]
-                if not of_uid:
-                    del self._rows[uid]
-                self.mark(uid)
-        for uid, row in now.items():
-            of_uid = self._rows.setdefault(uid, {})
-            if of_uid.get(node) != row:
-                of_uid.pop(node, None)
-                of_uid[node] = row
-                self.mark(uid)
-
-    def _uids_of(self, node: str) -> list[str]:
-        """Of the NodeENIs with a row of that node."""
-        return [uid for uid, of_uid in self._rows.items() if node in of_uid]
 
     def begin(self) -> None:
         """Every node has been reconciled."""
@@ -120,15 +92,6 @@ class Reporter:
         self._dirty.add(uid)
         self._changed.set()
 
-    def node_changed(self, old: Node | None, new: Node | None) -> None:
-        """A listener of the informer: another Node of that name is another node, unknown so far."""
-        if old is None or new is not None:
-            return
-        name = old.metadata.name
-        for uid in self._uids_of(name):
-            self._rows[uid][name] = msgspec.structs.replace(self._rows[uid][name], generation=0)
-            self.mark(uid)
-
     def nodeeni_changed(self, old: NodeENI | None, new: NodeENI | None) -> None:
         """A listener of the informer."""
         if new is not None:
@@ -138,27 +101,16 @@ class Reporter:
         elif old is not None:
             for memory in (self._told, self._stalls, self._fights):
                 memory.forget(old.metadata.uid)
-            self._rows.pop(old.metadata.uid, None)
+            self.rows.forget(old.metadata.uid)
             self._moving.pop(old.metadata.uid, None)
             self._left_out.pop(old.metadata.uid, None)
             self._dirty.discard(old.metadata.uid)
 
-    def eninode_changed(self, old: ENINode | None, new: ENINode | None) -> None:
-        """A listener of the informer: what ENI managers report is counted in `linksUp`."""
-        if old is not None and new is not None and old.status == new.status:
-            return
-        node = new or old
-        for uid in self._uids_of(node.metadata.name) if node else ():
-            self.mark(uid)
-
     def counts(self) -> dict[str, Counter[State]]:
         """How many nodes are in each state, by name of the NodeENI."""
-        found: dict[str, Counter[State]] = {}
-        for name, nodeeni in self._cluster.nodeenis.store.items():
-            rows = self._rows_of(nodeeni)
-            if rows:
-                found[name] = Counter(row.state for row in rows.values())
-        return found
+        nodeenis = self._cluster.nodeenis.store.items()
+        tallies = {name: self.rows.of(nodeeni.metadata.uid) for name, nodeeni in nodeenis}
+        return {name: tally.states() for name, tally in tallies.items() if tally}
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -232,8 +184,8 @@ class Reporter:
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         if not self._begun:
             return self._before_the_first_reading(base, now)
-        rows = self._rows_of(nodeeni)
-        links_up, faults = self._links(rows)
+        rows = self.rows.of(uid)
+        links_up, faults = self.rows.links(uid)
         before = self._left_out.get(uid, {}) | by_node(said)
         status = nodeeni_status(
             base,
@@ -256,16 +208,16 @@ class Reporter:
         uid: str,
         before: dict[str, AttachmentStatus],
         status: NodeENIStatus,
-        rows: dict[str, Row],
+        rows: Tally,
     ) -> None:
         """What the list leaves out for a while is of the same date when it comes back."""
         listed = by_node(status) if status.attachments_truncated else before
-        left_out = sorted((before.keys() - listed.keys()) & rows.keys())[:ATTACHMENTS_LIMIT]
+        left_out = sorted(node for node in before if node not in listed and node in rows)[:ATTACHMENTS_LIMIT]
         self._left_out[uid] = {node: before[node] for node in left_out}
 
-    def _pace_of(self, uid: str, rows: dict[str, Row]) -> float:
+    def _pace_of(self, uid: str, rows: Tally) -> float:
         """ENIs a second of this NodeENI: all that are in progress share what EC2 grants."""
-        moving = sum(row.state not in (State.ATTACHED, State.FAILED) for row in rows.values())
+        moving = rows.number(lambda row: row.state not in (State.ATTACHED, State.FAILED))
         self._moving[uid] = moving
         return self.pace() * moving / sum(self._moving.values()) if moving else self.pace()
 
@@ -275,61 +227,13 @@ class Reporter:
         new = not status.observed_generation and not status.attachments
         if trouble is None or not (new or self._troubles.unread):
             return None
-        selected = sorted(self.selection.of(nodeeni.metadata.uid))
+        selected = sorted(self.rows.selection.of(nodeeni.metadata.uid))
         nodes = [name for name in selected if (node := self._cluster.node(name)) and not node.ends]
         return unread_status(nodeeni, nodes, trouble, now, self._stalls.has_waited)
 
     def _shown_version(self, uid: str) -> str:
         nodeeni = self._cluster.by_uid(uid)
         return nodeeni.metadata.resource_version if nodeeni is not None else ""
-
-    def rows_on(self, node: str) -> list[Row]:
-        """One for each NodeENI that selects the node, looked at or not."""
-        return [
-            _as_selected(self._rows.get(nodeeni.metadata.uid, {}).get(node), node, nodeeni)
-            for nodeeni in self._cluster.nodeenis.store.values()
-            if node in self.selection.of(nodeeni.metadata.uid)
-        ]
-
-    def _rows_of(self, nodeeni: NodeENI) -> dict[str, Row]:
-        """By node: of each that is selected, looked at or not, and of each that still has something. What
-        changed last comes last.
-        """
-        selected = self.selection.of(nodeeni.metadata.uid)
-        known = self._rows.get(nodeeni.metadata.uid, {})
-        rows = {node: _as_selected(None, node, nodeeni) for node in selected if node not in known}
-        for node, row in known.items():
-            if node in selected:
-                rows[node] = _as_selected(row, node, nodeeni)
-            else:
-                rows[node] = msgspec.structs.replace(row, wanted=False) if row.wanted else row
-        return rows
-
-    def _links(self, rows: dict[str, Row]) -> tuple[int | None, dict[str, str]]:
-        """(how many of the wanted interfaces are up on their nodes as asked, what is wrong with attached ones
-        by node); None where no ENI manager reports. A link in a pod or with a driver is `Missing`: not wrong.
-        """
-        up, reported, faults = 0, False, {}
-        for node, row in rows.items():
-            if row.interface is None or not row.wanted:
-                continue
-            link = self._cluster.link(node, row.interface.mac)
-            if link is None:
-                continue
-            reported = True
-            up += link.state == "Up" and not link.message
-            if link.message and link.state != "Missing" and row.state is State.ATTACHED:
-                faults[node] = link.message
-        return up if reported else None, faults
-
-
-def _as_selected(row: Row | None, node: str, nodeeni: NodeENI) -> Row:
-    """What is known of a node by labels counts before any plan does, and while an older plan knew it not."""
-    if row is None:
-        return Row(uid=nodeeni.metadata.uid, nodeeni=nodeeni.metadata.name, node=node, state=State.CREATING)
-    if row.wanted or row.reason is RowReason.NODE_ENDING:
-        return row
-    return msgspec.structs.replace(row, wanted=True, generation=0)
 
 
 def _patch(status: NodeENIStatus) -> dict[str, Any]:

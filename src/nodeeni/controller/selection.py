@@ -15,9 +15,9 @@ _NOTHING: AbstractSet[str] = frozenset()
 
 
 class Selection:
-    """`changed(uid)` is called when other nodes than before are selected."""
+    """`changed(uid, node)` is called when a node is selected, or is no more."""
 
-    def __init__(self, cluster: Cluster, changed: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, cluster: Cluster, changed: Callable[[str, str], None]) -> None:
         self._cluster = cluster
         self._changed = changed
         self._nodes: dict[str, set[str]] = {}  # NodeENI uid → names of nodes
@@ -38,8 +38,8 @@ class Selection:
         if new is None or new.metadata.deleting:
             gone = new or old
             assert gone is not None
-            if self._nodes.pop(gone.metadata.uid, None):
-                self._changed(gone.metadata.uid)
+            for name in self._nodes.pop(gone.metadata.uid, ()):
+                self._changed(gone.metadata.uid, name)
         elif old is None or old.metadata.generation != new.metadata.generation:
             for name, node in self._cluster.nodes.store.items():
                 self._enter(new, name, node)
@@ -56,4 +56,4 @@ class Selection:
             selected.add(name)
         else:
             selected.discard(name)
-        self._changed(uid)
+        self._changed(uid, name)

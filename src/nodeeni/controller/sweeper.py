@@ -28,6 +28,7 @@ from nodeeni.kube.resources import NODEENIS
 from nodeeni.plan.brake import HeldRemoval, held_orphans
 from nodeeni.plan.observed import Owner
 from nodeeni.plan.ownership import is_doubtful, is_orphan
+from nodeeni.slices import in_slices
 
 log = logging.getLogger(__name__)
 
@@ -133,8 +134,11 @@ class Sweeper:
 
     async def _sweep(self) -> None:
         owners = self._cluster.owners()
-        now = self._clock()
-        unowned = [i for i in self._inventory.all() if self._is_unowned(i, owners)]
+        suspects = [i async for i in in_slices(self._inventory.all()) if self._is_unowned(i, owners)]
+        # As they are after all those slices.
+        owners, now = self._cluster.owners(), self._clock()
+        current = [i for each in suspects if (i := self._inventory.get(each.id)) is not None]
+        unowned = [i for i in current if self._is_unowned(i, owners)]
         self._unowned = {
             i.id: (count + 1, first) for i in unowned for count, first in [self._unowned.get(i.id, (0, now))]
         }

@@ -44,8 +44,10 @@ from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.waiter import Waiter
 from nodeeni.kube.client import KubeClient
 from nodeeni.kube.events import EventRecorder
+from nodeeni.kube.informer import Informer
 from nodeeni.plan.refusal import Refusal
 from nodeeni.settings import Settings
+from nodeeni.slices import in_slices
 
 INVENTORY_GAP = 2.0  # seconds between two reads that both count; less where reads lag less than that
 
@@ -78,7 +80,7 @@ class Parts:
         self.waits = Waits(self.cluster)
         self.readiness = None
         if settings.node_condition or settings.startup_taint:
-            self.readiness = Readiness(self.writer, self.cluster, settings, self.reporter.rows_on)
+            self.readiness = Readiness(self.writer, self.cluster, settings, self.reporter.rows.on)
         self.rates = AccountRates(self.buckets, settings.ec2_rate or {})
         self.health = Health(
             cluster=self.cluster,
@@ -228,7 +230,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
     )
 
 
-def listen_for_trouble(parts: Parts, works: Works) -> None:
+async def listen_for_trouble(parts: Parts, works: Works) -> None:
     """From here on NodeENIs are told when EC2 cannot be read, even before it was read once."""
     cluster, troubles, reporter = parts.cluster, parts.troubles, parts.reporter
 
@@ -247,13 +249,13 @@ def listen_for_trouble(parts: Parts, works: Works) -> None:
             parts.announcer.waits(new, troubles.current)
 
     troubles.changed, troubles.doubt = changed, works.sweeper.doubt
-    for on_node in (reporter.selection.node_changed, reporter.node_changed):
-        cluster.nodes.add_listener(on_node)
-    for listener in (reporter.selection.nodeeni_changed, reporter.nodeeni_changed, nodeeni_changed):
-        cluster.nodeenis.add_listener(listener)
+    for on_node in (reporter.rows.selection.node_changed, reporter.rows.node_changed):
+        await cluster.nodes.follow(on_node)
+    for listener in (reporter.rows.selection.nodeeni_changed, reporter.nodeeni_changed, nodeeni_changed):
+        await cluster.nodeenis.follow(listener)
 
 
-def listen(parts: Parts, works: Works) -> None:
+async def listen(parts: Parts, works: Works) -> None:
     """From here on every change in Kubernetes and in the inventory is followed. Listeners run in this order.
 
     What is there already is told as new, which has every node reconciled once.
@@ -265,21 +267,22 @@ def listen(parts: Parts, works: Works) -> None:
         works.releases.holds_changed(uid)
 
     works.brake.changed = holds_changed
-    cluster.nodeenis.add_listener(works.releases.nodeeni_changed)
+    await cluster.nodeenis.follow(works.releases.nodeeni_changed)
     of_nodeenis = [works.brake.nodeeni_changed, memory.nodeeni_changed, triggers.nodeeni_changed]
     if not parts.settings.dry_run:
         of_nodeenis.insert(0, works.finalizers.nodeeni_changed)
-    told: list[tuple[Any, list[Callable[[Any, Any], None]]]] = [
-        (
-            works.inventory,
-            [
-                works.waiter.interface_changed,
-                parts.announcer.interface_changed,
-                departures.interface_changed,
-                memory.interface_changed,
-                triggers.interface_changed,
-            ],
-        ),
+    of_interfaces = [
+        works.waiter.interface_changed,
+        parts.announcer.interface_changed,
+        departures.interface_changed,
+        memory.interface_changed,
+        triggers.interface_changed,
+    ]
+    if not parts.settings.dry_run:
+        of_interfaces.append(works.finalizers.interface_changed)
+    for interface_changed in of_interfaces:
+        works.inventory.add_listener(interface_changed)
+    told: list[tuple[Informer[Any], list[Callable[[Any, Any], None]]]] = [
         (
             cluster.nodes,
             [departures.node_changed, works.first_sight.node_changed, triggers.node_changed],
@@ -288,7 +291,7 @@ def listen(parts: Parts, works: Works) -> None:
         (
             cluster.eninodes,
             [
-                parts.reporter.eninode_changed,
+                parts.reporter.rows.eninode_changed,
                 parts.eninodes.changed,
                 triggers.eninode_changed,
                 parts.waits.eninode_changed,
@@ -302,10 +305,8 @@ def listen(parts: Parts, works: Works) -> None:
         ]
     for source, listeners in told:
         for listener in listeners:
-            source.add_listener(listener)
-    if not parts.settings.dry_run:
-        works.inventory.add_listener(works.finalizers.interface_changed)
-    for interface in works.inventory.all():
+            await source.follow(listener)
+    async for interface in in_slices(works.inventory.all()):
         works.waiter.interface_changed(None, interface)
         memory.interface_changed(None, interface)  # what hangs already hangs from now on
         parts.queue.add(cluster.node_of(interface))

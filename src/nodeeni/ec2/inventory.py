@@ -12,6 +12,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from nodeeni.api.names import TAG_CLUSTER, TAG_INSTANCE, TAG_NODE, TAG_UID
 from nodeeni.ec2.addresses import AddressKind
@@ -20,6 +21,7 @@ from nodeeni.ec2.client import EC2Client, Filters
 from nodeeni.ec2.overlay import Record, Stage
 from nodeeni.ec2.proofs import Proofs
 from nodeeni.ec2.types import Attachment, Interface, Unreadable
+from nodeeni.slices import in_slices
 
 Listener = Callable[[Interface | None, Interface | None], None]
 
@@ -213,7 +215,8 @@ class Inventory:
         began = self._clock()
         unread: list[Unreadable] = []
         found = [interface async for page in self._pages(filters, unread) for interface in page]
-        self.observe(found, began, unread, uid=uid)
+        shown = {i.id async for i in in_slices(found) if self._sighted(i, began)}
+        self._count(shown, began, unread, uid=uid)
         if uid is None:
             otherwise_tagged = [i for i, each in self._records.items() if not self._is_tagged(each.seen)]
             if otherwise_tagged:
@@ -238,7 +241,8 @@ class Inventory:
         began, unread = self._clock(), list[Unreadable]()
         filters = {f"tag:{TAG_UID}": sorted(uids)}
         found = [interface async for page in self._pages(filters, unread) for interface in page]
-        self.observe(found, began, unread, asked_ids=())
+        shown = {i.id async for i in in_slices(found) if self._sighted(i, began)}
+        self._count(shown, began, unread, asked_ids=())
 
     async def refresh_ids(self, eni_ids: Sequence[str]) -> None:
         """Read certain interfaces; absences among them count."""
@@ -257,10 +261,20 @@ class Inventory:
         uid: str | None = None,
     ) -> None:
         """Take in a complete read begun at `began`: of `asked_ids`, of one NodeENI, or of all interfaces."""
-        shown = {interface.id: interface for interface in interfaces if self._is_ours(interface)}
-        for interface in shown.values():
-            self._sighted(interface, began)
-        there = shown.keys() | {each.id for each in unread}
+        shown = {interface.id for interface in interfaces if self._sighted(interface, began)}
+        self._count(shown, began, unread, asked_ids=asked_ids, uid=uid)
+
+    def _count(
+        self,
+        shown: AbstractSet[str],
+        began: float,
+        unread: Iterable[Unreadable],
+        *,
+        asked_ids: Iterable[str] | None = None,
+        uid: str | None = None,
+    ) -> None:
+        """What a read proves that showed these of ours, which were taken in."""
+        there = shown | {each.id for each in unread}
         self._note_unread(unread, began, whole=asked_ids is None and uid is None)
         if asked_ids is not None:
             covered = [eni_id for eni_id in asked_ids if eni_id in self._records]
@@ -404,21 +418,25 @@ class Inventory:
             return True
         return self._concerns(interface, record is not None)
 
-    def _sighted(self, interface: Interface, began: float) -> None:
+    def _sighted(self, interface: Interface, began: float) -> bool:
+        """Whether it is ours, in which case it was taken in."""
+        if not self._is_ours(interface):
+            return False
         uid = interface.tags.get(TAG_UID)
         if uid is not None:
             self._proofs.shown(uid, began)
         if began <= self._tombstones.get(interface.id, float("-inf")):
-            return
+            return True
         record = self._records.get(interface.id)
         if record is None:
             record = Record(interface, unsure_until=self._clock() + self._lag)
             record.read(interface, began, self._lag, self.gap)
             self._add(interface.id, record)
-            return
+            return True
         before, was_absent = record.view, record.absent_at is not None
         record.read(interface, began, self._lag, self.gap)
         self._changed(before, record.view, always=was_absent)
+        return True
 
     def _missed(self, eni_id: str, began: float) -> None:
         record = self._records[eni_id]

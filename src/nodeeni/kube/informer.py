@@ -19,6 +19,7 @@ from nodeeni.kube.client import KubeClient
 from nodeeni.kube.errors import Away, Gone, KubeError, Unavailable, decode_status, from_status
 from nodeeni.kube.resources import Resource
 from nodeeni.kube.transport import no_rest
+from nodeeni.slices import in_slices
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +135,26 @@ class Informer(Generic[T]):
         for obj in list(self.store.values()):
             self._tell_one(listener, None, obj)
 
+    async def follow(self, listener: Callable[[T | None, T | None], None]) -> None:
+        """As `add_listener`, with a turn for others between the objects that are in the store. What changes
+        before it was told is told as new then.
+        """
+        untold = dict.fromkeys(self.store)
+
+        def first(old: T | None, new: T | None) -> None:
+            there = old or new
+            if there is not None and self._key(there.metadata) in untold:
+                del untold[self._key(there.metadata)]
+                old = None
+            if old is not None or new is not None:
+                listener(old, new)
+
+        self._listeners.append(first)
+        async for key in in_slices(list(untold)):
+            if key in untold:
+                self._tell_one(first, None, self.store[key])
+        self._listeners[self._listeners.index(first)] = listener
+
     async def run(self) -> None:
         """List and watch until cancelled. Failures are waited out; nothing but cancellation ends it."""
         while True:
@@ -177,9 +198,9 @@ class Informer(Generic[T]):
             version = page.resource_version
             for raw in page.items:
                 self._collect(raw, found)
-        for key in [key for key in self.store if key not in found]:
+        async for key in in_slices([key for key in self.store if key not in found]):
             self._put(key, None)
-        for key, obj in found.items():
+        async for key, obj in in_slices(found.items()):
             self._put(key, obj)
         self._version = version
         self.relists += self.synced.is_set()

@@ -1,8 +1,7 @@
 """The conditions of a NodeENI: one function each, from how its rows stand. Pure."""
 
 import math
-from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -11,6 +10,7 @@ from nodeeni.api.reasons import DEGRADED, STALLED, ConditionReason, Mender, RowR
 from nodeeni.api.v1alpha1 import Condition, NodeENI, NodeENISpec
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.rows import Row, State
+from nodeeni.plan.tally import Tally
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 def standing(
     nodeeni: NodeENI,
-    rows: Mapping[str, Row],
+    rows: Tally,
     links_up: int | None,
     notes: Sequence[Refusal],
     *,
@@ -58,32 +58,20 @@ def standing(
     pace: float = 0.0,
     held: Refusal | None = None,
 ) -> Standing:
-    """`rows` is by node name. Of thousands there are few kinds, and only kinds are looked into."""
-    numbers, kinds = Counter[Hashable](), dict[Hashable, Row]()
-    for row in rows.values():
-        kind = _kind(row)
-        numbers[kind] += 1
-        kinds[kind] = row
-
-    def number(holds: Callable[[Row], bool]) -> int:
-        return sum(numbers[kind] for kind, row in kinds.items() if holds(row))
-
-    lacking = number(lambda row: row.wanted and row.interface is None)
+    lacking = rows.number(lambda row: row.wanted and row.interface is None)
     return Standing(
         nodeeni=nodeeni,
         rows=len(rows),
-        desired=number(lambda row: row.wanted),
-        attached=number(lambda row: row.wanted and _is_attached(row)),
-        done=number(lambda row: row.wanted and _is_done(row, nodeeni)),
-        moving=number(lambda row: _is_moving(row) or _is_unseen(row, nodeeni)),
-        waiting=number(lambda row: row.reason is RowReason.TO_BE_REPLACED),
-        updating=number(lambda row: row.reason in _IN_PLACE),
-        in_use=tuple(
-            sorted((r for r in rows.values() if r.reason is RowReason.PREFIX_IN_USE), key=lambda r: r.node)
-        ),
-        unseen=number(lambda row: _is_unseen(row, nodeeni)),
-        ending=number(lambda row: row.reason is RowReason.NODE_ENDING),
-        failed=tuple(sorted((r for r in rows.values() if r.state is State.FAILED), key=lambda r: r.node)),
+        desired=rows.number(lambda row: row.wanted),
+        attached=rows.number(lambda row: row.wanted and _is_attached(row)),
+        done=rows.number(lambda row: row.wanted and _is_done(row, nodeeni)),
+        moving=rows.number(lambda row: _is_moving(row) or _is_unseen(row, nodeeni)),
+        waiting=rows.number(lambda row: row.reason is RowReason.TO_BE_REPLACED),
+        updating=rows.number(lambda row: row.reason in _IN_PLACE),
+        in_use=rows.in_use,
+        unseen=rows.number(lambda row: _is_unseen(row, nodeeni)),
+        ending=rows.number(lambda row: row.reason is RowReason.NODE_ENDING),
+        failed=rows.failed,
         links_up=links_up,
         notes=tuple(note for note in notes if note.reason is not RowReason.QUOTA_EXCEEDED or lacking),
         trouble=trouble,
@@ -93,15 +81,8 @@ def standing(
     )
 
 
+# What is counted looks at nothing of a row but what makes its kind: see `plan.tally`.
 _IN_PLACE = (RowReason.UPDATING, RowReason.PREFIX_IN_USE)
-
-
-def _kind(row: Row) -> Hashable:
-    """The same for rows that are counted alike."""
-    interface = row.interface
-    attachment = interface.attachment if interface is not None else None
-    where = None if attachment is None else attachment.status
-    return (row.state, row.reason, row.wanted, row.generation, interface is None, where)
 
 
 def _is_attached(row: Row) -> bool:

@@ -1,6 +1,6 @@
 """What a diff has decided so far, and how it says it: actions, rows and refusals in the making."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 
@@ -61,9 +61,10 @@ class Draft:
         begun = self.under_way.get(action.key)
         return begun if begun is not None else action
 
-    def keep_from_pods(self, interface: Interface, prefixes: Iterable[str]) -> None:
-        before = self.kept_from_pods.get(interface.id, frozenset())
-        self.kept_from_pods[interface.id] = before | frozenset(prefixes)
+    def keep_from_pods(self, interface: Interface, prefixes: Sequence[str]) -> None:
+        if prefixes:  # as a rule there are none, and a set of its own for each node is 216 bytes
+            before = self.kept_from_pods.get(interface.id, frozenset())
+            self.kept_from_pods[interface.id] = before | frozenset(prefixes)
 
     def refuse(self, wanted: DesiredInterface, why: Refusal, interface: Interface | None = None) -> None:
         refusal = beside(interface, why)

@@ -4,7 +4,7 @@ Everything is derived from the rows of the present plan. The status that stands 
 for one thing only: when nothing changed, its `lastUpdated` stays.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
 
@@ -28,6 +28,7 @@ from nodeeni.plan.pod_networks import pod_networks
 from nodeeni.plan.policy import Hold, Refused
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.rows import Row, State
+from nodeeni.plan.tally import Tally
 
 # Of status.attachments: an object in etcd is at most 1.5 MiB. 2,000 entries as a rule are 0.8 MB; with long
 # names, or a message that lists subnets, they would be more, and the API server would take no status at all.
@@ -155,7 +156,7 @@ def spec_of(instance_id: str, entries: Iterable[ENINodeInterface]) -> ENINodeSpe
 
 def nodeeni_status(
     nodeeni: NodeENI,
-    rows: Mapping[str, Row],
+    rows: Tally,
     links_up: int | None,
     notes: Sequence[Refusal],
     now: str,
@@ -167,9 +168,8 @@ def nodeeni_status(
     held: Refusal | None = None,
     before: Mapping[str, AttachmentStatus] | None = None,
 ) -> NodeENIStatus:
-    """The whole status of one NodeENI. `rows` is by node name, and what changed last comes last; `notes` are
-    what else is Degraded, `held` the removal that the brake holds. `before` has the entries as they were told
-    last, where that is not all in the status.
+    """The whole status of one NodeENI. `notes` are what else is Degraded, `held` the removal that the brake
+    holds. `before` has the entries as they were told last, where that is not all in the status.
     `has_waited` says whether one that stands so waits for a person, and has for long. `trouble` is what every
     NodeENI waits for, `unread`: for so long that the rows tell nothing of now. `pace` is how many ENIs a
     second EC2 lets come or go.
@@ -182,7 +182,7 @@ def nodeeni_status(
         desired=at.desired,
         attached=at.attached,
         failed=len(at.failed),
-        removing=sum(1 for row in rows.values() if _is_removed(row)) or None,
+        removing=rows.number(_is_removed) or None,
         links_up=links_up,
         subnets=_named_subnets(nodeeni.spec),
         conditions=carried_over(
@@ -207,9 +207,7 @@ def by_node(status: NodeENIStatus) -> dict[str, AttachmentStatus]:
     return {entry.node_id: entry for entry in status.attachments}
 
 
-def _attachments(
-    before: Mapping[str, AttachmentStatus], rows: Mapping[str, Row], now: str
-) -> list[AttachmentStatus]:
+def _attachments(before: Mapping[str, AttachmentStatus], rows: Tally, now: str) -> list[AttachmentStatus]:
     """Failed ones first, as many as an object may hold."""
     return fitting(_attachment(row, before.get(row.node), now) for row in _worth_listing(rows))
 
@@ -226,17 +224,23 @@ def fitting(entries: Iterable[AttachmentStatus]) -> list[AttachmentStatus]:
     return found
 
 
-def _worth_listing(rows: Mapping[str, Row]) -> list[Row]:
+def _worth_listing(rows: Tally) -> Iterator[Row]:
     """Failed ones first, then by name. Of a node that waits with nothing yet there is no news."""
-    failed = sorted((row for row in rows.values() if row.state is State.FAILED), key=_by_node)
-    others = [row for row in rows.values() if row.state is not State.FAILED]
-    if len(rows) > ATTACHMENTS_LIMIT and sum(row.state is not State.ATTACHED for row in others) > MANY_MOVE:
-        others = [row for row in others if row.interface is not None][-NEWS:]
-    return [*failed, *sorted(others, key=_by_node)]
+    yield from rows.failed
+    if len(rows) > ATTACHMENTS_LIMIT and rows.number(_is_on_its_way) > MANY_MOVE:
+        has_news = (row for row in rows.newest_first() if row.interface is not None)
+        newest = islice(filter(_has_not_failed, has_news), NEWS)
+        yield from sorted(newest, key=lambda row: row.node)
+    else:
+        yield from filter(_has_not_failed, rows.in_order())
 
 
-def _by_node(row: Row) -> str:
-    return row.node
+def _is_on_its_way(row: Row) -> bool:
+    return row.state not in (State.ATTACHED, State.FAILED)
+
+
+def _has_not_failed(row: Row) -> bool:
+    return row.state is not State.FAILED
 
 
 def _attachment(row: Row, before: AttachmentStatus | None, now: str) -> AttachmentStatus:

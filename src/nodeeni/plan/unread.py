@@ -14,6 +14,7 @@ from nodeeni.plan.conditions import Standing, conditions, standing
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.report import dated, fitting
 from nodeeni.plan.rows import Row, State
+from nodeeni.plan.tally import Tally
 
 
 def unread_status(
@@ -36,7 +37,7 @@ def unread_status(
         before = {entry.node_id: entry for entry in status.attachments}
         entries += [_failed(node, trouble, before.get(node), now) for node in nodes if node not in known]
     selected = frozenset(nodes)
-    rows = {entry.node_id: _row(nodeeni, entry, entry.node_id in selected) for entry in entries}
+    rows = Tally({entry.node_id: _row(nodeeni, entry, entry.node_id in selected) for entry in entries})
     at = standing(nodeeni, rows, status.links_up, (), trouble=trouble, unread=True)
     # Rows of an earlier process are of the spec that it had seen.
     generation = status.observed_generation
