@@ -8,13 +8,14 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import aiohttp
 from hack.apiserver.server import ApiServer
@@ -35,7 +36,8 @@ Object = dict[str, Any]
 
 NAME = "multus-eni-config"
 WATCHED = Path(__file__).parent / "watched"
-STEPS = "longest steps of the event loop: "  # as WATCHED begins its line
+STEPS = "longest steps of the event loop: "  # as WATCHED begins its lines
+TASKS = "CPU of tasks: "
 MUTATING = tuple(action.value for action in Action)
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -52,13 +54,21 @@ class Usage:
         self.peak_rss = int(sizes["VmHWM"][0]) / 1000
 
 
+class Step(NamedTuple):
+    """One of an event loop. `took` seconds of CPU, `garbage` of them in the search for garbage."""
+
+    took: float
+    who: str
+    garbage: float
+
+
 class Bench:
     """A world with the controller on it, and its figures."""
 
     def __init__(self, stage: Stage, kubelets: NodeApi, build: Path | None = None) -> None:
         """`build`: the `src` of another build whose controller it is to be."""
         self.build = build
-        self.counts_steps = False  # of the event loop: see `stop_counting`
+        self.counts_steps = False  # of the event loop, and tasks: see `stop_counting`, `task_cpu`
         self.world: World = stage.world
         self.kubelets = kubelets
         self._stage = stage
@@ -86,12 +96,18 @@ class Bench:
         """In order: it gives its lease back."""
         await self._stage.stop_processes()
 
-    async def stop_counting(self) -> list[float]:
-        """As `stop_controller`; the longest steps of its event loop, in seconds of CPU, the longest first."""
+    async def stop_counting(self) -> list[Step]:
+        """As `stop_controller`; the longest steps of its event loop, the longest first."""
         log = self.controller.log
         await self.stop_controller()
-        told = [line for line in log.read_text().splitlines() if line.startswith(STEPS)]
-        return [float(seconds) for seconds in json.loads(told[-1].removeprefix(STEPS))]
+        return [Step(*step) for step in _told(log, STEPS)[-1]]
+
+    async def task_cpu(self) -> dict[str, float]:
+        """Seconds of CPU by kind of task, since it started: of those that took the most."""
+        said = len(_told(self.controller.log, TASKS))
+        self.controller.process.send_signal(signal.SIGUSR2)
+        await self.until(lambda: len(_told(self.controller.log, TASKS)) > said, 10)
+        return dict(_told(self.controller.log, TASKS)[-1])
 
     async def _is_ready(self) -> bool:
         if self.controller.ended:
@@ -219,6 +235,12 @@ async def real_bench(settings: EC2Settings | None = None) -> AsyncIterator[RealB
         ):
             stage.kubeconfig.write_text(kubeconfig(kube))
             yield RealBench(stage, nodes, kube)
+
+
+def _told(log: Path, begin: str) -> list[Any]:
+    """What WATCHED said in lines that begin so."""
+    lines = log.read_text().split("\n")[:-1]
+    return [json.loads(line.removeprefix(begin)) for line in lines if line.startswith(begin)]
 
 
 def _free_port() -> int:

@@ -92,17 +92,20 @@ async def _measured(b: Bench, count: int, idle: float) -> Figures:
     every_node = looked + count // INSTANCES_A_CALL
     await b.until(lambda: b.calls().get("DescribeInstances", 0) >= every_node, 600, 0.5)
     await asyncio.sleep(10)
+    looks = b.calls()["DescribeInstances"] - looked
     used, reads = b.usage(), b.calls().get("DescribeNetworkInterfaces", 0)
     await asyncio.sleep(RESYNC)
     after = b.usage()
     pages = b.calls().get("DescribeNetworkInterfaces", 0) - reads
-    steps = await b.stop_counting()
+    longest = (await b.stop_counting())[0]
     return {
         ABOVE_IDLE: round(used.rss - idle, 1),
         "peak RSS (MB)": round(after.peak_rss, 1),
         READY: round(ready, 2),
         "CPU of the start (s)": round(used.cpu, 2),
         RESYNC_CPU: round(after.cpu - used.cpu, 2),
-        STEP: steps[0],
+        STEP: longest.took,
+        "of it the search for garbage (s)": longest.garbage,
+        "looks at instances at the start": looks,
         "pages of interfaces a resync": pages,
     }

@@ -17,8 +17,10 @@ COUNT = 5000
 PAIRS = 2
 WATCHED = 60.0  # seconds in the midst: all of it takes EC2 a quarter of an hour
 SHARE = 0.5  # of what the build before takes
+WRITER = "Reporter.run"  # the task of it, in both builds
 FRESH = 1.0  # of the age before
 BYTES, CPU = "bytes to etcd a minute (MB)", "CPU a minute (s)"
+WRITING = "of it writing the status (s)"
 COUNT_AGE = "age of an attachment when the count has it, mean (s)"
 
 
@@ -34,6 +36,7 @@ async def reported() -> Result:
         promises=[
             Promise(f"{BYTES}, share of before", found[BYTES].ratio, SHARE),
             Promise(f"{CPU}, share of before", found[CPU].ratio, SHARE),
+            Promise(f"{WRITING}, share of before", found[WRITING].ratio, SHARE),
             Promise(f"{COUNT_AGE}, share of before", found[COUNT_AGE].ratio, FRESH),
         ],
         compared=compared,
@@ -82,12 +85,13 @@ class _Reader:
 
 async def _reported(build: Path | None) -> Figures:
     async with bench(steady_settings(interface_quota=4 * COUNT), build) as b:
+        b.counts_steps = True
         nodes = await b.nodes(COUNT)
         b.apply()
         plant(b, nodes[::2])
         await b.start_controller()
         await b.until(lambda: (b.status().get("attached") or 0) >= COUNT // 2 + 100, 300, 0.2)
-        reader, used, began = _Reader(b), b.usage().cpu, time.monotonic()
+        tasks, reader, used, began = await b.task_cpu(), _Reader(b), b.usage().cpu, time.monotonic()
 
         def over() -> bool:
             reader.look()
@@ -95,11 +99,12 @@ async def _reported(build: Path | None) -> Figures:
 
         await b.until(over, 2 * WATCHED, 0.02)
         minutes = (time.monotonic() - began) / 60
-        cpu = b.usage().cpu - used
+        cpu, writing = b.usage().cpu - used, (await b.task_cpu())[WRITER] - tasks[WRITER]
         ages = list(reader.ages(b.attach_moments(), COUNT // 2))
         return {
             BYTES: round(reader.bytes / 1e6 / minutes, 2),
             CPU: round(cpu / minutes, 2),
+            WRITING: round(writing / minutes, 3),
             "writes of the status a minute": round(len(reader.counts) / minutes, 1),
             COUNT_AGE: round(sum(ages) / len(ages), 2),
             "age of the count, longest (s)": round(max(ages), 2),
