@@ -110,7 +110,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"enaQueueCount": 0}, "spec.enaQueueCount", "greater than or equal to 1"),
     ({"enaQueueCount": 1024}, "spec.enaQueueCount", "less than or equal to 512"),
     ({"enaQueueCount": 12}, "spec.enaQueueCount", "powers of 2"),
-    ({"podNetwork": {"type": "macvlan"}}, "spec.podNetwork.type", "a VPC drops frames with another MAC"),
+    (
+        {"podNetwork": {"type": "macvlan"}},
+        "spec.podNetwork.type",
+        "ipvlan alone, not macvlan: a VPC drops frames with another MAC",
+    ),
     ({"podNetwork": {"mode": "l2"}}, "spec.podNetwork.mode", '"L2", "L3", "L3S"'),
     *(
         ({"podNetwork": {"name": name}}, "spec.podNetwork.name", told)

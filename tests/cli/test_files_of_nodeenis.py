@@ -68,6 +68,13 @@ def test_each_example_can_be_planned(example: Path) -> None:
         ({"tags": {1: "a"}}, "spec.tags: its key 1 has to be a string: put it in quotes"),
         ({"subnetIDs": "subnet-1"}, 'spec.subnetIDs has to be a list, not "subnet-1"'),
         ({"interfaceName": ""}, "spec.interfaceName has to have 1 to 127 characters, not 0"),
+        (
+            {"podNetwork": {"type": "macvlan"}},
+            (
+                "spec.podNetwork.type: ipvlan alone, not macvlan: a VPC drops frames with another MAC than "
+                "the ENI's, which pods of macvlan, bridge and the like send"
+            ),
+        ),
     ],
 )
 def test_a_fault_names_the_field_and_the_way_out(changes: dict[str, Any], fault: str) -> None:

@@ -4,6 +4,8 @@ The walk goes over msgspec's own reading of the types, so that what is decoded a
 told can never differ. The result is a structural schema: inline, without references.
 """
 
+import json
+import re
 from typing import Any
 
 from msgspec import inspect
@@ -12,6 +14,8 @@ from nodeeni.api.names import GROUP, VERSION
 from nodeeni.api.v1alpha1 import ENINode, NodeENI
 
 Schema = dict[str, Any]
+
+_HELD = re.compile(r"\{(\w+)\}")  # in a rule's message
 
 
 def nodeeni_crd() -> Schema:
@@ -166,7 +170,12 @@ def _rules(cls: type) -> Schema:
 
 
 def _rule(rule: Any) -> Schema:
-    return {"rule": rule.rule, "message": rule.message, "fieldPath": f".{rule.field}"}
+    says = {"message": rule.message}
+    if len(parts := _HELD.split(rule.message)) > 1:
+        # In turns text and the name of a field.
+        words = [f"self.{each}" if n % 2 else json.dumps(each) for n, each in enumerate(parts)]
+        says = {"messageExpression": " + ".join(words)}
+    return {"rule": rule.rule, **says, "fieldPath": f".{rule.field}"}
 
 
 def _struct(root: type) -> inspect.StructType:

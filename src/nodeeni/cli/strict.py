@@ -32,7 +32,10 @@ def faults_of_spec(value: Any, name: str = "") -> list[str]:
     if found:
         return found
     nodeeni = NodeENI(metadata=NodeENIMeta(name=name), spec=msgspec.convert(value, NodeENISpec))
-    return [*_broken_rules(nodeeni.spec, "spec"), *(_told(r) for r in NodeENI.RULES if not r.holds(nodeeni))]
+    return [
+        *_broken_rules(nodeeni.spec, "spec"),
+        *(_told(r, nodeeni) for r in NodeENI.RULES if not r.holds(nodeeni)),
+    ]
 
 
 def _broken_rules(held: Any, path: str) -> Iterator[str]:
@@ -41,13 +44,14 @@ def _broken_rules(held: Any, path: str) -> Iterator[str]:
         for number, item in enumerate(held):
             yield from _broken_rules(item, f"{path}[{number}]")
     elif isinstance(held, msgspec.Struct):
-        yield from (_told(rule, path) for rule in getattr(held, "RULES", ()) if not rule.holds(held))
+        yield from (_told(rule, held, path) for rule in getattr(held, "RULES", ()) if not rule.holds(held))
         for field in msgspec.structs.fields(held):
             yield from _broken_rules(getattr(held, field.name), f"{path}.{field.encode_name}")
 
 
-def _told(rule: Rule, path: str = "") -> str:
-    return f"{path}.{rule.field}: {rule.message}".lstrip(".")
+def _told(rule: Rule, held: msgspec.Struct, path: str = "") -> str:
+    values = {field.encode_name: getattr(held, field.name) for field in msgspec.structs.fields(held)}
+    return f"{path}.{rule.field}: {rule.message.format_map(values)}".lstrip(".")
 
 
 def _faults(schema: Schema, value: Any, path: str) -> Iterator[str]:

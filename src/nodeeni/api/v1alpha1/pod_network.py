@@ -35,8 +35,8 @@ class PodNetwork(msgspec.Struct, rename=camel_case, frozen=True, omit_defaults=T
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "self.type == 'ipvlan'",
-            "ipvlan alone: a VPC drops frames with another MAC than the ENI's, which pods of macvlan, bridge "
-            "and the like send",
+            "ipvlan alone, not {type}: a VPC drops frames with another MAC than the ENI's, which pods of "
+            "macvlan, bridge and the like send",
             "type",
             lambda each: each.type == "ipvlan",
         ),

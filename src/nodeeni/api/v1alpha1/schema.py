@@ -22,7 +22,9 @@ def schema(description: str, **rules: Any) -> Meta:
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A CEL rule of the object that carries it. `field` is the path that a refusal names.
+    """A CEL rule of the object that carries it. `field` is the path that a refusal names. In `message`,
+    `{type}` stands for what that field of the object holds, which the API server does not tell by itself: a
+    text with a `maxLength`, for the message of a number has no bound to the API server, which refuses that.
 
     `holds` is the same rule in Python, of the decoded object: our image has no interpreter of CEL, and
     `nodeeni plan -f` refuses what the API server would. The tests hold both against the same specs.
