@@ -4,6 +4,7 @@ processes; Multus and the CNI plugins as a cluster has them. Pods are made by CN
 import asyncio
 import contextlib
 import ipaddress
+import itertools
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -25,19 +26,23 @@ Object = dict[str, Any]
 
 NETWORK = "pods"
 CONF_DIR = "/etc/cni/multus/net.d"
+FILE = f"{CONF_DIR}/90-nodeeni-{NETWORK}.conf"
 GUEST = Path(__file__).with_name("guest.py")
 DEBIANS = "/usr/lib/cni"
 NEWEST = "/opt/cni:/usr/lib/cni"  # those of outside/go.mod first; Multus is there alone
 PLUGINS = {"1.10": NEWEST, "of Debian": f"{DEBIANS}:/opt/cni"}
 ROUTES = [{"dst": "10.0.0.0/8"}, {"dst": "2001:db8::/32"}]
 _PACKAGES = ("containernetworking-plugins", "strace")
-_IMAGES = (Image("12", packages=_PACKAGES), Image("13", packages=_PACKAGES))
+# Not QEMU's e1000: it holds back what comes for a second after each change of its receive filter, and pods
+# that come and go change it more often than that.
+_IMAGES = tuple(Image(release, board="virtio", packages=_PACKAGES) for release in ("12", "13"))
 _PREPARE = """
 udevadm settle; mkdir -p /opt/cni /etc/cni/multus/net.d /etc/cni/net.d
 until [ -e /dev/vdb ]; do sleep 0.1; done; mountpoint -q /opt/cni || mount -o ro /dev/vdb /opt/cni
 modprobe -a ipvlan veth
 """
 _NAD = "k8s.cni.cncf.io"
+CHURNED = 1800.0  # seconds; emulated processors are slow, and these two may have others beside them
 
 
 class InTurn:
@@ -90,13 +95,15 @@ class InTurn:
 
 @dataclass
 class PodNode:
-    """`path`: where its CNI plugins are. `pods`: those alive, and their addresses."""
+    """`path`: where its CNI plugins are. `pods`: those alive, and their addresses; `by_multus`: some of
+    them."""
 
     stage: Stage
     node: WorldNode
     hosts: Machines
     path: str
     pods: dict[str, list[str]] = field(default_factory=dict)
+    by_multus: set[str] = field(default_factory=set)
 
     @property
     def name(self) -> str:
@@ -117,12 +124,13 @@ class PodNode:
         return json.loads(await self.sh("python3 /opt/guest.py", request, timeout))
 
     async def prepare(self) -> None:
-        """What a node of a cluster with Multus has."""
+        """What a node of a cluster with Multus has; again after a boot."""
         await self.sh(_PREPARE)
         await self.sh("cat >/opt/guest.py", GUEST.read_bytes())
 
-    async def add(self, *pods: str, multus: bool = True) -> dict[str, list[str]]:
-        """Each has to get its network. Multus asks the API server for the pod, so it is made there first."""
+    async def add(self, *pods: str, multus: bool = False) -> dict[str, list[str]]:
+        """Each has to get its network. Multus asks the API server for the pod, so it is made there first; not
+        by `multus`, the plugins are called as Multus calls them."""
         if multus:
             for pod in pods:
                 self.stage.world.kube.create(_pod(pod, self.name))
@@ -131,16 +139,23 @@ class PodNode:
         assert not errors, errors
         added = {pod: each["addresses"] for pod, each in told.items()}
         self.pods |= added
+        self.by_multus |= set(pods if multus else ())
         return added
 
-    async def delete(self, *pods: str, multus: bool = True, gone: bool = False) -> None:
-        told = await self.ask("delete", pods=pods, network=NETWORK, path=self.path, multus=multus, gone=gone)
-        errors = [each["error"] for each in told.values() if each["error"]]
-        assert not errors, errors
+    async def delete(self, *pods: str, gone: bool = False) -> None:
+        """As they were made. `gone`: their namespaces are away already."""
+        for multus in (False, True):
+            some = [pod for pod in pods if (pod in self.by_multus) == multus]
+            told = await self.ask(
+                "delete", pods=some, network=NETWORK, path=self.path, multus=multus, gone=gone
+            )
+            errors = [each["error"] for each in told.values() if each["error"]]
+            assert not errors, errors
         for pod in pods:
             del self.pods[pod]
-            if multus:
-                self.stage.world.kube.delete("", "pods", pod, namespace="default")
+        for pod in self.by_multus.intersection(pods):
+            self.stage.world.kube.delete("", "pods", pod, namespace="default")
+        self.by_multus.difference_update(pods)
 
     async def held(self) -> dict[str, str]:
         """host-local's addresses, with the pod of each; they have to be those of the pods that live."""
@@ -160,23 +175,56 @@ class PodNode:
         (found,) = self.enis()
         return found
 
+    async def churn(self, count: int, width: int, peers: Sequence[str], hands: int = 4) -> Object:
+        """So many pods, `width` of them alive at once; the last of them stay. None may fail, get an address
+        that another pod has, or find its peer silent. `again` has what an ADD said that had to be repeated,
+        as kubelet does it: `ipvlan` gives an address back before its link is gone, and the kernel refuses it
+        to another pod for that moment."""
+        pods = [f"{self.name}-{number}" for number in range(count)]
+        asked = {"pods": pods, "width": width, "peers": peers, "hands": hands, "path": self.path}
+        told: Object = await self.ask("churn", CHURNED, network=NETWORK, **asked)
+        faults = [*told["faults"], *(each for each in told["again"] if "address already in use" not in each)]
+        assert faults == [], f"{self.name}: {faults}"
+        assert (len(told["added"]), told["deleted"]) == (count, count - width)
+        self.pods |= told["alive"]
+        return told
+
     def told(self) -> Object:
         """What the manager tells of the ENI's pod network."""
         status = (self.stage.world.eninode(self.name) or {}).get("status", {})
         networks = [one["podNetwork"] for one in status.get("interfaces", []) if "podNetwork" in one]
         return networks[0] if networks else {}
 
-    async def until_ready(self, prefixes: int = 2, timeout: float = 90) -> None:
-        """Until the file is there with as many prefixes, as the manager says."""
+    async def until_ready(self, prefixes: int = 2, timeout: float = 180) -> None:
+        """Until the ENI has as many prefixes and the file too, as the manager says."""
         try:
-            await until(
-                lambda: (n := self.told()).get("state") == "Ready" and len(n["prefixes"]) == prefixes, timeout
-            )
+            await until(lambda: self._has(prefixes), timeout)
         except TimeoutError:
-            raise AssertionError(f"{self.name} has {self.told()}") from None
+            raise AssertionError(f"{self.name} has {self.enis()}, and is told {self.told()}") from None
+
+    def _has(self, count: int) -> bool:
+        told, enis = self.told(), self.enis()
+        prefixes = {prefix for eni in enis for prefix in (*eni.ipv4_prefixes, *eni.ipv6_prefixes)}
+        ready = told.get("state") == "Ready" and len(enis) == 1
+        return ready and len(prefixes) == count and prefixes == set(told["prefixes"])
 
     async def start_manager(self) -> None:
         await self.stage.start_agent(self.node, f"--cni-conf-dir={CONF_DIR}")
+
+    async def reboot(self) -> None:
+        """The machine; the manager and all pods go with it. Returns when a pod can have an address again, as
+        the node itself shows: what was told before says nothing of it."""
+        await self.hosts.reboot(self.node.instance_id)
+        await self.prepare()
+        await self.stage.stop_agent(self.node)
+        await self.start_manager()
+        await self.sh(f"until ip link show data0 | grep -q 'state UP' && [ -e {FILE} ]; do sleep 0.2; done")
+
+    async def clear(self) -> None:
+        """End what a scenario that failed has left."""
+        await self.ask("clear")
+        self.pods.clear()
+        self.by_multus.clear()
 
 
 @dataclass
@@ -184,6 +232,7 @@ class Pods:
     stage: Stage
     vpc: Vpc
     subnets: list[Subnet]
+    other_subnets: list[Subnet]  # of the same zones
     nodes: list[PodNode]
 
     @property
@@ -192,46 +241,71 @@ class Pods:
 
     def apply(self, **changes: Any) -> None:
         """The one NodeENI for all zones, with a prefix of both families for pods."""
-        self.world.kube.apply(
-            readme_nodeeni(
-                NETWORK,
-                **{
-                    "subnetID": None,
-                    "subnetIDs": [subnet.id for subnet in self.subnets],
-                    "securityGroupIDs": [self.world.group.id],
-                    "interfaceName": "data0",
-                    "mtu": 9001,
-                    "ipv4PrefixCount": 1,
-                    "ipv6PrefixCount": 1,
-                    "podNetwork": {"type": "ipvlan", "routes": ROUTES},
-                }
-                | changes,
-            )
-        )
+        usual = {
+            "subnetID": None,
+            "subnetIDs": [subnet.id for subnet in self.subnets],
+            "securityGroupIDs": [self.world.group.id],
+            "interfaceName": "data0",
+            "mtu": 9001,
+            "ipv4PrefixCount": 1,
+            "ipv6PrefixCount": 1,
+            "podNetwork": {"type": "ipvlan", "routes": ROUTES},
+        }
+        self.world.kube.apply(readme_nodeeni(NETWORK, **usual | changes))
 
-    async def start(self) -> None:
-        """Controller and managers; returns when pods can have addresses on both nodes."""
-        self.apply()
+    async def start_processes(self) -> None:
+        """Controller and managers."""
         await self.stage.start_controller()
         for node in self.nodes:
             await node.start_manager()
-        for node in self.nodes:
-            await node.until_ready()
 
-    async def reach(self, count: int = 1, size: int = 56) -> int:
-        """Every pod pings every other address of another, but its own node's by ipvlan alike; the number of
-        pings, all of which have to be answered."""
-        everyone = [
-            (node, pod, each) for node in self.nodes for pod, all_ in node.pods.items() for each in all_
-        ]
-        sent = 0
+    async def renew(self, plugins: str = NEWEST) -> None:
+        """No pods, nothing counted, the NodeENI as `apply` has it; returns when pods can have addresses on
+        both nodes."""
+        for number, node in enumerate(self.nodes):
+            await node.clear()
+            node.path = plugins
+            config = _multus_conf(self.stage.kubeconfig, number, plugins)
+            await node.sh("cat >/etc/cni/net.d/00-multus.conf", json.dumps(config).encode())
+        for group, plural in (("", "pods"), ("events.k8s.io", "events")):
+            for each in self.world.kube.objects(group, plural):
+                meta = each["metadata"]
+                self.world.kube.delete(group, plural, meta["name"], namespace=meta["namespace"])
+        self.apply()
+        wanted = {subnet.id for subnet in self.subnets}
         for node in self.nodes:
-            pairs = [[pod, each] for pod in node.pods for _, other, each in everyone if other != pod]
-            answers = await node.ask("ping", pairs=pairs, count=count, size=size)
+            await until(lambda: {eni.subnet_id for eni in node.enis()} <= wanted, 300, "the ENI")  # noqa: B023
+            await node.until_ready()
+        self.vpc.drops.clear()
+        self.vpc.carried.clear()
+
+    async def end(self) -> str:
+        """All pods; then host-local has nothing any more. The counts, as `at_rest` has them."""
+        counts = self.at_rest()
+        for node in self.nodes:
+            await node.held()
+            await node.delete(*list(node.pods))
+            assert await node.held() == {}
+        assert self.vpc.drops == [], self.vpc.drops[:9]
+        return counts
+
+    def subnet_ids(self) -> set[str]:
+        return {subnet.id for subnet in (*self.subnets, *self.other_subnets)}
+
+    async def reach(self, count: int = 1, size: int = 56, others: int | None = None) -> int:
+        """Every pod pings every address of the others, or of as many as `others` of them, those of the two
+        nodes in turn; the number of pings, all of which have to be answered."""
+        first, second = ([(node, pod) for pod in node.pods] for node in self.nodes)
+        ring = [one for both in itertools.zip_longest(first, second) for one in both if one]
+        pairs: dict[str, list[list[str]]] = {node.name: [] for node in self.nodes}
+        for number, (node, pod) in enumerate(ring):
+            for to, target in (ring[number + 1 :] + ring[:number])[:others]:
+                pairs[node.name] += [[pod, address] for address in to.pods[target]]
+        for node in self.nodes:
+            answers = await node.ask("ping", pairs=pairs[node.name], count=count, size=size)
             lost = {pair: got for pair, got in answers.items() if got != count}
-            assert lost == {}, f"{len(lost)} of {len(pairs)} lost: {lost}; {self.vpc.drops[-5:]}"
-            sent += count * len(pairs)
-        return sent
+            assert lost == {}, f"{len(lost)} of {len(answers)} lost: {lost}; {self.vpc.drops[-5:]}"
+        return count * sum(map(len, pairs.values()))
 
     def addresses(self) -> list[str]:
         return [each for node in self.nodes for pod in node.pods.values() for each in pod]
@@ -256,8 +330,8 @@ class Pods:
 
 
 @contextlib.asynccontextmanager
-async def two_nodes(directory: Path, plugins: str = "1.10") -> AsyncIterator[Pods]:
-    """With nothing of ours running yet. At its end nothing that was sent may have been dropped."""
+async def two_nodes(directory: Path) -> AsyncIterator[Pods]:
+    """With nothing of ours running yet, and the newest plugins."""
     vpc = Vpc()
     hosts = InTurn(*(Machines(image, print, vpc=vpc) for image in _IMAGES))
     image = await asyncio.to_thread(programs.disk)
@@ -265,22 +339,23 @@ async def two_nodes(directory: Path, plugins: str = "1.10") -> AsyncIterator[Pod
     async with Stage(directory, quick_settings(), hosts=hosts) as stage:
         world = stage.world
         vpc.ec2 = world.ec2
-        subnets = [
-            world.ec2.add_subnet(world.vpc, zone, f"10.{n}.0.0/16", ipv6_cidr=f"2001:db8:{n}::/64")
-            for n, zone in ((21, "a"), (22, "b"))
-        ]
+        subnets, others = (
+            [
+                world.ec2.add_subnet(world.vpc, zone, f"10.{n}.0.0/16", ipv6_cidr=f"2001:db8:{n}::/64")
+                for n, zone in numbers
+            ]
+            for numbers in (((21, "a"), (22, "b")), ((23, "a"), (24, "b")))
+        )
         _install_multus(world)
         nodes: list[PodNode] = []
         for zone in "ab":
             node = await world.add_node(f"node-{zone}", zone=zone, labels=NODE_LABELS)
-            one = PodNode(stage, node, hosts.of(node.instance_id), PLUGINS[plugins])
+            one = PodNode(stage, node, hosts.of(node.instance_id), NEWEST)
             await one.machine.plug_disk(image)
             await one.prepare()
             await hosts.bring(node.instance_id, stage.kubeconfig)
-            config = _multus_conf(stage.kubeconfig, len(nodes), one.path)
-            await one.sh("cat >/etc/cni/net.d/00-multus.conf", json.dumps(config).encode())
             nodes.append(one)
-        yield Pods(stage, vpc, subnets, nodes)
+        yield Pods(stage, vpc, subnets, others, nodes)
 
 
 def _install_multus(world: World) -> None:
