@@ -11,7 +11,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from tests.pods.stage import CONF_DIR, FILE, NETWORK, PLUGINS, PodNode, two_nodes
+from tests.pods.stage import CONF_DIR, FILE, NETWORK, PLUGINS, ROUTES, PodNode, two_nodes
 
 BY_HAND = "by-hand"
 PROMISE = 1.2  # times
@@ -26,7 +26,8 @@ async def main() -> None:
             await pods.renew()
             for families, rounds in ROUNDS.items():
                 one = families == "IPv4"
-                pods.apply(**{"ipv6PrefixCount": None} if one else {})
+                network = {"type": "ipvlan", "routes": ROUTES[:1] if one else ROUTES}
+                pods.apply(ipv6PrefixCount=0 if one else 1, podNetwork=network)
                 for node in pods.nodes:
                     await node.until_ready(1 if one else 2)
                     await _write_by_hand(node)

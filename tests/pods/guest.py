@@ -40,10 +40,11 @@ def delete(pods: list[str], network: str, path: str, multus: bool = True, gone: 
 
 
 def clear() -> Answer:
-    """No pod is left, and no state of CNI."""
+    """No pod is left, and no state of CNI but host-local's folder, which the chart's mount makes."""
     for pod in _namespaces():
         _run("ip", "netns", "del", pod)
     shutil.rmtree(STATE, ignore_errors=True)
+    NETWORKS.mkdir(parents=True)
     return {}
 
 
