@@ -126,6 +126,18 @@ def test_a_route_of_a_family_that_pods_have_no_address_of_waits_for_a_prefix() -
     ]
 
 
+def test_a_route_to_the_nodes_own_subnet_is_the_links_own_already() -> None:
+    """One list names the subnets of all zones. Newer plugins would set that route before the link's own, and
+    neighbours would be sent to by way of the router."""
+    both = WANTED._replace(subnet_cidrs=("10.1.2.0/24", "2001:db8:1:2::/64"))
+    zones = ("10.1.2.0/24", "10.1.3.0/24", "2001:db8:1:2::/64", "2001:db8:1:3::/64")
+    routed = SIX._replace(routes=tuple((subnet, "") for subnet in zones))
+    assert written(routed, both)["ipam"]["routes"] == [{"dst": "10.1.3.0/24"}, {"dst": "2001:db8:1:3::/64"}]
+    assert "routes" not in written(NETWORK._replace(routes=(("10.1.2.0/24", ""),)))["ipam"]
+    through = NETWORK._replace(routes=(("10.1.2.0/24", "10.1.2.9"),))  # somebody wants just that
+    assert written(through)["ipam"]["routes"] == [{"dst": "10.1.2.0/24", "gw": "10.1.2.9"}]
+
+
 def look(path: Path) -> Directory:
     with CNIFolder(str(path)) as folder:
         return folder.look()

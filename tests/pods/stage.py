@@ -31,7 +31,12 @@ GUEST = Path(__file__).with_name("guest.py")
 DEBIANS = "/usr/lib/cni"
 NEWEST = "/opt/cni:/usr/lib/cni"  # those of outside/go.mod first; Multus is there alone
 PLUGINS = {"1.10": NEWEST, "of Debian": f"{DEBIANS}:/opt/cni"}
-ROUTES = [{"dst": "10.0.0.0/8"}, {"dst": "2001:db8::/32"}]
+ZONES = ((21, "a"), (22, "b"))
+OTHER_ZONES = ((23, "a"), (24, "b"))
+# As docs/pods.md has it: the subnets of all zones, the node's own among them.
+ROUTES = [{"dst": f"10.{n}.0.0/16"} for n, _ in (*ZONES, *OTHER_ZONES)] + [
+    {"dst": f"2001:db8:{n}::/64"} for n, _ in (*ZONES, *OTHER_ZONES)
+]
 _PACKAGES = ("containernetworking-plugins", "strace")
 # Not QEMU's e1000: it holds back what comes for a second after each change of its receive filter, and pods
 # that come and go change it more often than that.
@@ -344,7 +349,7 @@ async def two_nodes(directory: Path) -> AsyncIterator[Pods]:
                 world.ec2.add_subnet(world.vpc, zone, f"10.{n}.0.0/16", ipv6_cidr=f"2001:db8:{n}::/64")
                 for n, zone in numbers
             ]
-            for numbers in (((21, "a"), (22, "b")), ((23, "a"), (24, "b")))
+            for numbers in (ZONES, OTHER_ZONES)
         )
         _install_multus(world)
         nodes: list[PodNode] = []

@@ -61,16 +61,16 @@ def file_text(wanted: WantedInterface, network: PodNetwork) -> str:
         "type": "ipvlan",
         "master": wanted.interface_name,
         "mode": _MODES[network.mode],
-        "ipam": {"type": "host-local", "ranges": ranges} | _routes(network),
+        "ipam": {"type": "host-local", "ranges": ranges} | _routes(network, wanted.subnet_cidrs),
         MARK: {"nodeENI": wanted.node_eni, "eniID": wanted.eni_id, "prefixes": list(network.prefixes)},
     }
     return json.dumps(config, indent=2) + "\n"
 
 
-def _routes(network: PodNetwork) -> dict[str, Any]:
+def _routes(network: PodNetwork, cidrs: tuple[str, ...]) -> dict[str, Any]:
     """As the kernel takes them: one with bits behind the prefix's length fails the start of each pod, and so
     does one that is there already. One of a family that pods have no address of would be made without a next
-    hop, and swallow what is sent there."""
+    hop, and swallow what is sent there. One list is for all zones: to its own subnet the link has a route."""
     routes = [_route(to, gateway) for to, gateway in network.routes]
     families = {_block(prefix).version for prefix in network.prefixes}
     seen = set()
@@ -83,7 +83,9 @@ def _routes(network: PodNetwork) -> dict[str, Any]:
                 f"set ipv{block.version}PrefixCount, or take the route out"
             )
         seen.add(block)
-    return {"routes": routes} if routes else {}
+    own = [{"dst": str(_block(cidr))} for cidr in cidrs]
+    others = [route for route in routes if route not in own]
+    return {"routes": others} if others else {}
 
 
 def _route(to: str, gateway: str) -> dict[str, str]:
