@@ -24,6 +24,27 @@ from nodeeni.sandbox.hosts import probe
 NODEENI, NODE_LABEL = "multus-eni-config", "ng=multi-eni"
 FIRST_NODE = "ip-10-1-0-4.us-west-2.compute.internal"
 GONE = "5f1c6f0e-0000-4000-8000-000000000000"  # the cluster of the page on uninstalling
+# Multus' own, as far as it is needed to take a definition.
+MULTUS = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "network-attachment-definitions.k8s.cni.cncf.io"},
+    "spec": {
+        "group": "k8s.cni.cncf.io",
+        "scope": "Namespaced",
+        "names": {"plural": "network-attachment-definitions", "kind": "NetworkAttachmentDefinition"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+                },
+            }
+        ],
+    },
+}
 LOOKING = re.compile(r"kubectl (get|describe|nodeeni) \w|nodeeni (status|plan|doctor)\b")
 
 
@@ -115,11 +136,15 @@ def test_a_first_nodeeni_by_hand(terminal: Shell) -> None:
 
 
 def test_a_network_of_pods(terminal: Shell) -> None:
-    helm, *lines = shell("docs/pods.md", "From nothing to two pods that ping").lines
+    helm, *lines, ready, show, ping = shell("docs/pods.md", "From nothing to two pods that ping").lines
     assert helm.startswith("helm upgrade nodeeni charts/nodeeni ")  # its values are rendered in test_pages.py
+    terminal.types(f"echo '{json.dumps(MULTUS)}' | kubectl create -f -")
     with controller(terminal):
         printed = "".join(map(terminal.types, lines))
         assert "nodeeni.networking.k8s.aws/pods condition met" in printed
+        pods = terminal.asks(f"kubectl get pod {re.findall('-l [^ ]+', ready)[0]} -o json")["items"]
+        names = {pod["metadata"]["name"] for pod in pods}
+        assert names == {line.split()[2] for line in (show, ping)}, "nothing runs them here"
         node = terminal.asks(f"kubectl get eninode {FIRST_NODE} -o json")
         (interface,) = node["spec"]["interfaces"]
         assert interface["podNetwork"]["prefixes"] == interface["ipv4Prefixes"]

@@ -1,4 +1,4 @@
-"""`nodeeni nad`: what pods need to join a NodeENI's network: a definition, and a pod to try it.
+"""`nodeeni nad`: what pods need to join a NodeENI's network: a definition, and two pods to try it.
 
 Its spec is empty: Multus looks each node's CNI file up by the name, and the node's ENI manager writes that.
 """
@@ -18,13 +18,16 @@ from nodeeni.kube.resources import NODEENIS
 Object = dict[str, Any]
 
 IMAGE = "busybox:1.37"
+HOSTNAME_LABEL = "kubernetes.io/hostname"
+TRIED = 2  # pods, so that one has the other to ping
+LONGEST = 60  # characters of the label's value, which the pods' names begin with
 
 
 def main(arguments: Sequence[str]) -> int:
     """0: printed; 1: there is no such NodeENI, or it has no network for pods; 2: a wrong flag."""
     flags = Flags(
         "nad",
-        "Print the NetworkAttachmentDefinition by which pods join a NodeENI's network, and a pod to try it.",
+        "Print the NetworkAttachmentDefinition by which pods join a NodeENI's network, and two to try it.",
     )
     flags.add_argument(
         "--kubeconfig", help="kubeconfig file (default: in-cluster, else ~/.kube/config; variable KUBECONFIG)"
@@ -50,7 +53,10 @@ async def _print(options: Namespace) -> int:
             f"NodeENI {options.nodeeni} has no network for pods: set spec.podNetwork, as in docs/pods.md"
         )
     print(f"# nodeeni nad {options.nodeeni} -n {options.namespace} | kubectl apply -f -")
-    objects = [definition(network.name, options.namespace), pod(network.name, options.namespace, nodeeni)]
+    objects = [
+        definition(network.name, options.namespace),
+        *(pod(network.name, options.namespace, nodeeni, number) for number in range(1, TRIED + 1)),
+    ]
     sys.stdout.write(yaml.safe_dump_all(objects, sort_keys=False))
     return 0
 
@@ -64,27 +70,36 @@ def definition(network: str, namespace: str) -> Object:
     }
 
 
-def pod(network: str, namespace: str, nodeeni: NodeENI) -> Object:
-    """One that runs where the NodeENI gives nodes an ENI."""
-    spec: Object = {
-        "containers": [{"name": "try", "image": IMAGE, "command": ["sleep", "86400"]}],
-        "terminationGracePeriodSeconds": 0,
+def pod(network: str, namespace: str, nodeeni: NodeENI, number: int) -> Object:
+    """One that runs where the NodeENI gives nodes an ENI, and not beside the others where it can be."""
+    name = f"try-{network}"[:LONGEST].rstrip("-")
+    labels = {"app": name}
+    apart = {
+        "weight": 100,
+        "podAffinityTerm": {"labelSelector": {"matchLabels": labels}, "topologyKey": HOSTNAME_LABEL},
     }
-    if nodeeni.spec.node_selector:
-        spec["nodeSelector"] = dict(nodeeni.spec.node_selector)
+    affinity: Object = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [apart]}}
     if nodeeni.spec.match_expressions:
         required = [
             {"key": each.key, "operator": each.operator, "values": list(each.values)}
             for each in nodeeni.spec.match_expressions
         ]
         terms = {"nodeSelectorTerms": [{"matchExpressions": required}]}
-        spec["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+        affinity["nodeAffinity"] = {"requiredDuringSchedulingIgnoredDuringExecution": terms}
+    spec: Object = {
+        "containers": [{"name": "try", "image": IMAGE, "command": ["sleep", "86400"]}],
+        "terminationGracePeriodSeconds": 0,
+        "affinity": affinity,
+    }
+    if nodeeni.spec.node_selector:
+        spec["nodeSelector"] = dict(nodeeni.spec.node_selector)
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "name": f"try-{network}"[:63],
+            "name": f"{name}-{number}",
             "namespace": namespace,
+            "labels": labels,
             "annotations": {"k8s.v1.cni.cncf.io/networks": network},
         },
         "spec": spec,
