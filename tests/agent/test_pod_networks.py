@@ -382,5 +382,9 @@ async def test_plugins_that_are_not_on_the_node_are_told(node: Node, folders: Fo
     node.list_links(wish())
     await start(node, folders, f"--cni-bin-dir={programs}")
     await until_told(node, ready(message=f"CNI plugin ipvlan is not in {programs}: install it on the node"))
+    (programs / "host-local").unlink()
+    both = f"CNI plugins ipvlan and host-local are not in {programs}: install them on the node"
+    await until_told(node, ready(message=both))
+    (programs / "host-local").touch(0o755)
     (programs / "ipvlan").chmod(0o755)
     await until_told(node, ready())

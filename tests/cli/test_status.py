@@ -93,6 +93,7 @@ async def test_json_has_everything_of_a_row(site: Site) -> None:
         "moreAddresses": 0,
         "prefixes": 0,
         "podNetwork": None,
+        "podNetworkOff": False,
         "inPod": False,
     }
 
@@ -121,6 +122,39 @@ async def test_a_node_without_a_free_address_for_pods_is_told(site: Site) -> Non
         "free": 0,
         "inUse": ["10.11.0.16"],
     }
+
+
+async def test_nodes_whose_eni_managers_write_no_cni_files_are_told_once(site: Site) -> None:
+    """As after a NodeENI with podNetwork, where nobody has set the chart's value: all is attached and up."""
+    site.apply(podNetwork={"name": "pods"})
+    for name, mac in (("n1", "02:01"), ("n2", "02:02")):
+        a_node(site, name, "us-west-2a")
+        network = {"type": "ipvlan", "mode": "L2", "name": "pods", "prefixes": ["10.11.0.16/28"]}
+        interface = {
+            "nodeENI": NAME, "eniID": f"eni-{name}", "macAddress": mac, "deviceIndex": 2,
+            "networkCardIndex": 0, "podNetwork": network,
+        }  # fmt: skip
+        site.world.kube.apply(
+            {
+                "apiVersion": f"{GROUP}/v1alpha1", "kind": "ENINode", "metadata": {"name": name},
+                "spec": {"instanceID": f"i-{name}", "interfaces": [interface]},
+            }
+        )  # fmt: skip
+        site.world.kube.patch(
+            GROUP, "eninodes", name,
+            {"status": {"observedGeneration": 1, "interfaces": [{"macAddress": mac, "state": "Up"}]}},
+            subresource="status",
+        )  # fmt: skip
+    site.report(
+        observedGeneration=1, desired=2, attached=2,
+        conditions=[condition("Ready", "True", "AllAttached", "ok")],
+        attachments=[attached("n1", "eni-n1", "02:01"), attached("n2", "eni-n2", "02:02")],
+    )  # fmt: skip
+    told, *_ = (await site.run("status")).lines
+    assert told.startswith(f"✗ n1 {NAME}: the ENI manager writes no CNI files: name Multus' folder in the ")
+    assert told.endswith("see docs/pods.md (and 1 node more)")
+    rows = (await site.run("status", "-o", "json")).json["attachments"]
+    assert [(row["podNetwork"], row["podNetworkOff"]) for row in rows] == [(None, True)] * 2
 
 
 @pytest.mark.parametrize(

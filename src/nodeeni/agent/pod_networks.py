@@ -133,7 +133,7 @@ class PodNetworks:
         missing = _missing_plugins(self._folders.bin_dir) if verdicts else []
         if not missing:
             return verdicts
-        note = f"CNI plugin {' and '.join(missing)} is not in {self._folders.bin_dir}: install it on the node"
+        note = _MISSING[len(missing) - 1].format(" and ".join(missing), folder=self._folders.bin_dir)
         return [each if each.message else each._replace(message=note) for each in verdicts]
 
     def _usage(self) -> Usage:
@@ -209,6 +209,10 @@ def _lasting(report: NetworkReport) -> NetworkReport:
     return report._replace(used=None, free=None if report.free is None else min(report.free, 1), in_use=())
 
 
+_MISSING = (
+    "CNI plugin {} is not in {folder}: install it on the node",
+    "CNI plugins {} are not in {folder}: install them on the node",
+)
 _RUNTIMES = (
     "{folder} is read by the container runtime ({why}), and a file there can become the network of every "
     "pod: give Multus a folder of its own, by default /etc/cni/multus/net.d, and name that in "

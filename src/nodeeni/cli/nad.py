@@ -73,10 +73,9 @@ def definition(network: str, namespace: str) -> Object:
 def pod(network: str, namespace: str, nodeeni: NodeENI, number: int) -> Object:
     """One that runs where the NodeENI gives nodes an ENI, and not beside the others where it can be."""
     name = f"try-{network}"[:LONGEST].rstrip("-")
-    labels = {"app": name}
     apart = {
         "weight": 100,
-        "podAffinityTerm": {"labelSelector": {"matchLabels": labels}, "topologyKey": HOSTNAME_LABEL},
+        "podAffinityTerm": {"labelSelector": {"matchLabels": {"app": name}}, "topologyKey": HOSTNAME_LABEL},
     }
     affinity: Object = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [apart]}}
     if nodeeni.spec.match_expressions:
@@ -99,7 +98,7 @@ def pod(network: str, namespace: str, nodeeni: NodeENI, number: int) -> Object:
         "metadata": {
             "name": f"{name}-{number}",
             "namespace": namespace,
-            "labels": labels,
+            "labels": {"app": name},
             "annotations": {"k8s.v1.cni.cncf.io/networks": network},
         },
         "spec": spec,

@@ -1,8 +1,26 @@
 """What a node's ENI manager reports of the pods' network on an ENI, in words."""
 
-from nodeeni.api.v1alpha1 import PodNetworkStatus
+from collections.abc import Iterator
+
+from nodeeni.api.v1alpha1 import ENINode, ENINodeInterface, PodNetworkStatus
+
+OFF = (
+    "the ENI manager writes no CNI files: name Multus' folder in the chart's manager.podNetwork.confDir, or "
+    "in --cni-conf-dir; see docs/pods.md"
+)
 
 _NO_FILE = {"Absent": "no CNI file yet", "Withdrawn": "no CNI file any more", "Refused": "no CNI file"}
+
+
+def asked(node: ENINode) -> Iterator[tuple[ENINodeInterface, PodNetworkStatus | None]]:
+    """Each interface of the node that pods are to be on, and what its ENI manager tells of that; None: it
+    writes no CNI files. Of one that has not looked at what it is to have now there is nothing to say yet."""
+    if node.status.observed_generation < node.metadata.generation:
+        return
+    links = {link.mac_address: link.pod_network for link in node.status.interfaces}
+    for interface in node.spec.interfaces:
+        if interface.pod_network is not None and interface.mac_address in links:
+            yield interface, links[interface.mac_address]
 
 
 def in_words(network: PodNetworkStatus) -> str:

@@ -5,14 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from nodeeni.api.v1alpha1 import ENINode, PodNetworkStatus
+from nodeeni.cli import pods
 from nodeeni.cli.findings import Finding, counted, note, right, some, wrong
 
 SUBJECT = "pod networks"
-
-_OFF = (
-    "the ENI manager writes no CNI files: name Multus' folder in the chart's manager.podNetwork.confDir, or "
-    "in --cni-conf-dir; see docs/pods.md"
-)
 
 _SILENT = (
     "no ENI manager has reported there yet: see that its DaemonSet, or `nodeeni manager`, runs on the node"
@@ -35,7 +31,7 @@ def findings(eninodes: Iterable[ENINode]) -> Iterator[Finding]:
         for message, places in _by_message(asked, state).items():
             yield found(SUBJECT, f"{some(places)}: {message}")
     if off := [_place(each) for each in asked if each.told is None]:
-        yield wrong(SUBJECT, f"{some(off)}: {_OFF}")
+        yield wrong(SUBJECT, f"{some(off)}: {pods.OFF}")
     if silent := [place for node in nodes for place in _silent(node)]:
         yield note(SUBJECT, f"{some(silent)}: {_SILENT}")
     if full := [_place(each) for each in asked if each.told is not None and each.told.free == 0]:
@@ -56,13 +52,9 @@ def findings(eninodes: Iterable[ENINode]) -> Iterator[Finding]:
 
 
 def _asked(node: ENINode) -> Iterator[_Asked]:
-    """Of a node whose ENI manager has looked at what it is to have now: else there is nothing to say yet."""
-    if node.status.observed_generation < node.metadata.generation:
-        return
-    links = {link.mac_address: link.pod_network for link in node.status.interfaces}
-    for interface in node.spec.interfaces:
-        if interface.pod_network is not None and interface.mac_address in links:
-            yield _Asked(node.metadata.name, interface.pod_network.name, links[interface.mac_address])
+    for interface, told in pods.asked(node):
+        if interface.pod_network is not None:
+            yield _Asked(node.metadata.name, interface.pod_network.name, told)
 
 
 def _silent(node: ENINode) -> Iterator[str]:

@@ -3,6 +3,7 @@ manager reports, and with whether the Node is still there and selected."""
 
 import re
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from nodeeni.api.core import Node
 from nodeeni.api.reasons import RowReason
 from nodeeni.api.v1alpha1 import AttachmentStatus, ENINode, LinkStatus, NodeENI, PodNetworkStatus
+from nodeeni.cli import pods
 from nodeeni.plan.desired import matches
 from nodeeni.plan.rows import State
 
@@ -50,6 +52,7 @@ class Line(msgspec.Struct, frozen=True, rename="camel"):
     more_addresses: int = 0  # beside `address`, of both families
     prefixes: int = 0
     pod_network: PodNetworkStatus | None = None  # as the ENI manager reports it
+    pod_network_off: bool = False  # pods are to be on it, and the ENI manager writes no CNI files
     in_pod: bool = False  # a pod has the link itself
 
     @property
@@ -90,10 +93,17 @@ def joined(
 ) -> list[Line]:
     """What is wrong comes first, then by name, where `node-9` is before `node-10`. `nodes`: None where they
     may not be listed."""
+    eninodes = list(eninodes)
     links = {link.mac_address: link for eninode in eninodes for link in eninode.status.interfaces}
+    off = {
+        interface.mac_address
+        for eninode in eninodes
+        for interface, told in pods.asked(eninode)
+        if told is None
+    }
     labels = None if nodes is None else {node.metadata.name: node.metadata.labels for node in nodes}
     lines = [
-        _line(nodeeni, entry, links.get(entry.mac_address), labels)
+        _line(nodeeni, entry, links.get(entry.mac_address), labels, off)
         for nodeeni in nodeenis
         for entry in nodeeni.status.attachments
     ]
@@ -128,6 +138,7 @@ def _line(
     entry: AttachmentStatus,
     link: LinkStatus | None,
     labels: Mapping[str, Mapping[str, str]] | None,
+    off: AbstractSet[str],
 ) -> Line:
     primary = [entry.private_ip_address] if entry.private_ip_address else []
     address, *more = [*primary, *entry.ipv6_addresses, *entry.secondary_private_ip_addresses] or [""]
@@ -150,6 +161,7 @@ def _line(
         more_addresses=len(more),
         prefixes=len(entry.ipv4_prefixes) + len(entry.ipv6_prefixes),
         pod_network=link.pod_network if link else None,
+        pod_network_off=entry.mac_address in off,
         in_pod=link.in_pod if link else False,
     )
 

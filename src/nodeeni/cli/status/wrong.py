@@ -131,6 +131,8 @@ def _of_line(line: Line) -> Iterator[tuple[_Key, Finding]]:
         yield ("lost", line.node), note(subject, f"{line.eni_id} is to leave the node: {lost}")
     elif line.pod_network is not None and line.state == State.ATTACHED and not line.left_behind:
         yield from _of_pods(line, line.pod_network)
+    elif line.pod_network_off and line.state == State.ATTACHED and not line.left_behind:
+        yield ("pods", "off"), wrong(subject, pods.OFF)
 
 
 def _of_pods(line: Line, network: PodNetworkStatus) -> Iterator[tuple[_Key, Finding]]:
