@@ -1,6 +1,7 @@
 """A status of many nodes is large, and etcd keeps each version of it: it is written less often."""
 
 import asyncio
+import gc
 
 import pytest
 from tests.kube.waiting import until
@@ -15,6 +16,7 @@ from nodeeni.ec2.types import Interface
 from nodeeni.kube.client import KubeClient
 from nodeeni.plan.report import ATTACHMENTS_LIMIT, MANY_MOVE, NEWS
 from nodeeni.plan.rows import Row, State
+from nodeeni.plan.tally import Tally
 
 from .conftest import LABELS, NAME, Stage
 
@@ -80,6 +82,21 @@ async def test_while_thousands_are_attached_each_write_lists_the_news_and_at_the
     after = {entry["nodeID"]: entry["lastUpdated"] for entry in stage.status()["attachments"]}
     changed = {name for name, date in after.items() if date != dates.get(name)}
     assert (list(after), changed) == (list(dates), {names[7]})
+
+
+async def test_of_nodeenis_whose_last_enis_are_gone_nothing_is_kept(stage: Stage) -> None:
+    """As of orphans: plans tell of their rows when the NodeENI is gone, and clusters live for years."""
+    client, reporter, _ = await applied(stage)
+    before = tallies()
+    for number in range(100):
+        reporter.rows.report("n1", [row(f"gone-{number}", "n1", State.DELETING)])
+    reporter.rows.report("n1", [])
+    await client.close()
+    assert tallies() - before == 0
+
+
+def tallies() -> int:
+    return sum(isinstance(each, Tally) for each in gc.get_objects())
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,7 @@ class _Links:
     """Of one NodeENI, what ENI managers report of its links."""
 
     def __init__(self) -> None:
-        self._up: dict[
-            str, bool
-        ] = {}  # node → whether it is up as asked; those without a report are not here
+        self._up: dict[str, bool] = {}  # node → whether it is up as asked, where it is told
         self._ups = 0
         self.faults: dict[str, str] = {}  # node → what is wrong with one that is attached
 
@@ -108,7 +106,7 @@ class Rows:
                 self._look_at_link(uid, eninode.metadata.name)
 
     def forget(self, uid: str) -> None:
-        """The NodeENI is gone."""
+        """The NodeENI is gone, or nothing is known of any node: plans tell of rows after its end too."""
         for memory in (self._tallies, self._planned, self._links):
             memory.pop(uid, None)
 
@@ -135,6 +133,8 @@ class Rows:
         if tally.put(row) if row is not None else tally.drop(node):
             self._look_at_link(uid, node)
             self._changed(uid)
+        if not tally:
+            self.forget(uid)
 
     def _as_labelled(self, uid: str, node: str, planned: Row | None) -> Row | None:
         """What is known of a node by labels counts before any plan, and while an older plan knew it not."""
