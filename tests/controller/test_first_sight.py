@@ -91,6 +91,25 @@ async def test_one_that_was_made_in_vain_goes_and_the_next_nodes_are_looked_at_f
     assert stage.calls()["AttachNetworkInterface"] == 1  # of the node that stood
 
 
+async def test_of_several_that_were_made_in_vain_at_once_each_node_is_told_of(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever looks for why a node's ENI came and went finds it; the log has the cause once."""
+    await stage.node()
+    async with stage.controller():
+        await standing(stage)
+        stage.ec2.faults.delay("DescribeInstances", LOOK, times=3)
+        nodes = [born(stage) for _ in range(3)]
+        for node, registration in nodes:
+            stage.ec2.vpc_cni_interface(stage.ec2.instance(node.instance_id), 2)
+            stage.kube.create(registration)
+        for node, _ in nodes:
+            await stage.until(lambda: stage.row(node).get("reason") == "DeviceIndexTaken")  # noqa: B023
+        told = [message.partition(":")[0] for _, message in stage.told("ENIMadeInVain")]
+    assert sorted(told) == sorted(node.name for node, _ in nodes)
+    assert sum("an ENI was made for" in line.getMessage() for line in caplog.records) == 1
+
+
 async def test_a_zone_label_that_lies_costs_one_eni_and_the_node_has_its_own_all_the_same(
     stage: Stage,
 ) -> None:

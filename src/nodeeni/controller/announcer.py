@@ -160,14 +160,17 @@ class Announcer:
             how_often,
         )
 
-    def made_in_vain(self, action: Create, why: str) -> None:
-        """What was made by a Node's labels does not fit its instance."""
+    def made_in_vain(self, action: Create, why: str, first: bool) -> None:
+        """What was made by a Node's labels does not fit its instance. Each node is told of, the log of the
+        `first` alone: the others have the same cause.
+        """
         message = (
             f"an ENI was made for {action.instance_id} by the labels of its Node, before the instance had "
             f"been looked at, and is deleted: {why}; for {LOOKS_FIRST / 60:g} minutes instances are looked "
             "at first"
         )
-        log.warning(message, extra=_where(action.node, action.nodeeni))
+        if first:
+            log.warning(message, extra=_where(action.node, action.nodeeni))
         ref = self._ref(action.uid)
         if ref is not None:
             self._recorder.event(ref, "Warning", EventReason.ENI_MADE_IN_VAIN, f"{action.node}: {message}")

@@ -28,11 +28,13 @@ class _Contact:
 
 
 class FirstSight:
-    """`tell(create, why)` is called where an interface was made in vain, once in `LOOKS_FIRST` a NodeENI."""
+    """`tell(create, why, first)` is called where an interface was made in vain; `first`: of those of its
+    NodeENI in `LOOKS_FIRST`. The others were asked for before that one was seen to be in vain.
+    """
 
     def __init__(
         self,
-        tell: Callable[[Create, str], None] = lambda create, why: None,
+        tell: Callable[[Create, str, bool], None] = lambda create, why, first: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tell = tell
@@ -98,5 +100,5 @@ class FirstSight:
         exists = made in plan.observed.in_flight or any(
             interface.tags.get(TAG_UID) == made.uid for interface in plan.observed.interfaces
         )
-        if first and exists:
-            self._tell(made, why)
+        if exists:
+            self._tell(made, why, first)
