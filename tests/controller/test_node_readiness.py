@@ -153,6 +153,8 @@ async def test_the_startup_taint_goes_when_the_link_is_up_and_other_taints_stay(
         await stage.stays(lambda: len(taints(stage, node)) == 4, 0.7)
         stage.report_link(node, "Up")
         await stage.until(lambda: taints(stage, node) == ["a:NoSchedule", "b:NoSchedule"])
+        told = f"the startup taint {TAINT} is taken off: attached and up: {NAME}"
+        await stage.until(lambda: stage.told("StartupTaintGone") == [("Normal", told)])
         stage.report_link(node, "Down")
         await stage.until(lambda: stage.status().get("linksUp") == 0)
         await stage.stays(lambda: taints(stage, node) == ["a:NoSchedule", "b:NoSchedule"], 0.7)

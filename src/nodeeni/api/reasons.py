@@ -419,6 +419,11 @@ class EventReason(StrEnum):
         "somebody, whom it names, changes a status again and again: it is put right ever more slowly",
     )
     SPEC_OVERWRITTEN = "SpecOverwritten", _WARNING, "the same of the spec or the owner of an ENINode"
+    STARTUP_TAINT_GONE = (
+        "StartupTaintGone",
+        _NORMAL,
+        "told of the Node: its network is there, and `--startup-taint` was taken off, so that pods come",
+    )
     ENI_ADOPTED = "ENIAdopted", _NORMAL, "an ENI that came with its instance's launch is taken over"
     ENI_NOT_ADOPTED = "ENINotAdopted", _WARNING, "an ENI of v1.x, or of the launch, is left alone"
     WAITING_FOR_EC2 = (

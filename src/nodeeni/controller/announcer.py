@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import Literal
 
 from nodeeni.api import names
+from nodeeni.api.core import Node
 from nodeeni.api.reasons import EventReason
 from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller.cluster import Cluster
@@ -74,6 +75,11 @@ class Announcer:
         if ref is not None:
             text = f"{action.eni_id}, which came with the launch of {action.instance_id}, is taken over"
             self._recorder.event(ref, "Normal", EventReason.ENI_ADOPTED, f"{text} (node {action.node})")
+
+    def startup_taint_gone(self, node: Node, message: str) -> None:
+        """A Node's network is there, and pods may come."""
+        ref = ObjectRef(kind="Node", api_version="v1", name=node.metadata.name, uid=node.metadata.uid)
+        self._recorder.event(ref, "Normal", EventReason.STARTUP_TAINT_GONE, message)
 
     def detached(self, interface: Interface, how: Departure) -> None:
         """`interface` is as it was before."""

@@ -71,6 +71,8 @@ class Readiness:
         self._later: dict[str, asyncio.TimerHandle] = {}
         self._begun = False
         self._lacking: dict[str, float] = {}  # node → since when it was seen without its network
+        # Told of a Node whose startup taint we took off, and why it went.
+        self.on_taint_gone: Callable[[Node, str], None] = lambda *told: None
         cluster.on_told = self._condition_changed
 
     # -- what has a node looked at -------------------------------------------------------------------
@@ -159,7 +161,7 @@ class Readiness:
         self._measure(name, node, verdict)
         wait = await self._write_condition(node, verdict) if self._with_condition else 0.0
         if verdict is not None and verdict.grade is Grade.AS_ASKED and self._tainted(node):
-            wait = max(wait, await self._take_taint_off(node))
+            wait = max(wait, await self._take_taint_off(node, verdict))
         return wait
 
     def _reports(self, name: str) -> bool:
@@ -203,7 +205,7 @@ class Readiness:
     def _tainted(self, node: Node) -> bool:
         return self._taint is not None and any(taint.key == self._taint for taint in node.spec.taints)
 
-    async def _take_taint_off(self, node: Node) -> float:
+    async def _take_taint_off(self, node: Node, verdict: Verdict) -> float:
         """Where somebody was faster the test fails, and it is looked at again if the taint is still there."""
         name = node.metadata.name
         if wait := self._fights_of_taints.wait(name):
@@ -218,6 +220,7 @@ class Readiness:
         metrics.KUBE_WRITES.labels("nodes").inc()
         self._refusals.succeeded()
         self._fights_of_taints.put_right(name)
+        self.on_taint_gone(node, f"the startup taint {self._taint} is taken off: {verdict.message}")
         return 0.0
 
     def _shown_version(self, name: str) -> str:

@@ -81,6 +81,7 @@ class Parts:
         self.readiness = None
         if settings.node_condition or settings.startup_taint:
             self.readiness = Readiness(self.writer, self.cluster, settings, self.reporter.rows.on)
+            self.readiness.on_taint_gone = self.announcer.startup_taint_gone
         self.rates = AccountRates(self.buckets, settings.ec2_rate or {})
         self.health = Health(
             cluster=self.cluster,
