@@ -49,8 +49,12 @@ if [ ! -x "$built" ]; then
   [ -z "$is_there" ] || exit 1
   go=$(command -v go) || { say "no $what and no Go: apt-get install golang-go, or set KUBEBUILDER_ASSETS"; exit 1; }
   "$go" list -m -modfile="$mod" >/dev/null 2>&1 || go=$(fetched_go)
-  say "building $what $version (once, 5 to 7 minutes) ..."
   mkdir -p "$(dirname "$built")"
+  # One at a time; a build goes on where who asked for it was killed, and holds the lock until its end.
+  exec 9>"$built.lock"
+  flock 9
+  if [ -x "$built" ]; then echo "$built"; exit; fi
+  say "building $what $version (once, 5 to 7 minutes) ..."
   numbers=${version#v}
   stamp=k8s.io/component-base/version
   # One package at a time and at the lowest priority: the machine stays usable meanwhile. Static, since guests of

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from hack.cluster.control_plane import ControlPlane
-from hack.cluster.node_image import node_image
+from hack.cluster.node_image import MAKING, node_image
 from hack.cluster.nodes import API_ADDRESS, AWS_ADDRESS, IMPORT, Egress, Node
 
 from nodeeni.sandbox.ec2.settings import EC2Settings
@@ -177,14 +177,21 @@ def why_not() -> str:
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
     """What a cluster that was killed has left is removed: its processes have ended with it."""
-    with (CACHE / "lock").open("w") as lock:
+    with (CACHE / "lock").open("a+") as lock:
+        lock.seek(0)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Impossible("a cluster runs on this machine already: end that one first (Ctrl-C)") from None
+            # Its make may have been killed alone, and then no Ctrl-C reaches it.
+            held = f"a cluster runs on this machine already, as process {lock.read()}"
+            raise Impossible(f"{held}: end that one first (Ctrl-C, or `kill`)") from None
+        lock.truncate()
+        lock.write(str(os.getpid()))
+        lock.flush()
         former = tempfile.tempdir
-        for place in (RUN, MEMORY):
+        for place in (RUN, MEMORY, *CACHE.glob(f"{MAKING}*")):
             shutil.rmtree(place, ignore_errors=True)
+        for place in (RUN, MEMORY):
             place.mkdir(parents=True)
         tempfile.tempdir = str(RUN)  # for the guests' disks
         try:

@@ -14,6 +14,9 @@ parts=(Dockerfile .dockerignore pyproject.toml README.md LICENSE requirements sr
 digest=$(git ls-files -z --cached --others --exclude-standard "${parts[@]}" | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-12)
 place=$cache/images-$digest
 [ -z "$commit" ] || place=$cache/nodeeni-$commit.tar
+# A build goes on where its `make cluster` was killed: it holds the lock until its end.
+exec 9>"$cache/images.lock"
+flock 9
 if [ -e "$place" ]; then echo "$place"; exit; fi
 
 say "building the image of ${commit:-this tree} ..."
@@ -21,7 +24,7 @@ export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=overlay
 # In a container the cache may lie on an overlay itself, over which no other goes.
 [ "$(stat -f -c %T "$cache")" != overlayfs ] || STORAGE_DRIVER=vfs
 work=$place.new
-rm -rf "$work"
+rm -rf "$cache"/images-*.new "$cache"/nodeeni-*.new
 mkdir -p "$work"
 build=(buildah --root "$cache/store" --runroot "$cache/store-run")
 trap 'rm -rf "$work" "$cache/store-run"' EXIT

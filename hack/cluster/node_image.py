@@ -18,6 +18,7 @@ from nodeeni.sandbox.machines.channel import Channel
 from nodeeni.sandbox.machines.images import DISK, Built, built, running
 from nodeeni.sandbox.machines.qemu import SNAPSHOT
 
+MAKING = "making-"  # what a folder is named that one is made in
 _GREETED = 60.0  # seconds
 _IMPORTED = 900.0  # a minute or two under emulation, on a machine with nothing else to do
 _FILL = f"""\
@@ -44,7 +45,7 @@ async def node_image(binary: Path, images: Path, cache: Path, say: Callable[[str
     made = Built(place, IMAGE, machine.accelerator)
     if not await asyncio.to_thread(place.exists):
         say("making the image of the nodes (once for each state of the tree) ...")
-        with tempfile.TemporaryDirectory(dir=cache, prefix="making-") as work:
+        with tempfile.TemporaryDirectory(dir=cache, prefix=MAKING) as work:
             making = Built(Path(work, "made"), IMAGE, machine.accelerator)
             await asyncio.to_thread(_lay_out, machine, making, cache)
             given = await asyncio.to_thread(_given, binary, images, Path(work))

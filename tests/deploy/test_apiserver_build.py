@@ -1,7 +1,10 @@
 """`make apitest` on a machine that lacks what it needs: one line says what to install."""
 
+import contextlib
 import shutil
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,15 +73,57 @@ def test_one_that_is_there_is_taken(bare: dict[str, str], tmp_path: Path, by: st
     assert build(bare) == (0, f"{there}\n", "")
 
 
-def test_a_kubernetes_that_was_built_whole_is_the_api_server_too(bare: dict[str, str]) -> None:
-    for command in ("mkdir", "mv", "ln", "nice", "basename", "chmod"):
+@pytest.fixture
+def builder(bare: dict[str, str]) -> dict[str, str]:
+    """With what a build calls, and a Go that compiles at once."""
+    for command in ("mkdir", "mv", "ln", "nice", "basename", "chmod", "flock", "sleep"):
         found = shutil.which(command)
         assert found is not None
         Path(bare["PATH"], command).symlink_to(found)
-    compiler = 'while [ $# -gt 0 ]; do [ "$1" != -o ] || { echo >"$2"; chmod +x "$2"; }; shift; done'
-    program(bare, "go", compiler)
-    status, whole, _ = build(bare, "--all")
+    program(bare, "go", COMPILER)
+    return bare
+
+
+COMPILER = 'while [ $# -gt 0 ]; do [ "$1" != -o ] || { echo >"$2"; chmod +x "$2"; }; shift; done'
+
+
+def test_a_build_that_outlives_who_asked_for_it_is_waited_for(
+    builder: dict[str, str], tmp_path: Path
+) -> None:
+    """kill -9 ends the script, and not the compiler."""
+    told, finish = tmp_path / "told", tmp_path / "finish"
+    slow = f"echo begins >>{told}; until [ -e {finish} ]; do sleep 0.05; done; {COMPILER}; echo ends >>{told}"
+    program(builder, "go", f"[ $1 = build ] || exit 0; {slow}")
+    command = [str(ROOT / "hack" / "apiserver" / "build.sh"), "--all"]
+    with subprocess.Popen(command, env=builder, stderr=subprocess.DEVNULL) as killed:
+        until(told.exists)
+        killed.kill()
+    with subprocess.Popen(command, env=builder, stdout=subprocess.PIPE, text=True) as second:
+        until(lambda: waits_for_a_lock(second.pid))
+        finish.touch()
+        out, _ = second.communicate()
+    assert Path(out.strip()).exists()
+    assert told.read_text().split() == ["begins", "ends"] * 2
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def waits_for_a_lock(pid: int) -> bool:
+    """Whether that is all it does."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    with contextlib.suppress(FileNotFoundError):  # a child has ended
+        return [Path(f"/proc/{child}/comm").read_text() for child in children] == ["flock\n"]
+    return False
+
+
+def test_a_kubernetes_that_was_built_whole_is_the_api_server_too(builder: dict[str, str]) -> None:
+    status, whole, _ = build(builder, "--all")
     assert status == 0
-    status, alone, err = build(bare)
+    status, alone, err = build(builder)
     assert (status, err) == (0, "")
     assert Path(alone.strip()).resolve() == Path(whole.strip())

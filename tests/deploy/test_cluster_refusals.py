@@ -72,5 +72,8 @@ def test_one_that_runs_already(machine: dict[str, str]) -> None:
     place.mkdir(parents=True)
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4711")
+        lock.flush()
         told = refused(machine)
-    assert told == "cluster: a cluster runs on this machine already: end that one first (Ctrl-C)"
+    running = "a cluster runs on this machine already, as process 4711"
+    assert told == f"cluster: {running}: end that one first (Ctrl-C, or `kill`)"

@@ -197,6 +197,16 @@ async def built(image: Image, say: Callable[[str], None]) -> Built:
     return Built(place, image, accelerator)
 
 
+@contextlib.contextmanager
+def _workplace(name: str) -> Iterator[str]:
+    """A folder that one is made in, under the lock of that name: what a killed process left there goes first.
+    Not the same one again, into which programs of that process may still write."""
+    for left in cache().glob(f"making-{name}-????????"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=cache(), prefix=f"making-{name}-") as work:
+        yield work
+
+
 def _digest(image: Image) -> str:
     """Of all that an image is made from; QEMU's version too, for snapshots are its own."""
     parts = [image, NETWORKS[image.network], _PACKAGES, _LEFT_OUT, _UNIT, guest_program(), _qemu_version()]
@@ -233,7 +243,7 @@ def _make_file_system(image: Image, place: Path) -> None:
     if os.geteuid() != 0:
         raise ImageError("making an image of a node needs root")
     base = _base(RELEASES[image.release])
-    with tempfile.TemporaryDirectory(dir=cache(), prefix=f"making-{image.name}-") as work:
+    with _workplace(image.name) as work:
         root = Path(work) / "root"
         network = NETWORKS[image.network]
         if packages := (*network.packages, *image.packages):
@@ -264,7 +274,7 @@ def _base(release: str) -> Path:
         if not place.exists():
             for former in cache().glob(f"base-{release}-????????????"):
                 shutil.rmtree(former)
-            with tempfile.TemporaryDirectory(dir=cache(), prefix=f"making-{release}-") as work:
+            with _workplace(f"base-{release}") as work:
                 root = Path(work) / "root"
                 _debootstrap(release, root, _PACKAGES, "", f"--essential-hook={_LIST_MODULES}")
                 root.rename(place)
