@@ -169,6 +169,9 @@ once() { # STAMP "FILES" COMMAND...
 
 make_environment() { # FOLDER STAMP
   if [ -e "$2" ] && made_with "$1" "$version"; then return; fi
+  if [ ! -w . ] || { [ -e "$1" ] && [ ! -w "$1" ]; }; then
+    die "$PWD is another user's: work in a clone of your own"
+  fi
   say "$1 with Python $version (once, about 30 s) ..."
   rm -rf "$1"
   "$python" -m venv "$1"

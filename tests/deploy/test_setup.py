@@ -69,10 +69,12 @@ class Machine:
         )
         self.program(name, text)
 
-    def set_up(self, level: str = "run", **environment: str) -> tuple[int, list[str]]:
-        """Exit status and what was said."""
+    def set_up(
+        self, level: str = "run", before: tuple[str, ...] = (), **environment: str
+    ) -> tuple[int, list[str]]:
+        """Exit status and what was said. `before`: a program that runs it."""
         done = subprocess.run(
-            [self.checkout / "hack" / "setup.sh", level],
+            [*before, self.checkout / "hack" / "setup.sh", level],
             env={"PATH": str(self.bin), **environment},
             capture_output=True,
             text=True,
@@ -254,6 +256,21 @@ def test_an_environment_that_was_left_half_made_is_made_anew(machine: Machine) -
     machine.done()
     assert machine.set_up()[0] == 0
     assert machine.done() == ["python 3.12 -m venv .venv", "pip"]
+
+
+def test_in_a_folder_of_another_user_one_line_says_so(machine: Machine) -> None:
+    """Its environment cannot be made anew: nothing of it is touched."""
+    machine.python("python3", "3.12")
+    machine.set_up()
+    environment = machine.checkout / ".venv"
+    (environment / ".run").unlink()
+    environment.chmod(0o555)
+    no_more_than_others = (str(shutil.which("setpriv")), "--bounding-set=-all")  # root writes anywhere
+    status, said = machine.set_up(before=no_more_than_others if os.geteuid() == 0 else ())
+    environment.chmod(0o755)
+    line = f"setup: {machine.checkout} is another user's: work in a clone of your own"
+    assert (status, said) == (1, [line])
+    assert (environment / "bin" / "python").exists()
 
 
 def test_an_environment_of_another_python_is_made_anew(machine: Machine) -> None:
