@@ -292,3 +292,18 @@ async def test_killed_while_it_waits_for_the_file_the_next_one_goes_on(stage: St
             await stage.until_deleted()
     assert at.attached_when_it_went == [True]
     assert stage.ours() == []
+
+
+async def test_an_eni_that_never_had_pods_waits_for_no_file_of_a_manager_that_is_behind(stage: Stage) -> None:
+    """Such as one that does not run: the ENI would stay for half a minute, and be told to have pods."""
+    node = await stage.node()
+    stage.apply()
+    async with stage.controller(), manager(stage, node) as at:
+        await stage.until_attached(node)
+        await stage.until(lambda: (stage.world.eninode(node.name) or {}).get("status"))
+        at.answers = False
+        stage.apply("second", deviceIndex=3)
+        await stage.until_attached(node, name="second")
+        stage.ec2.faults.error(DETACH, "RequestLimitExceeded", times=3)
+        stage.delete("second")
+        await stage.until(lambda: not stage.ours("second"), withdrawals.FILE_WAIT / 2)

@@ -87,7 +87,7 @@ class Reconciler:
         if self._settings.dry_run:
             self._announcer.would_do(name, plan.decision)
             return
-        self._withdrawals.note(name, plan.decision.leaving)
+        self._withdrawals.note(plan.observed, plan.decision.leaving)
         for action in plan.actions:
             if isinstance(action, Detach) and action.eni_id in plan.decision.leaving:
                 pods = plan.observed.pods.get(action.eni_id, NO_PODS)

@@ -18,15 +18,18 @@ class Withdrawals:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._since: dict[str, dict[str, float]] = {}  # node → interfaces that leave it → when they began to
+        self._had_file: set[str] = set()  # of those that leave
         self._told: dict[str, frozenset[str]] = {}  # interface that leaves → what pods lose with it, as told
 
-    def note(self, node: str, leaving: AbstractSet[str]) -> None:
+    def note(self, observed: Observed, leaving: AbstractSet[str]) -> None:
         """These leave the node, and no others."""
-        before = self._since.pop(node, {})
+        before = self._since.pop(observed.name, {})
         if leaving:
-            self._since[node] = {eni_id: before.get(eni_id, self._clock()) for eni_id in leaving}
+            self._since[observed.name] = {eni_id: before.get(eni_id, self._clock()) for eni_id in leaving}
+        self._had_file |= {e for e in leaving if e in observed.pods and observed.pods[e].have_file}
         for eni_id in before.keys() - leaving:
             self._told.pop(eni_id, None)
+            self._had_file.discard(eni_id)
 
     def is_news(self, eni_id: str, pods: Pods) -> bool:
         """Whether pods lose with it what was not told yet: of the last ones the ENI manager tells with the
@@ -47,5 +50,5 @@ class Withdrawals:
             eni_id: since.get(eni_id, now) + FILE_WAIT - now
             for eni_id, pods in observed.pods.items()
             # What was asked to go just now may have been there, though nothing was told of it.
-            if pods.have_file or (eni_id in since and pods.reports and not pods.current)
+            if pods.have_file or (eni_id in self._had_file and pods.reports and not pods.current)
         }
