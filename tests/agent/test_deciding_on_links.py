@@ -52,6 +52,14 @@ def test_an_alias_that_somebody_else_gave_stays() -> None:
     assert planned(link, wanted=WANTED._replace(node_eni="pods")).changes == ()
 
 
+def test_the_links_own_name_as_an_alias_is_what_a_pod_left() -> None:
+    """CNI's host-device writes it there, and up to 1.5 leaves it when the link is back."""
+    link = ENI._replace(up=True, mtu=9001, altnames=("multus",), alias=ENI.name)
+    assert planned(link, wanted=WANTED._replace(node_eni="pods")).changes == (
+        Change(7, "eth1", alias="pods"),
+    )
+
+
 def test_the_permanent_address_counts_when_someone_set_another() -> None:
     link = ENI._replace(address="06:aa:aa:aa:aa:aa", permanent_address=MAC)
     assert planned(link).changes[0].ifindex == 7

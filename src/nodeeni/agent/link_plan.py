@@ -207,7 +207,8 @@ def _configure(
         altname = None
     given = wanted.interface_name if wanted.interface_name in ours else former or ""
     wish = Change(link.ifindex, link.name, altname, mtu, not link.up, former if goes else None)
-    if not link.alias and wanted.node_eni:  # one that somebody else gave it stays
+    # One that somebody else gave it stays; its own name is what CNI's host-device (up to 1.5) leaves there.
+    if link.alias in ("", link.name) and wanted.node_eni not in ("", link.alias):
         wish = wish._replace(alias=wanted.node_eni)
     change, held = _without_held(wish, around.holds)
     if change is not None and (reason := around.hands_off.get(link.ifindex)):
