@@ -7,7 +7,9 @@ from tests.cli.looking import Seen, Site
 PREFIX, OTHER = "10.11.0.16/28", "10.11.0.32/28"
 
 
-def eninode(site: Site, name: str, told: dict[str, Any] | None, current: bool = True) -> None:
+def eninode(
+    site: Site, name: str, told: dict[str, Any] | None, current: bool = True, link_name: str = "data0"
+) -> None:
     """A node that is to have the network `pods`, and what its ENI manager says of it."""
     mac = f"02:00:00:00:00:{name[-1]:0>2}"
     network = {"type": "ipvlan", "mode": "L2", "name": "pods", "prefixes": [PREFIX]}
@@ -17,6 +19,7 @@ def eninode(site: Site, name: str, told: dict[str, Any] | None, current: bool = 
         "macAddress": mac,
         "deviceIndex": 2,
         "networkCardIndex": 0,
+        "interfaceName": link_name,
         "podNetwork": network,
     }
     link = {"macAddress": mac, "state": "Up"} | ({"podNetwork": told} if told else {})
@@ -84,6 +87,18 @@ async def test_refusals_and_notes_are_one_line_a_cause(site: Site) -> None:
         ("note", "pods on n3: 10-mine.conf there has the name pods too"),
         ("right", "1 CNI file of 4"),
     ]
+
+
+async def test_a_link_name_that_older_plugins_have_no_room_for_is_told_once(site: Site) -> None:
+    eninode(site, "n1", ready(PREFIX), link_name="exactly-fifteen")
+    for name, prefix in (("n2", OTHER), ("n3", "10.11.0.48/28")):
+        eninode(site, name, ready(prefix), link_name="multus-eni-config")
+    seen = await site.run("doctor", "-o", "json")
+    (result, message), _ = told_of(seen)
+    assert (result, seen.status) == ("note", 0)
+    assert message.startswith(
+        "multus-eni-config: CNI plugins before 1.6.0 find no link by a name of more than"
+    )
 
 
 async def test_a_node_that_has_no_address_left(site: Site) -> None:

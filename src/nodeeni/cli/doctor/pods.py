@@ -15,6 +15,14 @@ _SILENT = (
 )
 
 
+# Characters. CNI plugins before 1.6.0 find no link by a longer name, and say no more than that.
+LONGEST_NAME = 15
+_LONG = (
+    f"CNI plugins before 1.6.0 find no link by a name of more than {LONGEST_NAME} characters, and pods fail "
+    "with `numerical result out of range`: set a shorter spec.interfaceName, or put newer plugins on the node"
+)
+
+
 class _Asked(NamedTuple):
     """One network that a node is to have; `told` None: the ENI manager says nothing of it."""
 
@@ -34,6 +42,8 @@ def findings(eninodes: Iterable[ENINode]) -> Iterator[Finding]:
         yield wrong(SUBJECT, f"{some(off)}: {pods.OFF}")
     if silent := [place for node in nodes for place in _silent(node)]:
         yield note(SUBJECT, f"{some(silent)}: {_SILENT}")
+    if long := list(dict.fromkeys(name for node in nodes for name in _long_names(node))):
+        yield note(SUBJECT, f"{some(long)}: {_LONG}")
     if full := [_place(each) for each in asked if each.told is not None and each.told.free == 0]:
         yield note(
             SUBJECT,
@@ -64,6 +74,13 @@ def _silent(node: ENINode) -> Iterator[str]:
     for interface in node.spec.interfaces:
         if interface.pod_network is not None:
             yield f"{interface.pod_network.name} on {node.metadata.name}"
+
+
+def _long_names(node: ENINode) -> Iterator[str]:
+    """Of links that CNI files name."""
+    for interface in node.spec.interfaces:
+        if interface.pod_network is not None and len(interface.interface_name) > LONGEST_NAME:
+            yield interface.interface_name
 
 
 def _place(asked: _Asked) -> str:
