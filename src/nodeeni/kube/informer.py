@@ -74,8 +74,8 @@ class Informer(Generic[T]):
     """The objects of `resource`, decoded as `type`, a Struct that names only the fields in use.
 
     `store` maps an object's key (its name; `namespace/name` for a namespaced kind) to the object and is
-    empty until `synced`. `kind` is the resource's name. `kept(old, new)` gives what the store is to hold,
-    `new` or `old` (which is not told). `gather` says for how many seconds a watch rests after each
+    whole once `synced` is set. `kind` is the resource's name. `kept(old, new)` gives what the store is to
+    hold, `new` or `old` (which is not told). `gather` says for how many seconds a watch rests after each
     reading: what comes meanwhile is read at once. `last_contact` is when the server last sent something
     (time.monotonic), `failing_since` when it began to fail us, None while it does not; `failure` is how it
     failed us last.
