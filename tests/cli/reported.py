@@ -31,9 +31,11 @@ def attached(node: str, eni: str, mac: str) -> dict[str, Any]:
     }
 
 
-def a_node(site: Site, name: str, zone: str = "us-west-2a") -> None:
+def a_node(site: Site, name: str, zone: str = "us-west-2a", address: str = "") -> None:
     metadata = {"name": name, "labels": LABELS | {"topology.kubernetes.io/zone": zone}}
-    site.world.kube.create({"apiVersion": "v1", "kind": "Node", "metadata": metadata})
+    addresses = [{"type": "InternalIP", "address": address}] if address else []
+    status = {"addresses": addresses}
+    site.world.kube.create({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "status": status})
 
 
 def a_lease(site: Site, holder: str, renewed: str) -> None:

@@ -3,16 +3,25 @@
 from typing import Any
 
 from tests.cli.looking import Seen, Site
+from tests.cli.reported import a_node
 
 PREFIX, OTHER = "10.11.0.16/28", "10.11.0.32/28"
 
 
 def eninode(
-    site: Site, name: str, told: dict[str, Any] | None, current: bool = True, link_name: str = "data0"
+    site: Site,
+    name: str,
+    told: dict[str, Any] | None,
+    current: bool = True,
+    link_name: str = "data0",
+    subnet: str = "",
+    to: str = "",
 ) -> None:
     """A node that is to have the network `pods`, and what its ENI manager says of it."""
     mac = f"02:00:00:00:00:{name[-1]:0>2}"
-    network = {"type": "ipvlan", "mode": "L2", "name": "pods", "prefixes": [PREFIX]}
+    network = {"type": "ipvlan", "mode": "L2", "name": "pods", "prefixes": [PREFIX]} | (
+        {"routes": [{"dst": to}]} if to else {}
+    )
     interface = {
         "nodeENI": "data",
         "eniID": f"eni-{name}",
@@ -21,6 +30,7 @@ def eninode(
         "networkCardIndex": 0,
         "interfaceName": link_name,
         "podNetwork": network,
+        "subnetCIDR": subnet,
     }
     link = {"macAddress": mac, "state": "Up"} | ({"podNetwork": told} if told else {})
     site.world.kube.apply(
@@ -120,3 +130,20 @@ async def test_one_prefix_on_two_nodes(site: Site) -> None:
         "wrong",
         f"{PREFIX} is held on n1, n2, and EC2 delivers to one: delete the pods of that network on the others",
     )
+
+
+async def test_pods_whose_answers_to_their_kubelet_would_leave_by_the_eni(site: Site) -> None:
+    """n1's ENI is in the subnet of its primary interface, n2's pods have a route to all of the VPC; n3's have
+    networks of their own."""
+    for number in (1, 2, 3):
+        a_node(site, f"n{number}", address=f"10.1.0.{number}")
+    eninode(site, "n1", ready(PREFIX), subnet="10.1.0.0/16")
+    eninode(site, "n2", ready(OTHER), subnet="10.11.0.0/16", to="10.0.0.0/8")
+    eninode(site, "n3", ready("10.11.0.48/28"), subnet="10.11.0.0/16", to="10.12.0.0/16")
+    seen = await site.run("doctor", "-o", "json")
+    why = "by the ENI, and the node's own address lies in it: "
+    assert [(result, message.partition(why)[:2]) for result, message in told_of(seen)] == [
+        ("right", ("3 CNI files of 3", "")),
+        ("note", ("pods on n1: pods reach 10.1.0.0/16 ", why)),
+        ("note", ("pods on n2: pods reach 10.0.0.0/8 ", why)),
+    ]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from nodeeni.cli import reach, reach_ec2, tables
 from nodeeni.cli.doctor import (
     deletions,
+    detours,
     ec2,
     holds,
     kubernetes,
@@ -103,6 +104,8 @@ async def _checks_of_cluster(options: Namespace, client: KubeClient) -> AsyncIte
     for finding in links.findings(cluster.eninodes.store.values()):
         yield finding
     for finding in pods.findings(cluster.eninodes.store.values()):
+        yield finding
+    async for finding in detours.findings(client, cluster.eninodes.store.values()):
         yield finding
     for finding in taints.findings(cluster, settings.startup_taint):
         yield finding
