@@ -184,6 +184,7 @@ async def test_who_waits_for_pods_and_which_pods_lose_what(
     ("network", "shown", "finding"),
     [
         ({"state": "Ready", "used": 3, "free": 13}, "pods 3 of 16", ""),
+        ({"state": "Ready", "used": 3, "free": 2**48 - 3}, "pods 3", ""),
         ({"state": "Withdrawn", "used": 1}, "no CNI file any more, 1 pod", ""),
         (
             {"state": "Refused", "message": "the container runtime reads it"},
@@ -196,7 +197,7 @@ async def test_who_waits_for_pods_and_which_pods_lose_what(
             "! n1 {}: pods' network pods: no CNI file yet: no prefix yet",
         ),
     ],
-    ids=["ready", "withdrawn", "refused", "absent"],
+    ids=["ready", "of IPv6 alone", "withdrawn", "refused", "absent"],
 )
 async def test_each_state_of_a_network_in_words(
     site: Site, network: dict[str, object], shown: str, finding: str
