@@ -29,7 +29,7 @@ APITESTS := tests/contract tests/api tests/kube tests/agent tests/sandbox/kube t
 
 apitest: ready-apitest ## Run the tests against a real kube-apiserver (built once: 5 minutes; KUBERNETES=1.36 for another)
 	@server=$$(hack/apiserver/build.sh) && hack/helm.sh >/dev/null && $(WITH_ETCD) NODEENI_APISERVER="$$server" \
-	  NODEENI_RECORD="$(RECORD)" $(BIN)/pytest -n 3 --dist worksteal $(APITESTS)
+	  NODEENI_RECORD="$(RECORD)" $(BIN)/pytest -n 4 --dist worksteal $(APITESTS)
 
 nodetest: ready-nodetest ## Run the ENI manager on real machines, guests under QEMU (root; CELLS=all, RELEASE=13)
 	@NODEENI_NODES=1 CELLS="$(CELLS)" $(BIN)/pytest -q -s $(or $(TESTS),tests/nodes)
