@@ -88,7 +88,7 @@ find_missing_packages() {
     has qemu-system-x86_64 || need optional qemu-system-x86 "runs machines"
     has qemu-img || need optional qemu-utils "machines' disks"
     has mmdebstrap || need optional mmdebstrap "makes machines' images"
-    has mkfs.ext4 || need optional e2fsprogs "machines' file systems"
+    has mkfs.ext4 || [ -x /sbin/mkfs.ext4 ] || need optional e2fsprogs "machines' file systems"
   fi
   if [ "$level" = cluster ]; then
     has etcd || need optional etcd-server "the API server's storage"

@@ -12,9 +12,7 @@ from tests.deploy.conftest import ROOT
 
 PROGRAMS = ("qemu-system-x86_64", "qemu-img", "mmdebstrap", "mkfs.ext4", "etcd", "buildah", "go", "openssl")
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0, reason="left out here: to others it says that it needs root"
-)
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="left out here: to others it says that it needs root")
 
 
 @pytest.fixture
@@ -44,8 +42,10 @@ def refused(environment: dict[str, str], *before: str) -> str:
     return line
 
 
+@as_root
 @pytest.mark.parametrize(
-    ("program", "package"), [("qemu-img", "qemu-utils"), ("etcd", "etcd-server"), ("go", "golang-go")]
+    ("program", "package"),
+    [("qemu-img", "qemu-utils"), ("mkfs.ext4", "e2fsprogs"), ("etcd", "etcd-server"), ("go", "golang-go")],
 )
 def test_a_program_that_is_missing_is_named_with_its_package(
     machine: dict[str, str], program: str, package: str
@@ -57,6 +57,23 @@ def test_a_program_that_is_missing_is_named_with_its_package(
     assert os.listdir(machine["XDG_CACHE_HOME"]) == []
 
 
+def test_a_user_whose_path_lacks_what_is_root_s(machine: dict[str, str]) -> None:
+    """Debian's users have no sbin in theirs; that it needs root is what they have to know."""
+    Path(machine["PATH"], "mkfs.ext4").unlink()
+    assert refused(machine, *as_a_user()) == "cluster: making the image of a node needs root"
+    assert os.listdir(machine["XDG_CACHE_HOME"]) == []
+
+
+def as_a_user() -> tuple[str, ...]:
+    """What a command is run by, for it to be another's than root's."""
+    if os.geteuid() != 0:
+        return ()
+    unshare = shutil.which("unshare")
+    assert unshare is not None
+    return (unshare, "--map-user=1000")
+
+
+@as_root
 def test_a_disk_that_is_full(machine: dict[str, str]) -> None:
     """In a mount namespace of its own, which is gone with it."""
     unshare = shutil.which("unshare")
@@ -67,6 +84,7 @@ def test_a_disk_that_is_full(machine: dict[str, str]) -> None:
     assert "MiB free, and a cluster takes 6144: free some, or set XDG_CACHE_HOME" in told
 
 
+@as_root
 def test_one_that_runs_already(machine: dict[str, str]) -> None:
     place = Path(machine["XDG_CACHE_HOME"], "nodeeni-tools", "cluster")
     place.mkdir(parents=True)

@@ -50,10 +50,11 @@ def why_impossible() -> str:
     """Why machines cannot be had here, "" if they can: told before anything is made."""
     if not sys.platform.startswith("linux"):
         return f"machines need Linux, this is {sys.platform}"
-    if program := missing_program():
-        return f"the program `{program}` is not installed (Debian: qemu-system-x86, qemu-utils, mmdebstrap)"
-    if os.geteuid() != 0:
+    if os.geteuid() != 0:  # whose PATH may lack programs that are there
         return "making the image of a node needs root"
+    if program := missing_program():
+        packages = "qemu-system-x86, qemu-utils, mmdebstrap, e2fsprogs"
+        return f"the program `{program}` is not installed (Debian: {packages})"
     return ""
 
 
