@@ -138,6 +138,9 @@ class Operator:
             )
         )
 
+    async def is_up(self, count: int, name: str = NAME) -> bool:
+        return bool((await self.get("nodeeni", name)).get("status", {}).get("linksUp") == count)
+
     # What is there
 
     def enis(self, node: Node | None = None) -> list[Interface]:
@@ -178,6 +181,9 @@ class Operator:
         holder = lease["spec"]["holderIdentity"]
         (pod,) = (p for p in await self.pods("eni-controller") if holder.startswith(p["metadata"]["name"]))
         return pod
+
+    async def has_a_leader(self) -> bool:
+        return await self.has_another_leader("")
 
     async def has_another_leader(self, former: str) -> bool:
         try:
@@ -261,6 +267,10 @@ class Operator:
             return [line for line in str(error).splitlines() if line.startswith(("✓", "!", "✗"))]
         assert not any(line.startswith("✗") for line in lines), lines
         return lines
+
+
+def restarts(pod: Object) -> int:
+    return sum(status["restartCount"] for status in pod["status"].get("containerStatuses", []))
 
 
 async def until(holds: Any, timeout: float = 600.0) -> None:

@@ -1,7 +1,7 @@
 """What happens to nodes that have ENIs: the ENIs stay with their instance, and go with it."""
 
 import pytest
-from tests.cluster.operator import PATIENCE, Operator, timed, until
+from tests.cluster.operator import PATIENCE, Operator, restarts, timed, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -50,12 +50,14 @@ async def test_the_node_object_is_deleted_and_registers_again(operator: Operator
     await operator.agree()
 
 
-async def test_the_leaders_node_loses_power_in_the_middle_of_an_attach(operator: Operator) -> None:
-    """A controller on the other node goes on: one ENI more there, none left of the node that is gone."""
+async def lose_the_leaders_node_in_the_middle_of_an_attach(operator: Operator) -> None:
+    """Until the ENIs are right: one more on the node that is left, none of the one that is gone."""
+    await until(operator.has_a_leader)
     leading = await operator.leaders_node()
     (other,) = (node for node in operator.nodes if node is not leading)
     await operator.apply("second", deviceIndex=3, interfaceName="data1")
     await until(operator.has_more_than_two_enis)
+    assert not await operator.is_up(2, "second")
 
     async def only_those_of_the_other() -> bool:
         attached = operator.enis(other)
@@ -68,3 +70,21 @@ async def test_the_leaders_node_loses_power_in_the_middle_of_an_attach(operator:
         await operator.until_up(1, "second")
     assert sorted(i.attachment.device_index for i in operator.enis() if i.attachment) == [2, 3]
     await operator.agree()
+
+
+async def test_the_leaders_node_loses_power_while_the_other_controller_stands_by(operator: Operator) -> None:
+    """On another node: it leads, and nobody has to start anything."""
+    await operator.spread_controllers()
+    await until(operator.has_a_leader)
+    leading = await operator.leaders_node()
+    (other,) = (node for node in operator.nodes if node is not leading)
+    (standby,) = await operator.pods("eni-controller", other)
+    await lose_the_leaders_node_in_the_middle_of_an_attach(operator)
+    leads = await operator.leader()
+    assert leads["metadata"]["uid"] == standby["metadata"]["uid"]
+    assert restarts(leads) == restarts(standby)
+
+
+async def test_the_leaders_node_loses_power_wherever_the_other_controller_is(operator: Operator) -> None:
+    """Where it was on the same node, Kubernetes makes new ones on the other."""
+    await lose_the_leaders_node_in_the_middle_of_an_attach(operator)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from hack.cluster.nodes import Node
-from tests.cluster.operator import PATIENCE, Failed, Object, Operator, timed, until
+from tests.cluster.operator import PATIENCE, Failed, Operator, restarts, timed, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -24,10 +24,6 @@ async def freeze(node: Node, user: int) -> None:
         " kill -STOP ${process#/proc/}; found=yes; fi;;"
         ' esac; done; [ "$found" ]'
     )
-
-
-def restarts(pod: Object) -> int:
-    return sum(status["restartCount"] for status in pod["status"].get("containerStatuses", []))
 
 
 async def until_restarted(operator: Operator, pod: str, former: int) -> None:
