@@ -80,8 +80,10 @@ class Answers:
 
     async def _decoded(self, operation: Any, body: bytes) -> tuple[dict[str, Any], str | None] | None:
         """The answer, and its request id; None: for botocore to read."""
-        parser: Any = ElementTree.XMLPullParser(("start",))
-        root: Element | None = None
+        # The answer is built into an element of ours, so that its root is at hand while it comes. A pull
+        # parser gives that too, but tells of each element's begin: a quarter of the work.
+        builder = ElementTree.TreeBuilder()
+        document, parser = builder.start("document", {}), ElementTree.XMLParser(target=builder)
         decoder: _Decoder | None = None
         namespace = ""
         taken: dict[str, list[Any]] = {}
@@ -89,19 +91,19 @@ class Answers:
             if start:
                 await asyncio.sleep(0)
             parser.feed(body[start : start + _CHUNK])
-            begun = [element for _, element in parser.read_events()]
-            if root is None and begun:
-                root = begun[0]
+            if not len(document):
+                continue
+            root = document[0]
+            if decoder is None:
                 namespace = root.tag[: root.tag.find("}") + 1]
                 decoder = self._decoder(operation, namespace)
-            if root is not None:
                 if decoder is None:
                     return None
-                decoder.take(root, taken)
+            decoder.take(root, taken)
         parser.close()
-        if root is None or decoder is None:
+        if decoder is None:
             return None
-        return decoder.rest(root, taken), root.findtext(f"{namespace}requestId")
+        return decoder.rest(document[0], taken), document[0].findtext(f"{namespace}requestId")
 
     def _decoder(self, operation: Any, namespace: str) -> _Decoder | None:
         key = (operation.name, namespace)
