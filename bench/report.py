@@ -33,8 +33,11 @@ class Run(msgspec.Struct):
 
 
 def run_of(results: Sequence[Result], server: str = "") -> Run:
+    day = time.strftime("%Y-%m-%d")
+    for result in results:
+        result.day, result.real_time = day, os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR)
     return Run(
-        day=time.strftime("%Y-%m-%d"),
+        day=day,
         python=platform.python_version(),
         machine=f"{platform.system()} {platform.machine()}",
         cores=os.cpu_count() or 0,
@@ -69,10 +72,11 @@ def read_json(path: str) -> Run:
 
 
 def write_docs(run: Run, directory: str, file: str | None = None) -> None:
-    """This run's JSON file (`file`: if it is not the controller's); then `benchmarks.md` and its plots, from
-    the text here and all runs' files."""
+    """This run's JSON file (`file`: if it is not the controller's), with what else was measured before; then
+    `benchmarks.md` and its plots, from the text here and all runs' files."""
     folder = Path(directory) / "benchmarks"
-    write_json(run, str(folder / (file or (REAL_FILE if run.server else SANDBOX_FILE))))
+    kept = folder / (file or (REAL_FILE if run.server else SANDBOX_FILE))
+    write_json(_with_those_before(run, _of_file(kept)), str(kept))
     files = (SANDBOX_FILE, REAL_FILE, AGENT_FILE, GUEST_FILE)
     sandbox, real, agent, guest = (_of_file(folder / name) for name in files)
     for result in sandbox.results:
@@ -100,12 +104,21 @@ def write_docs(run: Run, directory: str, file: str | None = None) -> None:
     (folder.parent / "benchmarks.md").write_text(text.rstrip() + "\n")
 
 
+def _with_those_before(run: Run, before: Run) -> Run:
+    """Scenarios that this run did not measure stay, with the day on which they were."""
+    measured = {result.name: result for result in run.results}
+    results = [measured.pop(result.name, result) for result in before.results]
+    return msgspec.structs.replace(run, results=[*results, *measured.values()])
+
+
 def _of_file(file: Path) -> Run:
     return read_json(str(file)) if file.exists() else Run("not measured", "", "", 0, [])
 
 
 def _machine(run: Run) -> str:
-    return f"{run.day}, Python {run.python}, {run.machine}, {run.cores} cores" if run.results else run.day
+    days = sorted({result.day or run.day for result in run.results})
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}" if days else run.day
+    return f"{when}, Python {run.python}, {run.machine}, {run.cores} cores" if run.results else run.day
 
 
 def _promises(results: Sequence[Result]) -> str:
@@ -158,7 +171,8 @@ def _in_columns(results: Sequence[Result]) -> str:
 
 
 def _heading(result: Result) -> list[str]:
-    measured = f"`{result.command}`: {result.seconds:g} s, load {result.load:g}"
+    measured = f"`{result.command}`: {result.seconds:g} s, load {result.load:g}, {result.day}"
+    measured += ", at real-time priority (`chrt -f 1`)" if result.real_time else ""
     return [f"### {result.title}", "", measured, ""]
 
 

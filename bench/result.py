@@ -48,7 +48,8 @@ class Curve(msgspec.Struct, frozen=True):
 
 class Result(msgspec.Struct):
     """`figures` are printed in their order. `command` measures this scenario alone. `compared`: with the
-    build before, where the scenario runs both."""
+    build before, where the scenario runs both. `day`: when that was; `real_time`: at real-time priority, so
+    that other work of the machine does not show."""
 
     name: str
     title: str
@@ -59,6 +60,8 @@ class Result(msgspec.Struct):
     load: float = 0.0  # of the machine, the mean of the last minute, when it began
     seconds: float = 0.0
     compared: list[Compared] = []
+    day: str = ""
+    real_time: bool = False
 
     @property
     def kept(self) -> bool:

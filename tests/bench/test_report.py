@@ -64,6 +64,28 @@ def test_a_run_on_a_real_api_server_leaves_the_figures_of_the_sandbox_and_stands
     assert "| ratio | 1.09 | 1.05 |" in (tmp_path / "benchmarks.md").read_text()
 
 
+def test_what_was_measured_another_day_stays_with_its_day(tmp_path: Path) -> None:
+    older, same = result(Promise("ratio", 1.05, 1.1)), result(Promise("ratio", 1.09, 1.1))
+    same.name, same.title = "attach-100", "100 nodes"
+    before = run_of([older, same])
+    for each in before.results:
+        each.day = "2026-01-01"
+    write_docs(before, str(tmp_path))
+    newer = result(Promise("ratio", 1.02, 1.1))
+    run = run_of([newer])
+    write_docs(run, str(tmp_path))
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert [each.name for each in read_json(str(tmp_path / "benchmarks" / "figures.json")).results] == [
+        "attach-50",
+        "attach-100",
+    ]
+    assert "| attach-50 | ratio | 1.02 |" in page
+    assert "| attach-100 | ratio | 1.09 |" in page
+    assert f"The figures below: 2026-01-01 to {run.day}, Python" in page
+    assert f"`python -m bench attach-50`: 6.2 s, load 0.5, {run.day}\n" in page
+    assert "`python -m bench attach-50`: 6.2 s, load 0.5, 2026-01-01\n" in page  # of attach-100
+
+
 def test_what_was_measured_on_a_node_stands_in_columns_beside_the_rest(tmp_path: Path) -> None:
     write_docs(run_of([result(Promise("ratio", 1.05, 1.1))]), str(tmp_path))
     agent = Result("agent", "ours", "x", {"p99": 1.5, "RSS": 23}, [Promise("p99", 1.5, 5)], load=0.2)
