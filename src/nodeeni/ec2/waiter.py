@@ -33,7 +33,7 @@ class Pace(msgspec.Struct, frozen=True):
     first_detaching: float = 1.5
     again_doubted: float = 10.0  # to the second look at one that is doubted: EC2's reads lag behind
     quick: float = 0.05
-    stream: float = 0.6
+    stream: float = 1.0
     stream_gap: float = 0.5
     # From this age on, look this often.
     slower: tuple[tuple[float, float], ...] = ((1.5, 0.1), (2, 0.25), (5, 0.5), (10, 2), (60, 5))
