@@ -12,6 +12,7 @@ def test_it_is_a_mapping() -> None:
     found = Packed(LABELS)
     assert dict(found) == LABELS
     assert (found["zone"], found.get("none"), "zone" in found, "none" in found) == ("a", None, True, False)
+    assert (found.get("zone"), found.get("none", "b")) == ("a", "b")
     assert (len(found), sorted(found), bool(NO_ITEMS)) == (2, ["group", "zone"], False)
 
 

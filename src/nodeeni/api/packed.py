@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from sys import intern
+from typing import Any
 from weakref import WeakValueDictionary
 
 
@@ -30,6 +31,11 @@ class Packed(Mapping[str, str]):
 
     def __getitem__(self, key: str) -> str:
         return self._values[self._keys[key]]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """As of any mapping, whose own would raise and catch where the key is not here."""
+        number = self._keys.get(key)
+        return default if number is None else self._values[number]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._keys)

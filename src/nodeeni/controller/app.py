@@ -173,13 +173,13 @@ class _Controller:
             await parts.queue.drained()
             works.questions.patience = PATIENCE
             parts.reporter.begin()
-            if parts.readiness is not None:
-                parts.readiness.begin()
             parts.turns.begin()
             works.brake.begin()
             if not self._settings.dry_run:
                 works.first_sight.begin()
             works.releases.surveyed.set()
+            if parts.readiness is not None:
+                await parts.readiness.begin()
             # As in `run`: what stands now stays.
             gc.collect()
             gc.freeze()

@@ -16,7 +16,7 @@ from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller.cluster import Cluster
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.plan.brake import HeldRemoval, Loss, Sign, is_mass, why_held
-from nodeeni.plan.desired import matches
+from nodeeni.plan.desired import matches, selects_alike
 from nodeeni.plan.refusal import Refusal
 from nodeeni.settings import Settings
 
@@ -199,7 +199,7 @@ class Brake:
 
     def nodeeni_changed(self, old: NodeENI | None, new: NodeENI | None) -> None:
         """A listener of the informer: whom an edit of the selector leaves out goes at once."""
-        if old is None or new is None or not _selects_anew(old, new):
+        if old is None or new is None or selects_alike(old.spec, new.spec):
             return
         uid = new.metadata.uid
         losses = self._losses.get((uid, Sign.UNLABELLED))
@@ -272,10 +272,3 @@ class Brake:
             return ""
         at = self._wall() + when - self._clock()
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(round(at)))
-
-
-def _selects_anew(old: NodeENI, new: NodeENI) -> bool:
-    return (old.spec.node_selector, old.spec.match_expressions) != (
-        new.spec.node_selector,
-        new.spec.match_expressions,
-    )

@@ -29,6 +29,7 @@ from nodeeni.kube.resources import NODES
 from nodeeni.plan.readiness import Grade, Verdict, readiness
 from nodeeni.plan.rows import Row
 from nodeeni.settings import Settings
+from nodeeni.slices import in_slices
 
 WRITERS = 8  # requests under way at once; each takes a few milliseconds
 PATIENCE = 0.2  # seconds: what changes twice in them is written once
@@ -77,10 +78,10 @@ class Readiness:
 
     # -- what has a node looked at -------------------------------------------------------------------
 
-    def begin(self) -> None:
+    async def begin(self) -> None:
         """Every node has been reconciled."""
         self._begun = True
-        for name in self._cluster.nodes.store:
+        async for name in in_slices(list(self._cluster.nodes.store)):
             self.look_at(name)
 
     def look_at(self, name: str) -> None:

@@ -41,8 +41,13 @@ class Selection:
             for name in self._nodes.pop(gone.metadata.uid, ()):
                 self._changed(gone.metadata.uid, name)
         elif old is None or old.metadata.generation != new.metadata.generation:
-            for name, node in self._cluster.nodes.store.items():
-                self._enter(new, name, node)
+            selected = self._nodes.setdefault(new.metadata.uid, set())
+            nodes, spec = self._cluster.nodes.store.items(), new.spec
+            now = {name for name, node in nodes if matches(spec, node.metadata.labels)}
+            others = now ^ selected
+            selected ^= others
+            for name in others:
+                self._changed(new.metadata.uid, name)
 
     def _enter(self, nodeeni: NodeENI, name: str, node: Node | None) -> None:
         uid = nodeeni.metadata.uid

@@ -9,7 +9,7 @@ from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.types import Interface
 from nodeeni.ec2.waiter import Waiter
-from nodeeni.plan.desired import matches
+from nodeeni.plan.desired import matches, selects_alike
 from nodeeni.plan.pods import pods_of
 
 
@@ -42,7 +42,9 @@ class Triggers:
         if new is not None and not new.metadata.deleting:  # before all else: its nodes wait for that
             self._lookups.expect_subnets(new.spec.all_subnet_ids, new.spec.all_subnet_names)
             self._lookups.expect_groups(new.spec.security_group_ids, new.spec.security_group_names)
-        specs = [n.spec for n in (old, new) if n is not None]
+        specs = [n.spec for n in (new, old) if n is not None]
+        if old is not None and new is not None and selects_alike(old.spec, new.spec):
+            specs = [new.spec]
         wake = self._queue.hasten if _has_its_finalizer(old, new) else self._queue.add
         for name, node in self._cluster.nodes.store.items():
             if any(matches(spec, node.metadata.labels) for spec in specs):

@@ -19,6 +19,7 @@ class WorkQueue:
         self._later: dict[str, asyncio.TimerHandle] = {}
         self._failures: dict[str, int] = {}  # in a row
         self._drained = asyncio.Event()
+        metrics.QUEUE_DEPTH.set_function(self._waiting.qsize)
 
     def add(self, key: str) -> None:
         """Reconcile this node as soon as a worker is free."""
@@ -30,7 +31,6 @@ class WorkQueue:
         elif key not in self._queued:
             self._queued.add(key)
             self._waiting.put_nowait(key)
-            metrics.QUEUE_DEPTH.set(self._waiting.qsize())
 
     def add_after(self, key: str, delay: float) -> None:
         """Reconcile this node in `delay` seconds, or earlier if something asks for it earlier."""
@@ -62,7 +62,6 @@ class WorkQueue:
         key = await self._waiting.get()
         self._queued.discard(key)
         self._at_work.add(key)
-        metrics.QUEUE_DEPTH.set(self._waiting.qsize())
         return key
 
     def done(self, key: str) -> None:

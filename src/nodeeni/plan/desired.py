@@ -93,11 +93,18 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
 
 def matches(spec: NodeENISpec, labels: Mapping[str, str]) -> bool:
     """Whether a node with these labels is selected. An empty selector selects nothing: see the CRD's rule."""
-    if not spec.node_selector and not spec.match_expressions:
-        return False
-    if any(labels.get(key) != value for key, value in spec.node_selector.items()):
-        return False
-    return all(meets(requirement, labels) for requirement in spec.match_expressions)
+    for key, value in spec.node_selector.items():  # plain loops: an edit is held against all nodes in one go
+        if labels.get(key) != value:
+            return False
+    for requirement in spec.match_expressions:
+        if not meets(requirement, labels):
+            return False
+    return bool(spec.node_selector or spec.match_expressions)
+
+
+def selects_alike(one: NodeENISpec, other: NodeENISpec) -> bool:
+    """Whether the two select the same nodes, whatever their labels are."""
+    return one.node_selector == other.node_selector and one.match_expressions == other.match_expressions
 
 
 def requirements(spec: NodeENISpec) -> list[LabelRequirement]:
