@@ -4,6 +4,7 @@ Credentials, signing, regions and endpoints (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_U
 botocore's business.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -65,9 +66,19 @@ def models() -> Any:
     return cut_loader(ACTIONS, READ)
 
 
-def _session() -> AioSession:
+async def _session(service: str) -> AioSession:
+    """For a client of that service. What takes long of making both is done in a thread: of 80 ms in which
+    nothing else would be heard 10 are left.
+    """
+    return await asyncio.to_thread(_with_models, service)
+
+
+def _with_models(service: str) -> AioSession:
+    loader = models()
+    for kind in ("service-2", "endpoint-rule-set-1"):
+        loader.load_service_model(service, kind)
     session = get_session()
-    session.register_component("data_loader", models())
+    session.register_component("data_loader", loader)
     return session
 
 
@@ -88,7 +99,7 @@ async def ec2(
         user_agent="nodeeni aiobotocore",  # botocore's own is put together anew for each call: 0.15 ms
         parameter_validation=False,  # ours are typed, and EC2 validates them
     )
-    session = _session()
+    session = await _session("ec2")
     try:
         be_patient(session)
         opening = session.create_client("ec2", region_name=region, endpoint_url=endpoint_url, config=config)
@@ -126,7 +137,8 @@ async def other(service: str, action: str, region: str) -> AsyncIterator[Any]:
         connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT, retries={"total_max_attempts": 2}
     )
     try:
-        async with _session().create_client(service, region_name=region, config=config) as client:
+        session = await _session(service)
+        async with session.create_client(service, region_name=region, config=config) as client:
             yield client
     except ValueError as error:  # as botocore has it of an endpoint that is no address
         raise UnusableSettings(action, type(error).__name__, str(error)) from error
