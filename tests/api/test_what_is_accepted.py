@@ -90,21 +90,26 @@ async def test_every_field_at_its_limit(cluster: KubeClient) -> None:
     assert await stored_spec(cluster, spec) == {**DEFAULTS, **spec}
 
 
+TO_IPV4, TO_IPV6 = {"dst": "10.1.0.0/16"}, {"dst": "fd00::1:2/8", "gw": "fd01::1"}
+
+
 @pytest.mark.parametrize(
-    "changes",
+    ("counts", "routes"),
     [
-        {},
-        {"ipv4PrefixCount": 2},
-        {"ipv6PrefixCount": 1},
-        {"ipv4PrefixCount": 0, "ipv6PrefixCount": 1},
-        {"secondaryPrivateIPCount": 0},
+        ({}, [TO_IPV4]),
+        ({"ipv4PrefixCount": 2}, [TO_IPV4]),
+        ({"ipv6PrefixCount": 1}, [TO_IPV6]),
+        ({"ipv4PrefixCount": 0, "ipv6PrefixCount": 1}, [TO_IPV6]),
+        ({"ipv4PrefixCount": 1, "ipv6PrefixCount": 1}, [TO_IPV4, TO_IPV6]),
+        ({"secondaryPrivateIPCount": 0}, [TO_IPV4]),
     ],
-    ids=lambda changes: " ".join(changes) or "one by default",
+    ids=["one by default", "two", "IPv6", "IPv6 alone", "both", "no addresses beside"],
 )
-async def test_a_network_for_pods_with_prefixes(cluster: KubeClient, changes: dict[str, int]) -> None:
-    routes = [{"dst": "10.1.0.0/16"}, {"dst": "fd00::1:2/8", "gw": "fd01::1"}]
+async def test_a_network_for_pods_with_prefixes(
+    cluster: KubeClient, counts: dict[str, int], routes: list[dict[str, str]]
+) -> None:
     network = {"type": "ipvlan", "mode": "L3S", "name": "n" * 63, "routes": routes}
-    stored = await stored_spec(cluster, {**LEAST, "podNetwork": network, **changes})
+    stored = await stored_spec(cluster, {**LEAST, "podNetwork": network, **counts})
     assert stored["podNetwork"] == network
 
 

@@ -165,6 +165,15 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         )
     ),
     *(
+        ({"podNetwork": {"routes": [{"dst": dst}]}, **counts}, "spec.podNetwork", f"pods have no {family}")
+        for family, dst, counts in (
+            ("IPv6", "fd00::/8", {}),
+            ("IPv6", "fd00::/8", {"ipv4PrefixCount": 1, "ipv6PrefixCount": 0}),
+            ("IPv4", "10.0.0.0/8", {"ipv6PrefixCount": 1}),
+            ("IPv4", "10.0.0.0/8", {"ipv4PrefixCount": 0, "ipv6PrefixCount": 1}),
+        )
+    ),
+    *(
         ({"connectionTracking": {name: value}}, f"spec.connectionTracking.{name}", told)
         for name, least, most in (
             ("tcpEstablishedTimeout", 60, 432000),

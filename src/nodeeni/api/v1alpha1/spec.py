@@ -105,6 +105,27 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
             "podNetwork",
             lambda spec: spec.pod_network is None or spec.has_prefixes,
         ),
+        Rule(
+            "!has(self.podNetwork) || !has(self.podNetwork.routes)"
+            " || (has(self.ipv6PrefixCount) && self.ipv6PrefixCount > 0)"
+            " || !self.podNetwork.routes.exists(each, each.dst.contains(':'))",
+            "pods have no IPv6 address: set ipv6PrefixCount to 1 or more, or leave out the routes to IPv6",
+            "podNetwork",
+            lambda spec: bool(spec.ipv6_prefix_count) or not spec.has_routes(ipv6=True),
+        ),
+        Rule(
+            "!has(self.podNetwork) || !has(self.podNetwork.routes)"
+            " || (has(self.ipv4PrefixCount) && self.ipv4PrefixCount > 0)"
+            " || (!has(self.ipv4PrefixCount)"
+            " && (!has(self.ipv6PrefixCount) || self.ipv6PrefixCount == 0)"
+            " && (!has(self.secondaryPrivateIPCount) || self.secondaryPrivateIPCount == 0))"
+            " || self.podNetwork.routes.all(each, each.dst.contains(':'))",
+            "pods have no IPv4 address: set ipv4PrefixCount to 1 or more, or leave out the routes to IPv4",
+            "podNetwork",
+            lambda spec: (
+                bool(spec.ipv4_prefix_count) or spec.gets_prefix_by_default or not spec.has_routes(ipv6=False)
+            ),
+        ),
     )
 
     node_selector: Annotated[
@@ -352,3 +373,8 @@ class NodeENISpec(msgspec.Struct, rename=camel_case, kw_only=True, omit_defaults
     @property
     def has_prefixes(self) -> bool:
         return bool(self.ipv4_prefix_count or self.ipv6_prefix_count) or self.gets_prefix_by_default
+
+    def has_routes(self, *, ipv6: bool) -> bool:
+        """Whether pods have routes to that family."""
+        routes = self.pod_network.routes if self.pod_network else ()
+        return any((":" in route.dst) == ipv6 for route in routes)
