@@ -190,5 +190,5 @@ def test_machines_that_cannot_be_had_are_one_line_and_status_2(monkeypatch: pyte
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "nodeeni sandbox: --machines: nodes cannot be machines here: the program `qemu-system-x86_64` is not"
-        " installed (Debian: qemu-system-x86, qemu-utils, mmdebstrap)\n"
+        " installed (Debian: qemu-system-x86, qemu-utils, mmdebstrap, e2fsprogs)\n"
     )
