@@ -135,13 +135,13 @@ async def test_throttles_of_one_action_are_one_line_with_what_to_look_at(
 
 @pytest.fixture
 async def narrow_stage(open_stage: OpenStage) -> AsyncIterator[Stage]:
-    buckets = dict.fromkeys(("CreateNetworkInterface", "AttachNetworkInterface"), (10.0, 5.0))
+    buckets = dict.fromkeys(("CreateNetworkInterface", "AttachNetworkInterface"), (10.0, 1.0))
     async with open_stage(buckets=buckets) as made:
         yield made
 
 
 async def test_a_new_leader_spends_only_what_the_old_one_left(narrow_stage: Stage) -> None:
-    rates = ",".join(f"{action}NetworkInterface=10/5" for action in ("Create", "Attach"))
+    rates = ",".join(f"{action}NetworkInterface=10/1" for action in ("Create", "Attach"))
     flags = ("--enable-leader-election", f"--ec2-rate={rates}")
     narrow_stage.apply()
     nodes = [await narrow_stage.node() for _ in range(12)]
