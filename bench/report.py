@@ -132,10 +132,13 @@ def _promises(results: Sequence[Result]) -> str:
 
 
 def _figures(result: Result) -> str:
-    rows = [*_heading(result), "| | |", "|---|---|"]
+    rows = list(_heading(result))
+    if result.figures:
+        rows += ["| | |", "|---|---|"]
     rows += [f"| {name} | {_text(value)} |" for name, value in result.figures.items()]
     if result.compared:
-        rows += ["", "| | before | now | ratio | of each pair |", "|---|---|---|---|---|"]
+        between = [""] if result.figures else []
+        rows += [*between, "| | before | now | ratio | of each pair |", "|---|---|---|---|---|"]
     for each in result.compared:
         values = f"{each.before:.4g} | {each.now:.4g} | {_ratio(each)} | {_ratios(each)}"
         rows.append(f"| {each.what} | {values} |")
