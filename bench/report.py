@@ -105,10 +105,16 @@ def write_docs(run: Run, directory: str, file: str | None = None) -> None:
 
 
 def _with_those_before(run: Run, before: Run) -> Run:
-    """Scenarios that this run did not measure stay, with the day on which they were."""
-    measured = {result.name: result for result in run.results}
-    results = [measured.pop(result.name, result) for result in before.results]
-    return msgspec.structs.replace(run, results=[*results, *measured.values()])
+    """Scenarios that this run did not measure stay, with the day on which they were. One may have several
+    results: a guest has one for each kind of link."""
+    results: list[Result] = []
+    for name in dict.fromkeys(each.name for each in (*before.results, *run.results)):
+        results += _named(name, run) or _named(name, before)
+    return msgspec.structs.replace(run, results=results)
+
+
+def _named(name: str, run: Run) -> list[Result]:
+    return [each for each in run.results if each.name == name]
 
 
 def _of_file(file: Path) -> Run:

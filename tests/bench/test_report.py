@@ -86,6 +86,17 @@ def test_what_was_measured_another_day_stays_with_its_day(tmp_path: Path) -> Non
     assert "`python -m bench attach-50`: 6.2 s, load 0.5, 2026-01-01\n" in page  # of attach-100
 
 
+def test_a_scenario_of_several_results_is_replaced_whole(tmp_path: Path) -> None:
+    """A guest has one for each kind of link."""
+    for day in (1.8, 1.9):
+        kinds = [result(Promise("p99", day + kind, 5)) for kind in (0.0, 1.0)]
+        for number, each in enumerate(kinds):
+            each.title = f"kind {number}"
+        write_docs(run_of(kinds), str(tmp_path))
+    kept = read_json(str(tmp_path / "benchmarks" / "figures.json")).results
+    assert [(each.title, each.promises[0].value) for each in kept] == [("kind 0", 1.9), ("kind 1", 2.9)]
+
+
 def test_what_was_measured_on_a_node_stands_in_columns_beside_the_rest(tmp_path: Path) -> None:
     write_docs(run_of([result(Promise("ratio", 1.05, 1.1))]), str(tmp_path))
     agent = Result("agent", "ours", "x", {"p99": 1.5, "RSS": 23}, [Promise("p99", 1.5, 5)], load=0.2)

@@ -14,7 +14,6 @@ _SILENT = (
     "no ENI manager has reported there yet: see that its DaemonSet, or `nodeeni manager`, runs on the node"
 )
 
-
 # Characters. CNI plugins before 1.6.0 find no link by a longer name, and say no more than that.
 LONGEST_NAME = 15
 _LONG = (
