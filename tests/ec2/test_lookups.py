@@ -62,6 +62,29 @@ async def test_those_who_come_to_ask_one_after_another_share_a_describe_too(site
     await patient.close()
 
 
+async def test_what_is_expected_together_is_asked_in_full_describes_and_who_comes_late_has_the_answer(
+    site: Site, lookups: Lookups
+) -> None:
+    instances = [site.ec2.add_instance(site.subnet).id for _ in range(450)]
+    lookups.expect_instances(instances)
+    await eventually(lambda: lookups.known_instance(instances[-1]) is not None)
+    found = [await lookups.instance(instance_id) for instance_id in instances]
+    assert [instance and instance.id for instance in found] == instances
+    assert site.count("DescribeInstances") == 3
+
+
+async def test_where_the_first_part_of_what_is_expected_is_refused_the_others_are_not_asked_for(
+    site: Site, lookups: Lookups
+) -> None:
+    instances = [site.ec2.add_instance(site.subnet).id for _ in range(450)]
+    site.ec2.faults.error("DescribeInstances", "UnauthorizedOperation")
+    lookups.expect_instances(instances)
+    asked = [asyncio.create_task(lookups.instance(instance_id)) for instance_id in instances]
+    refused = await asyncio.gather(*asked, return_exceptions=True)
+    assert {getattr(error, "code", "") for error in refused} == {"UnauthorizedOperation"}
+    assert site.count("DescribeInstances") == 1
+
+
 async def test_an_answer_ages_and_is_asked_for_again(site: Site, lookups: Lookups, clock: Clock) -> None:
     async def free() -> int:
         [subnet] = await lookups.subnets([site.subnet.id], [])

@@ -86,6 +86,10 @@ class Cluster:
         names = self._names.get(instance_id, ())
         return (names,) if isinstance(names, str) else names
 
+    def instances(self) -> list[str]:
+        """The ids of all instances that Nodes name, in the order of the Nodes."""
+        return [*dict.fromkeys(n.instance_id for n in self.nodes.store.values() if n.instance_id)]
+
     def readiness(self, name: str) -> str:
         """`Ready` or `NotReady`, as kubectl shows a Node; empty where nobody has said."""
         node = self.nodes.store.get(name)

@@ -140,15 +140,18 @@ class _Batch(Generic[_V]):
     def _ask(self, key: str) -> asyncio.Future[_V | Unreadable | None]:
         asked: asyncio.Future[_V | Unreadable | None] = asyncio.get_running_loop().create_future()
         if self._refused is not None:
-            self._awaited[key] = None
-            asked.set_exception(self._refused.again(self._refused.action))
-            asked.exception()  # seen: who expects it does not wait
+            self._refuse(key, asked, self._refused)
             return asked
         self._asked[key] = asked
         self._queue[key] = None
         if len(self._queue) == 1:
             self._start(self._fly())
         return asked
+
+    def _refuse(self, key: str, asked: asyncio.Future[_V | Unreadable | None], error: EC2Error) -> None:
+        self._awaited[key] = None
+        asked.set_exception(error.again(error.action))
+        asked.exception()  # seen: who expects it does not wait
 
     def _start(self, flight: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(flight)
@@ -161,7 +164,12 @@ class _Batch(Generic[_V]):
         asked = {key: self._asked[key] for key in keys}
         try:
             for start in range(0, len(keys), MOST_FILTER_VALUES):
-                await self._land(keys[start : start + MOST_FILTER_VALUES], asked)
+                part = keys[start : start + MOST_FILTER_VALUES]
+                if self._refused is None:
+                    await self._land(part, asked)
+                else:  # the part before was: to ask for this one would be refused too
+                    for key in part:
+                        self._refuse(key, asked[key], self._refused)
         finally:
             for key, future in asked.items():
                 future.cancel()
@@ -324,6 +332,10 @@ class Lookups:
         asked = {pair: " ".join(pair) for pair in pairs}
         self._usable_groups.expect(asked.values())
         return frozenset([pair for pair, key in asked.items() if await self._usable_groups.get(key)])
+
+    def expect_instances(self, instance_ids: Iterable[str]) -> None:
+        """These are going to be wanted: full describes of all of them, in this order."""
+        self._instances.expect(instance_ids)
 
     def expect_subnets(self, ids: Sequence[str], names: Sequence[str]) -> None:
         """These are going to be wanted: the answer comes while other things are asked."""
