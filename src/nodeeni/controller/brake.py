@@ -8,6 +8,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -16,7 +17,7 @@ from nodeeni.api.v1alpha1 import NodeENI
 from nodeeni.controller.cluster import Cluster
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.plan.brake import HeldRemoval, Loss, Sign, is_mass, why_held
-from nodeeni.plan.desired import matches, selects_alike
+from nodeeni.plan.desired import selects_alike
 from nodeeni.plan.refusal import Refusal
 from nodeeni.settings import Settings
 
@@ -86,7 +87,8 @@ class _Losses:
 
 class Brake:
     """`again(node)` has a node reconciled. `changed(uid)` is called when other removals of that NodeENI are
-    held than before: it is one listener, set later. `wall` is the time for people, in seconds since 1970.
+    held than before: it is one listener, set later. `left_out(uid)` gives the nodes that the last edit of a
+    NodeENI left out. `wall` is the time for people, in seconds since 1970.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Brake:
         cluster: Cluster,
         inventory: Inventory,
         again: Callable[[str], None] = lambda node: None,
+        left_out: Callable[[str], AbstractSet[str]] = lambda uid: frozenset(),
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -102,6 +105,7 @@ class Brake:
         self._cluster = cluster
         self._inventory = inventory
         self._again = again
+        self._left_out = left_out
         self._clock = clock
         self._wall = wall
         self._losses: dict[_Key, _Losses] = {}
@@ -198,16 +202,13 @@ class Brake:
     # -- what people say -----------------------------------------------------------------------------
 
     def nodeeni_changed(self, old: NodeENI | None, new: NodeENI | None) -> None:
-        """A listener of the informer: whom an edit of the selector leaves out goes at once."""
-        if old is None or new is None or selects_alike(old.spec, new.spec):
-            return
-        uid = new.metadata.uid
+        """A listener of the informer."""
+        if old is not None and new is not None and not selects_alike(old.spec, new.spec):
+            self.edited(new.metadata.uid, self._left_out(new.metadata.uid))
+
+    def edited(self, uid: str, left_out: AbstractSet[str]) -> None:
+        """Whom an edit of the selector leaves out goes at once."""
         losses = self._losses.get((uid, Sign.UNLABELLED))
-        left_out = {
-            name
-            for name, node in self._cluster.nodes.store.items()
-            if matches(old.spec, node.metadata.labels) and not matches(new.spec, node.metadata.labels)
-        }
         if losses is not None:
             left_out |= {lost.node for lost in (*losses.waiting.values(), *losses.held.values())}
             self._let_go((uid, Sign.UNLABELLED), "the selector was edited")

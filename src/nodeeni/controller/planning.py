@@ -24,6 +24,7 @@ from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.types import Interface
 from nodeeni.kube.client import KubeClient
 from nodeeni.plan.brake import HeldRemoval, held_orphans
+from nodeeni.plan.desired import matches, selects_alike
 from nodeeni.plan.ownership import is_orphan
 from nodeeni.plan.plan import Plan
 from nodeeni.plan.rows import State
@@ -73,8 +74,8 @@ class Planning:
         await self._inventory.refresh_and_look_for(self._cluster.owners())
         await self._adoption.look()
         # Asked for together they share describes; node by node each would cost one.
-        instances = {node.instance_id for node in self._cluster.nodes.store.values()} - {""}
-        await asyncio.gather(*(self._lookups.instance(instance_id) for instance_id in sorted(instances)))
+        instances = self._cluster.instances()
+        await asyncio.gather(*(self._lookups.instance(instance_id) for instance_id in instances))
         for nodeeni in self._cluster.nodeenis.store.values():
             # The controller puts it on before anything else, and the plan is about what follows.
             if not nodeeni.metadata.deleting and names.FINALIZER not in nodeeni.metadata.finalizers:
@@ -90,7 +91,11 @@ class Planning:
         known = self._cluster.nodeenis.store.get(nodeeni.metadata.name)
         if known is not None:
             nodeeni.metadata = known.metadata
-            self._brake.nodeeni_changed(known, nodeeni)
+            if not selects_alike(known.spec, nodeeni.spec):
+                labels = {name: node.metadata.labels for name, node in self._cluster.nodes.store.items()}
+                before = {name for name, given in labels.items() if matches(known.spec, given)}
+                left_out = {name for name in before if not matches(nodeeni.spec, labels[name])}
+                self._brake.edited(known.metadata.uid, left_out)
         self._cluster.nodeenis.store[nodeeni.metadata.name] = nodeeni
 
     def suppose_named(self, nodeeni: NodeENI, node: str, interface: Interface) -> None:

@@ -4,12 +4,12 @@ from nodeeni.api import names
 from nodeeni.api.core import Node
 from nodeeni.api.v1alpha1 import ENINode, LinkStatus, NodeENI
 from nodeeni.controller.cluster import Cluster
+from nodeeni.controller.selection import Selection
 from nodeeni.controller.workqueue import WorkQueue
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.types import Interface
 from nodeeni.ec2.waiter import Waiter
-from nodeeni.plan.desired import matches, selects_alike
 from nodeeni.plan.pods import pods_of
 
 
@@ -18,12 +18,14 @@ class Triggers:
         self,
         queue: WorkQueue,
         cluster: Cluster,
+        selection: Selection,
         inventory: Inventory,
         waiter: Waiter,
         lookups: Lookups,
     ) -> None:
         self._queue = queue
         self._cluster = cluster
+        self._selection = selection
         self._inventory = inventory
         self._waiter = waiter
         self._lookups = lookups
@@ -42,15 +44,15 @@ class Triggers:
         if new is not None and not new.metadata.deleting:  # before all else: its nodes wait for that
             self._lookups.expect_subnets(new.spec.all_subnet_ids, new.spec.all_subnet_names)
             self._lookups.expect_groups(new.spec.security_group_ids, new.spec.security_group_names)
-        specs = [n.spec for n in (new, old) if n is not None]
-        if old is not None and new is not None and selects_alike(old.spec, new.spec):
-            specs = [new.spec]
+        changed = new or old
+        assert changed is not None
+        uid = changed.metadata.uid
         wake = self._queue.hasten if _has_its_finalizer(old, new) else self._queue.add
-        for name, node in self._cluster.nodes.store.items():
-            if any(matches(spec, node.metadata.labels) for spec in specs):
+        concerned = self._selection.of(uid) | self._selection.left_out(uid)
+        for name in self._cluster.nodes.store:  # in its order
+            if name in concerned:
                 wake(name)
-        owner = new or old
-        for interface in self._inventory.of_nodeeni(owner.metadata.uid) if owner else ():
+        for interface in self._inventory.of_nodeeni(uid):
             self._queue.add(self._cluster.node_of(interface))
 
     def eninode_changed(self, old: ENINode | None, new: ENINode | None) -> None:

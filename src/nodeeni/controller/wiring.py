@@ -159,7 +159,8 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
     )
     questions = Questions(again=parts.queue.add, patience=PATIENCE_AT_START)
     lookups.answered = questions.ask_again
-    brake = Brake(settings, cluster, inventory, parts.queue.add)
+    selection = parts.reporter.rows.selection
+    brake = Brake(settings, cluster, inventory, parts.queue.add, selection.left_out)
     releases = Releases(parts.writer, cluster, brake, parts.announcer)
     withdrawals = Withdrawals()
     first_sight = FirstSight(parts.announcer.made_in_vain)
@@ -210,7 +211,7 @@ def works(parts: Parts, ec2: EC2Client, cluster_id: str) -> Works:
     finalizers = Finalizers(
         parts.writer, cluster, inventory, executor, adoption, evidence, leadership.settled_at
     )
-    triggers = Triggers(parts.queue, cluster, inventory, waiter, lookups)
+    triggers = Triggers(parts.queue, cluster, selection, inventory, waiter, lookups)
     parts.health.inventory = inventory
     parts.health.holds = lambda: [*brake.all_holds(), *sweeper.holds]
     parts.reporter.held = brake.told
