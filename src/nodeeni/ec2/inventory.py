@@ -216,12 +216,16 @@ class Inventory:
         unread: list[Unreadable] = []
         found = [interface async for page in self._pages(filters, unread) for interface in page]
         shown = {i.id async for i in in_slices(found) if self._sighted(i, began)}
-        self._count(shown, began, unread, uid=uid)
-        if uid is None:
-            otherwise_tagged = [i for i, each in self._records.items() if not self._is_tagged(each.seen)]
-            if otherwise_tagged:
-                await self.refresh_ids(sorted(otherwise_tagged))
-            self.last_refresh = self._clock()
+        if uid is not None:
+            self._count(shown, began, unread, uid=uid)
+            return
+        tagged, otherwise_tagged = list[str](), list[str]()
+        async for eni_id, record in in_slices(list(self._records.items())):
+            (tagged if self._is_tagged(record.seen) else otherwise_tagged).append(eni_id)
+        self._count(shown, began, unread, tagged=tagged)
+        if otherwise_tagged:
+            await self.refresh_ids(sorted(otherwise_tagged))
+        self.last_refresh = self._clock()
 
     async def refresh_and_look_for(self, uids: Collection[str]) -> None:
         """Both at once: each has pages to wait for."""
@@ -262,7 +266,10 @@ class Inventory:
     ) -> None:
         """Take in a complete read begun at `began`: of `asked_ids`, of one NodeENI, or of all interfaces."""
         shown = {interface.id for interface in interfaces if self._sighted(interface, began)}
-        self._count(shown, began, unread, asked_ids=asked_ids, uid=uid)
+        tagged = list[str]()
+        if asked_ids is None and uid is None:
+            tagged = [eni_id for eni_id, record in self._records.items() if self._is_tagged(record.seen)]
+        self._count(shown, began, unread, asked_ids=asked_ids, uid=uid, tagged=tagged)
 
     def _count(
         self,
@@ -272,18 +279,16 @@ class Inventory:
         *,
         asked_ids: Iterable[str] | None = None,
         uid: str | None = None,
+        tagged: Iterable[str] = (),
     ) -> None:
-        """What a read proves that showed these of ours, which were taken in."""
+        """What a read proves that showed these of ours, which were taken in; one of all covers `tagged`."""
         there = shown | {each.id for each in unread}
         self._note_unread(unread, began, whole=asked_ids is None and uid is None)
-        if asked_ids is not None:
-            covered = [eni_id for eni_id in asked_ids if eni_id in self._records]
-        elif uid is not None:
-            covered = [interface.id for interface in self.of_nodeeni(uid)]
-        else:
-            covered = [eni_id for eni_id, record in self._records.items() if self._is_tagged(record.seen)]
+        covered = asked_ids
+        if covered is None:
+            covered = tagged if uid is None else [interface.id for interface in self.of_nodeeni(uid)]
         for eni_id in covered:
-            if eni_id not in there:
+            if eni_id not in there and eni_id in self._records:
                 self._missed(eni_id, began)
         # One of which nobody knows whose it is may be anybody's: such a read proves nobody to be without.
         if asked_ids is None and all(each.uid or each.id in self._records for each in unread):

@@ -199,9 +199,9 @@ class Informer(Generic[T]):
             for raw in page.items:
                 self._collect(raw, found)
         async for key in in_slices([key for key in self.store if key not in found]):
-            self._put(key, None)
+            self._hold(key, None)
         async for key, obj in in_slices(found.items()):
-            self._put(key, obj)
+            self._hold(key, obj)
         self._version = version
         self.relists += self.synced.is_set()
         self.synced.set()
@@ -214,8 +214,10 @@ class Informer(Generic[T]):
         known = self.store.get(key)
         if obj is None or (known is not None and _same_version(known, obj)):
             obj = known  # the last good one if unreadable
-        elif known is not None:
-            obj = self._kept(known, obj)
+        else:
+            # As it is to be held, at once: what thousands of objects lose after the last page only leaves
+            # holes in memory among them, which are never given back.
+            obj = self._kept(known if known is not None and _is_same(known, obj) else None, obj)
         if obj is not None:
             found[key] = obj  # while a list is under way, one copy in memory of what did not change
 
@@ -275,7 +277,7 @@ class Informer(Generic[T]):
             return
         if event.type == "DELETED":
             self._unreadable.discard(self._key(metadata))
-            self._put(self._key(metadata), None)
+            self._hold(self._key(metadata), None)
         elif obj is not None:
             self._put(self._key(metadata), obj)
         self._version = metadata.resource_version
@@ -299,17 +301,22 @@ class Informer(Generic[T]):
     def _key(self, metadata: ObjectMeta | _Head) -> str:
         return f"{metadata.namespace}/{metadata.name}" if self._resource.namespaced else metadata.name
 
-    def _put(self, key: str, new: T | None) -> None:
+    def _put(self, key: str, new: T) -> None:
         old = self.store.get(key)
-        if old is not None and (new is None or old.metadata.uid != new.metadata.uid):
+        if old is not None and _same_version(old, new):
+            return
+        self._hold(key, self._kept(old if old is not None and _is_same(old, new) else None, new))
+
+    def _hold(self, key: str, kept: T | None) -> None:
+        """From here on; listeners are told of what that changes. None: there is none."""
+        old = self.store.get(key)
+        if old is not None and (kept is None or not _is_same(old, kept)):
             del self.store[key]
             self._tell(old, None)
             old = None
-        if new is None or (old is not None and _same_version(old, new)):
-            return
-        kept = self.store[key] = self._kept(old, new)
-        if kept is not old:
-            self._tell(old, new)
+        if kept is not None and kept is not old:
+            self.store[key] = kept
+            self._tell(old, kept)
 
     def _tell(self, old: T | None, new: T | None) -> None:
         for listener in self._listeners:
@@ -350,10 +357,12 @@ class Informer(Generic[T]):
 
 
 def _same_version(one: HasMetadata, other: HasMetadata) -> bool:
-    return (
-        one.metadata.resource_version == other.metadata.resource_version
-        and one.metadata.uid == other.metadata.uid
-    )
+    return one.metadata.resource_version == other.metadata.resource_version and _is_same(one, other)
+
+
+def _is_same(one: HasMetadata, other: HasMetadata) -> bool:
+    """The same object, not one of its name that was made anew."""
+    return one.metadata.uid == other.metadata.uid
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

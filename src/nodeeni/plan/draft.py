@@ -15,6 +15,9 @@ from nodeeni.plan.ownership import Told, owner_of
 from nodeeni.plan.refusal import Refusal
 from nodeeni.plan.rows import Row, State
 
+# One for thousands of rows: Python makes an empty one of 216 bytes each time.
+_NO_PREFIXES: frozenset[str] = frozenset()
+
 
 class Draft:
     """`left`: our interfaces, by id, that nothing wanted has taken yet. `untouched`: those that carry another
@@ -63,7 +66,7 @@ class Draft:
 
     def keep_from_pods(self, interface: Interface, prefixes: Sequence[str]) -> None:
         if prefixes:  # as a rule there are none, and a set of its own for each node is 216 bytes
-            before = self.kept_from_pods.get(interface.id, frozenset())
+            before = self.kept_from_pods.get(interface.id, _NO_PREFIXES)
             self.kept_from_pods[interface.id] = before | frozenset(prefixes)
 
     def refuse(self, wanted: DesiredInterface, why: Refusal, interface: Interface | None = None) -> None:
@@ -98,7 +101,7 @@ class Draft:
                 device_index=index,
                 network_card_index=wanted.network_card_index,
                 link=wanted.link,
-                kept_from_pods=self.kept_from_pods.get(interface.id, frozenset())
+                kept_from_pods=self.kept_from_pods.get(interface.id, _NO_PREFIXES)
                 if interface
                 else frozenset(),
                 reason=reason,
