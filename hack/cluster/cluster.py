@@ -32,7 +32,7 @@ _SHARED = Path("/dev/shm")
 _ENOUGH = _SHARED.is_dir() and shutil.disk_usage(_SHARED).total >= 1 << 30  # containers may have little of it
 MEMORY = (_SHARED if _ENOUGH else CACHE) / "nodeeni-cluster"  # etcd syncs each write, which takes a disk long
 # Beside it: a cluster that was made from another cache has its memory there too, and lost it to this one.
-_LOCK = MEMORY.with_name(f"{MEMORY.name}.lock")
+LOCK = MEMORY.with_name(f"{MEMORY.name}.lock")
 SPACE = 6 << 30  # bytes: images, two disks that grow, one build
 SPARE = 4  # names of nodes that may join later: their kubelets are known to the API server from its start
 _PROGRAMS = {"etcd": "etcd-server", "buildah": "buildah", "go": "golang-go", "openssl": "openssl"}
@@ -179,7 +179,7 @@ def why_not() -> str:
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
     """What a cluster that was killed has left is removed: its processes have ended with it."""
-    with _LOCK.open("a+") as lock:
+    with LOCK.open("a+") as lock:
         lock.seek(0)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
