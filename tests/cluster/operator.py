@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,27 @@ class Failed(Exception):
     """A program did not do it; the message is what it said."""
 
 
+async def run(*argv: str, env: Mapping[str, str], stdin: str = "") -> str:
+    """What the program prints. Failed if it fails; whoever is cancelled meanwhile ends it."""
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        env=env,
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        output, errors = await process.communicate(stdin.encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise Failed(f"{' '.join(argv)}: {errors.decode()}\n{output.decode()}")
+    return output.decode()
+
+
 class Operator:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
@@ -38,18 +59,7 @@ class Operator:
         return self.cluster.nodes
 
     async def run(self, program: str, *arguments: str, stdin: str = "") -> str:
-        process = await asyncio.create_subprocess_exec(
-            *(program, *arguments),
-            env=self.environment,
-            cwd=ROOT,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        output, errors = await process.communicate(stdin.encode())
-        if process.returncode:
-            raise Failed(f"{program} {' '.join(arguments)}: {errors.decode()}\n{output.decode()}")
-        return output.decode()
+        return await run(program, *arguments, env=self.environment, stdin=stdin)
 
     async def kubectl(self, *arguments: str, stdin: str = "") -> str:
         return await self.run("kubectl", "-n", NAMESPACE, *arguments, stdin=stdin)
