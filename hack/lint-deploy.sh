@@ -13,7 +13,7 @@ if have helm; then
   helm lint --strict --quiet charts/nodeeni --values tests/deploy/fullest-values.yaml
 fi
 if have shellcheck; then
-  shellcheck .ci/run hack/*.sh hack/*/*.sh
+  shellcheck --external-sources --source-path=SCRIPTDIR --source-path=. .ci/run hack/*.sh hack/*/*.sh
 fi
 if have hadolint; then
   hadolint Dockerfile

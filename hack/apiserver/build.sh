@@ -5,6 +5,7 @@
 # (kubernetes.go, about 7 minutes and 150 MB), which is always built. KUBERNETES=1.36 takes another minor.
 set -euo pipefail
 cd "$(dirname "$0")"
+. ../building.sh
 
 say() { echo "$*" >&2; }
 
@@ -54,6 +55,7 @@ if [ ! -x "$built" ]; then
   exec 9>"$built.lock"
   flock 9
   if [ -x "$built" ]; then echo "$built"; exit; fi
+  trap 'not_built $? "$what $version" "$(dirname "$built")"; rm -f "$built.new"' EXIT
   say "building $what $version (once, 5 to 7 minutes) ..."
   numbers=${version#v}
   stamp=k8s.io/component-base/version

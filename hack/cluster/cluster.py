@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -15,14 +16,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 from hack.cluster.control_plane import ControlPlane
-from hack.cluster.node_image import MAKING, node_image
+from hack.cluster.node_image import node_image
 from hack.cluster.nodes import API_ADDRESS, AWS_ADDRESS, IMPORT, Egress, Node
 
 from nodeeni.sandbox.ec2.settings import EC2Settings
 from nodeeni.sandbox.kube import KubeServer
 from nodeeni.sandbox.machines.hosts import Machines, why_impossible
 from nodeeni.sandbox.machines.images import Built, ImageError
-from nodeeni.sandbox.machines.qemu import MachineError
 from nodeeni.sandbox.world import NODE_LABELS, World
 
 ROOT = Path(__file__).parents[2]
@@ -191,7 +191,7 @@ def _alone() -> Iterator[None]:
         lock.write(str(os.getpid()))
         lock.flush()
         former = tempfile.tempdir
-        for place in (RUN, MEMORY, *CACHE.glob(f"{MAKING}*")):
+        for place in (RUN, MEMORY):
             shutil.rmtree(place, ignore_errors=True)
         for place in (RUN, MEMORY):
             place.mkdir(parents=True)
@@ -210,16 +210,24 @@ async def _built(say: Callable[[str], None]) -> tuple[Path, Built]:
     images = Path(await asyncio.to_thread(_output, "hack/cluster/images.sh", str(CACHE)))
     try:
         return binary, await node_image(binary, images, CACHE, say)
-    except (ImageError, MachineError, RuntimeError) as error:
+    except ImageError as error:
         raise Impossible(str(error)) from error
 
 
 def _output(*argv: str) -> str:
-    """What the program prints; its errors go to ours as they come. Impossible if it fails."""
-    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, cwd=ROOT, check=False)
-    if done.returncode:
-        raise Impossible(f"{argv[0]} has failed with status {done.returncode}; what it said stands above")
-    return done.stdout.strip()
+    """What the program prints; its errors are told as they come. Impossible with the last one if it fails."""
+    said = ""
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for said in process.stderr:
+            print(said, end="", file=sys.stderr, flush=True)
+        printed = process.stdout.read()
+    if process.returncode:
+        raise Impossible(f"{argv[0]} has failed: {said.strip() or f'status {process.returncode}'}")
+    return printed.strip()
 
 
 def _values(world: World) -> object:

@@ -6,6 +6,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
+. hack/building.sh
 
 say() { echo "$*" >&2; }
 
@@ -25,13 +26,13 @@ export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=overlay
 [ "$(stat -f -c %T "$cache")" != overlayfs ] || STORAGE_DRIVER=vfs
 work=$place.new
 rm -rf "$cache"/images-*.new "$cache"/nodeeni-*.new
+trap 'not_built $? "the image of ${commit:-this tree}" "$cache"; rm -rf "$work" "$cache/store-run"' EXIT
 mkdir -p "$work"
 build=(buildah --root "$cache/store" --runroot "$cache/store-run")
-trap 'rm -rf "$work" "$cache/store-run"' EXIT
 
 if [ ! -f "$cache/base.tar" ]; then
-  mmdebstrap --quiet --variant=minbase --mode=root --aptopt='APT::Install-Recommends "false"' bookworm "$cache/base.new.tar"
-  mv "$cache/base.new.tar" "$cache/base.tar"
+  mmdebstrap --quiet --variant=minbase --mode=root --aptopt='APT::Install-Recommends "false"' bookworm "$work/base.tar"
+  mv "$work/base.tar" "$cache/base.tar"
 fi
 # pip in the build stage needs the authorities of this machine, and apt its sources; nothing of that stage stays.
 context=$work/base

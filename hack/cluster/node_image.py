@@ -7,18 +7,15 @@ import asyncio
 import hashlib
 import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from hack.cluster.nodes import CONTAINERD, IMAGE, KUBELET
 
 from nodeeni.sandbox.machines.channel import Channel
-from nodeeni.sandbox.machines.images import DISK, Built, built, running
+from nodeeni.sandbox.machines.images import DISK, Built, ImageError, built, making, run, running
 from nodeeni.sandbox.machines.qemu import SNAPSHOT
 
-MAKING = "making-"  # what a folder is named that one is made in
 _GREETED = 60.0  # seconds
 _IMPORTED = 900.0  # a minute or two under emulation, on a machine with nothing else to do
 _FILL = f"""\
@@ -37,36 +34,35 @@ sync
 
 
 async def node_image(binary: Path, images: Path, cache: Path, say: Callable[[str], None]) -> Built:
-    """`binary`: of Kubernetes; `images`: a folder of archives. ImageError, MachineError or RuntimeError where
-    it cannot be had."""
+    """`binary`: of Kubernetes; `images`: a folder of archives. ImageError where it cannot be had."""
     machine = await built(IMAGE, say)
     parts = [machine.directory.name, images.name, binary.name, CONTAINERD, _FILL]
     place = cache / f"node-{hashlib.sha256(repr(parts).encode()).hexdigest()[:12]}"
     made = Built(place, IMAGE, machine.accelerator)
     if not await asyncio.to_thread(place.exists):
         say("making the image of the nodes (once for each state of the tree) ...")
-        with tempfile.TemporaryDirectory(dir=cache, prefix=MAKING) as work:
-            making = Built(Path(work, "made"), IMAGE, machine.accelerator)
-            await asyncio.to_thread(_lay_out, machine, making, cache)
-            given = await asyncio.to_thread(_given, binary, images, Path(work))
-            async with running(making.hardware(), making.software(making.directory / DISK)) as guest:
+        with making(cache, "node") as work:
+            new = Built(work / "made", IMAGE, machine.accelerator)
+            await asyncio.to_thread(_lay_out, machine, new, cache)
+            given = await asyncio.to_thread(_given, binary, images, work)
+            async with running(new.hardware(), new.software(new.directory / DISK)) as guest:
                 await guest.channel.greet(_GREETED)
                 await guest.plug_disk(given)
                 await _filled(guest.channel)
                 await guest.unplug_disk()
                 await guest.monitor(f"savevm {SNAPSHOT}")  # instead of the former one
-            making.directory.rename(place)
+            new.directory.rename(place)
     return made
 
 
-def _lay_out(machine: Built, making: Built, cache: Path) -> None:
+def _lay_out(machine: Built, new: Built, cache: Path) -> None:
     """The former one is not kept: it is a gigabyte."""
     for former in cache.glob("node-*"):
         shutil.rmtree(former)
-    making.directory.mkdir()
+    new.directory.mkdir()
     for name in ("vmlinuz", "initrd"):
-        shutil.copyfile(machine.directory / name, making.directory / name)
-    machine.new_disk(making.directory / DISK)
+        shutil.copyfile(machine.directory / name, new.directory / name)
+    machine.new_disk(new.directory / DISK)
 
 
 def _given(binary: Path, images: Path, work: Path) -> Path:
@@ -76,12 +72,12 @@ def _given(binary: Path, images: Path, work: Path) -> Path:
     for archive in images.glob("*.tar"):
         os.link(archive, folder / archive.name)
     shutil.copy(binary, folder / "kubelet")
-    subprocess.run(["truncate", "-s", "512M", disk], check=True)
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-d", folder, disk], check=True)
+    run("truncate", "-s", "512M", str(disk))
+    run("mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-d", str(folder), str(disk))
     return disk
 
 
 async def _filled(channel: Channel) -> None:
     done = await channel.run(["sh", "-c", _FILL], data=CONTAINERD.encode(), timeout=_IMPORTED)
     if done.status:
-        raise RuntimeError(f"the image of the nodes: {done.errors.strip() or done.output.strip()}")
+        raise ImageError(done.errors.strip() or done.output.strip())

@@ -3,6 +3,7 @@
 # (some minutes, outside the tree). Where the module is not to be had, NEIGHBOURS=DIR names a folder with its clone,
 # kube-state-metrics, of which the tag of this version is taken.
 set -euo pipefail
+. "$(dirname "$0")/../building.sh"
 
 tools="${XDG_CACHE_HOME:-$HOME/.cache}/nodeeni-tools/neighbours"
 export CGO_ENABLED=0
@@ -13,8 +14,9 @@ built() {
   shift 4
   [ ! -d "$place" ] || return 0
   command -v go >/dev/null || { echo "no Go to build $name with: apt-get install golang-go" >&2; exit 1; }
-  work=$(mktemp -d)
-  trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+  mkdir -p "$tools"
+  work=$(mktemp -d "$tools/making-XXXXXX") # in there: a move from elsewhere is a copy, which may end half way
+  trap 'not_built $? neighbours "$tools"; chmod -R u+w "$work"; rm -rf "$work"' EXIT
   if [ -n "${NEIGHBOURS:-}" ]; then
     git clone -q --branch "$version" -c advice.detachedHead=false "$NEIGHBOURS/$name" "$work/source" >&2
     source=$work/source
@@ -26,7 +28,6 @@ built() {
   mkdir -p "$work/bin"
   (cd "$source" && nice -n 19 go build -p "${BUILD_JOBS:-1}" -trimpath -ldflags "-s -w" -o "$work/bin/" "$@") >&2
   cp "$source/$file" "$work/bin"
-  mkdir -p "$tools"
   mv "$work/bin" "$place"
   chmod -R u+w "$work"
   rm -rf "$work"

@@ -76,7 +76,7 @@ def test_one_that_is_there_is_taken(bare: dict[str, str], tmp_path: Path, by: st
 @pytest.fixture
 def builder(bare: dict[str, str]) -> dict[str, str]:
     """With what a build calls, and a Go that compiles at once."""
-    for command in ("mkdir", "mv", "ln", "nice", "basename", "chmod", "flock", "sleep"):
+    for command in ("mkdir", "mv", "ln", "nice", "basename", "chmod", "flock", "sleep", "rm"):
         found = shutil.which(command)
         assert found is not None
         Path(bare["PATH"], command).symlink_to(found)

@@ -63,7 +63,7 @@ class Process:
 
     def lose(self) -> None:
         if not self._ended.done():
-            self._ended.set_exception(ChannelError("the machine has gone"))
+            self._ended.set_exception(ChannelError(self._channel.gone))
             self._ended.exception()  # whoever waits is told; that nobody does is no fault
 
 
@@ -74,10 +74,13 @@ class _Listener:
 
 
 class Channel:
-    """Over the socket of QEMU's character device. `hello` is set each time the guest has booted."""
+    """Over the socket of QEMU's character device. `hello` is set each time the guest has booted, and as the
+    channel ends, so that nobody waits for it then. `gone`: what is told from then on."""
 
     def __init__(self) -> None:
         self.hello = asyncio.Event()
+        self.gone = "the machine has gone"
+        self._ended = False
         self._numbers = itertools.count(1)
         self._pongs: dict[int, asyncio.Event] = {}
         self._processes: dict[int, Process] = {}
@@ -100,8 +103,8 @@ class Channel:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def say(self, **message: Any) -> None:
-        if self._writer is None or self._writer.is_closing():
-            raise ChannelError("the machine has gone")
+        if self._writer is None or self._ended or self._writer.is_closing():
+            raise ChannelError(self.gone)
         self._writer.write(json.dumps(message).encode() + b"\n")
 
     async def greet(self, timeout: float) -> None:
@@ -173,6 +176,8 @@ class Channel:
         except OSError:
             pass
         finally:
+            self._ended = True
+            self.hello.set()
             for process in self._processes.values():
                 process.lose()
             self._processes.clear()

@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import guest
-from .channel import Channel
+from .channel import Channel, ChannelError
 from .qemu import COUNTED, SNAPSHOT, Hardware, Machine, MachineError, Software, works_with_kvm
 
 _BOOT = 240.0  # seconds; 15 to 35 under emulation, more on a busy machine
 _SETTLED = 90.0
 _SIZE = "3G"  # sparse
+_SCARCE = 1 << 30  # bytes; with less free the making of any image may have failed for that
 DISK = "disk.qcow2"  # in the folder of an image
 
 RELEASES = {"12": "bookworm", "13": "trixie"}
@@ -62,7 +63,7 @@ WantedBy=sysinit.target
 
 
 class ImageError(Exception):
-    """An image cannot be had; the message is the reason of the program that failed."""
+    """An image cannot be had; the message is one line: why the program failed, and where the disk is full."""
 
 
 @dataclass(frozen=True)
@@ -192,19 +193,32 @@ async def built(image: Image, say: Callable[[str], None]) -> Built:
                 shutil.rmtree(former)
             say(f"making the image {image.name} (once) ...")
             await asyncio.to_thread(_make_file_system, image, place)
-            await _boot_once(Built(place, image, await asyncio.to_thread(_accelerator, image, place)))
+            with making(cache(), image.name) as work:
+                made = Built(place, image, await asyncio.to_thread(_accelerator, image, place))
+                await _boot_once(made, work / DISK)
         accelerator = await asyncio.to_thread(_accelerator, image, place)
     return Built(place, image, accelerator)
 
 
 @contextlib.contextmanager
-def _workplace(name: str) -> Iterator[str]:
-    """A folder that one is made in, under the lock of that name: what a killed process left there goes first.
-    Not the same one again, into which programs of that process may still write."""
-    for left in cache().glob(f"making-{name}-????????"):
+def making(folder: Path, name: str) -> Iterator[Path]:
+    """Where in `folder` it is made, under the lock of that name: what a killed process left there goes first.
+    Not the same place again, into which programs of that process may still write. Whatever fails is an
+    ImageError, and leaves nothing there."""
+    for left in folder.glob(f"making-{name}-????????"):
         shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=cache(), prefix=f"making-{name}-") as work:
-        yield work
+    with tempfile.TemporaryDirectory(
+        dir=folder, prefix=f"making-{name}-", ignore_cleanup_errors=True
+    ) as work:
+        try:
+            yield Path(work)
+        except (ImageError, MachineError, ChannelError, OSError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            free = shutil.disk_usage(folder).free
+            if free < _SCARCE:
+                way_out = "free some, or set XDG_CACHE_HOME"
+                reason = f"{folder} has {free >> 20} MiB free: {way_out} ({reason})"
+            raise ImageError(f"{name} was not made: {reason}") from error
 
 
 def _digest(image: Image) -> str:
@@ -218,7 +232,7 @@ def guest_program() -> str:
 
 
 def _qemu_version() -> str:
-    return _run("qemu-img", "--version").splitlines()[0]
+    return run("qemu-img", "--version").splitlines()[0]
 
 
 @contextlib.contextmanager
@@ -243,27 +257,28 @@ def _make_file_system(image: Image, place: Path) -> None:
     if os.geteuid() != 0:
         raise ImageError("making an image of a node needs root")
     base = _base(RELEASES[image.release])
-    with _workplace(image.name) as work:
-        root = Path(work) / "root"
+    with making(cache(), image.name) as work:
+        root = work / "root"
         network = NETWORKS[image.network]
         if packages := (*network.packages, *image.packages):
             _debootstrap(
                 RELEASES[image.release], root, packages, f'cp -a {base}/. "$1"/', "--skip=check/empty"
             )
         else:
-            _run("cp", "-a", str(base), str(root))
+            run("cp", "-a", str(base), str(root))
         _write_files(root, network)
         for unit in network.units:
-            _run("systemctl", f"--root={root}", "enable", unit)
-        place.mkdir(parents=True, exist_ok=True)
+            run("systemctl", f"--root={root}", "enable", unit)
+        new = work / "new"
+        new.mkdir()
         (kernel,) = (root / "boot").glob("vmlinuz-*")
         (initrd,) = (root / "boot").glob("initrd.img-*")
-        shutil.copyfile(kernel, place / "vmlinuz")
-        shutil.copyfile(initrd, place / "initrd")
-        disk = place / "root.ext4"
-        disk.unlink(missing_ok=True)
-        _run("truncate", "-s", _SIZE, str(disk))
-        _run("mkfs.ext4", "-q", "-F", "-d", str(root), "-E", "lazy_itable_init=1", str(disk))
+        shutil.copyfile(kernel, new / "vmlinuz")
+        shutil.copyfile(initrd, new / "initrd")
+        disk = new / "root.ext4"
+        run("truncate", "-s", _SIZE, str(disk))
+        run("mkfs.ext4", "-q", "-F", "-d", str(root), "-E", "lazy_itable_init=1", str(disk))
+        new.rename(place)
 
 
 def _base(release: str) -> Path:
@@ -274,8 +289,8 @@ def _base(release: str) -> Path:
         if not place.exists():
             for former in cache().glob(f"base-{release}-????????????"):
                 shutil.rmtree(former)
-            with _workplace(f"base-{release}") as work:
-                root = Path(work) / "root"
+            with making(cache(), f"base-{release}") as work:
+                root = work / "root"
                 _debootstrap(release, root, _PACKAGES, "", f"--essential-hook={_LIST_MODULES}")
                 root.rename(place)
     return place
@@ -284,7 +299,7 @@ def _base(release: str) -> Path:
 def _debootstrap(release: str, root: Path, packages: tuple[str, ...], before: str, *options: str) -> None:
     left_out = [f"--dpkgopt=path-exclude=/{path}/*" for path in _LEFT_OUT]
     variant = ["--variant=custom", f"--setup-hook={before}"] if before else ["--variant=minbase"]
-    _run(
+    run(
         *("mmdebstrap", "--mode=root", '--aptopt=APT::Install-Recommends "false"', *variant, *left_out),
         *(*options, f"--include={','.join(packages)}", release, str(root)),
     )
@@ -305,7 +320,7 @@ def _write_files(root: Path, network: Network) -> None:
         file = root / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    _run("systemctl", f"--root={root}", "enable", "guest.service")
+    run("systemctl", f"--root={root}", "enable", "guest.service")
 
 
 # The snapshot
@@ -316,22 +331,21 @@ def _accelerator(image: Image, place: Path) -> str:
     if image.counted:
         return COUNTED
     known = cache() / "accelerator"
-    if not known.exists():
+    if not known.exists() or not known.read_text():  # it is empty where the disk was full
         known.write_text("kvm" if works_with_kvm(place / "vmlinuz") else "tcg")
     return known.read_text()
 
 
-async def _boot_once(built: Built) -> None:
-    disk = built.directory / "booting.qcow2"
+async def _boot_once(built: Built, disk: Path) -> None:
     backing = str(built.directory / "root.ext4")
     await asyncio.to_thread(
-        _run, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", backing, str(disk)
+        run, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", backing, str(disk)
     )
     async with running(built.hardware(), built.making(disk)) as machine:
         await booted(machine)
         await _settled(machine.channel)
         await machine.monitor(f"savevm {SNAPSHOT}")
-    disk.rename(built.directory / DISK)
+    await asyncio.to_thread(disk.rename, built.directory / DISK)
 
 
 @contextlib.asynccontextmanager
@@ -364,7 +378,8 @@ async def _settled(channel: Channel) -> None:
     await channel.run(["sh", "-c", "udevadm settle; sync; sleep 1"])
 
 
-def _run(*argv: str) -> str:
+def run(*argv: str) -> str:
+    """What the program prints. ImageError with the last line of what it said where it fails."""
     try:
         done = subprocess.run(argv, capture_output=True, text=True, check=True)
     except FileNotFoundError as error:
@@ -385,5 +400,7 @@ __all__ = [
     "MachineError",
     "booted",
     "built",
+    "making",
+    "run",
     "running",
 ]

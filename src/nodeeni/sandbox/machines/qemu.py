@@ -256,10 +256,12 @@ class Machine:
             raise MachineError(f"{line}: {said}")
 
     async def qmp(self, execute: str, **arguments: Any) -> Any:
+        if self._writer is None or self._reading is None:
+            raise MachineError("QEMU has not started")
+        if self._reading.done():
+            raise MachineError("QEMU has ended")
         number = next(self._numbers)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
-        if self._writer is None:
-            raise MachineError("QEMU has not started")
         self._writer.write(
             json.dumps({"execute": execute, "arguments": arguments, "id": number}).encode() + b"\n"
         )
@@ -276,9 +278,18 @@ class Machine:
                     answer.set_result(message)
                 elif message.get("event") == "DEVICE_DELETED" and "device" in message["data"]:
                     self._deleted.setdefault(message["data"]["device"], asyncio.Event()).set()
+                elif message.get("event") == "BLOCK_IO_ERROR" and message["data"]["action"] == "stop":
+                    self._end_stopped(message["data"]["reason"])
         for answer in self._answers.values():
             answer.set_result({"error": {"desc": "QEMU has ended"}})
         self._answers.clear()
+
+    def _end_stopped(self, reason: str) -> None:
+        """Its disk lies where no space is left: QEMU keeps such a guest waiting for good."""
+        assert self._process is not None
+        self.channel.gone = f"the machine has gone: writing its disk: {reason}"
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
 
     async def _connect(self, name: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         assert self._process is not None
