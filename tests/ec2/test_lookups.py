@@ -73,6 +73,19 @@ async def test_what_is_expected_together_is_asked_in_full_describes_and_who_come
     assert site.count("DescribeInstances") == 3
 
 
+async def test_subnets_and_groups_that_are_expected_are_asked_for_without_waiting_for_others_who_ask(
+    site: Site,
+) -> None:
+    """Before nodes are planned that need them, which takes longer than one gathers for."""
+    lookups = Lookups(site.client, ages=Ages(window=60, gathering=60))
+    async with asyncio.timeout(20):
+        lookups.expect_subnets([site.subnet.id], [])
+        lookups.expect_groups([site.group.id], ["multus-sg"])
+        assert [each.id for each in await lookups.subnets([site.subnet.id], [])] == [site.subnet.id]
+        assert [each.id for each in await lookups.groups([site.group.id], ["multus-sg"])] == [site.group.id]
+    await lookups.close()
+
+
 async def test_where_the_first_part_of_what_is_expected_is_refused_the_others_are_not_asked_for(
     site: Site, lookups: Lookups
 ) -> None:

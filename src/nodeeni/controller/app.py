@@ -158,8 +158,7 @@ class _Controller:
                 group.create_task(parts.reporter.run())
             parts.troubles.reading_begins()
             await works.sweeper.read()
-            # Every node's is asked for by its first plan: asked for together they fill their describes.
-            works.lookups.expect_instances(parts.cluster.instances())
+            works.triggers.expect_answers()
             await wiring.listen(parts, works)
             gc.freeze()  # as above: every node is planned now
             log.info(

@@ -30,6 +30,18 @@ class Triggers:
         self._waiter = waiter
         self._lookups = lookups
 
+    def expect_answers(self) -> None:
+        """Have EC2 asked now what every node's first plan needs: asked together it fills its describes."""
+        self._lookups.expect_instances(self._cluster.instances())
+        for nodeeni in self._cluster.nodeenis.store.values():
+            self._expect_network(nodeeni)
+
+    def _expect_network(self, nodeeni: NodeENI) -> None:
+        if not nodeeni.metadata.deleting:
+            spec = nodeeni.spec
+            self._lookups.expect_subnets(spec.all_subnet_ids, spec.all_subnet_names)
+            self._lookups.expect_groups(spec.security_group_ids, spec.security_group_names)
+
     def node_changed(self, old: Node | None, new: Node | None) -> None:
         node = new or old
         assert node is not None
@@ -41,9 +53,8 @@ class Triggers:
 
     def nodeeni_changed(self, old: NodeENI | None, new: NodeENI | None) -> None:
         """The nodes that it selected or selects, and those that have an interface of it."""
-        if new is not None and not new.metadata.deleting:  # before all else: its nodes wait for that
-            self._lookups.expect_subnets(new.spec.all_subnet_ids, new.spec.all_subnet_names)
-            self._lookups.expect_groups(new.spec.security_group_ids, new.spec.security_group_names)
+        if new is not None:
+            self._expect_network(new)  # before all else: its nodes wait for that
         changed = new or old
         assert changed is not None
         uid = changed.metadata.uid

@@ -60,8 +60,13 @@ class _Batch(Generic[_V]):
         ages: Ages,
         clock: Clock,
         remembered: float = 0.0,
+        at_once: bool = False,
     ) -> None:
+        """`at_once`: what is asked for in one turn of the loop is described together, and nobody else waited
+        for, since it is known beforehand who is going to ask.
+        """
         self._fetch = fetch
+        self._at_once = at_once
         self._age = age
         self._remembered = remembered
         self._ages = ages
@@ -159,7 +164,8 @@ class _Batch(Generic[_V]):
         task.add_done_callback(self._flights.discard)
 
     async def _fly(self) -> None:
-        await self._gather()
+        if not self._at_once:
+            await self._gather()
         keys, self._queue = list(self._queue), {}
         asked = {key: self._asked[key] for key in keys}
         try:
@@ -266,10 +272,10 @@ class Lookups:
         self._types = _Batch(self._fetch_types, ages.types, ages, clock)
         self._launched = _Batch(self._fetch_launched, ages.launched, ages, clock)
         kept = ages.remembered
-        self._subnets = _Batch(self._fetch_subnets, ages.subnets, ages, clock, kept)
-        self._named_subnets = _Batch(self._fetch_named_subnets, ages.subnets, ages, clock, kept)
-        self._groups = _Batch(self._fetch_groups, ages.groups, ages, clock, kept)
-        self._named_groups = _Batch(self._fetch_named_groups, ages.groups, ages, clock, kept)
+        self._subnets = _Batch(self._fetch_subnets, ages.subnets, ages, clock, kept, at_once=True)
+        self._named_subnets = _Batch(self._fetch_named_subnets, ages.subnets, ages, clock, kept, at_once=True)
+        self._groups = _Batch(self._fetch_groups, ages.groups, ages, clock, kept, at_once=True)
+        self._named_groups = _Batch(self._fetch_named_groups, ages.groups, ages, clock, kept, at_once=True)
         self._usable_groups = _Batch(self._fetch_usable_groups, ages.groups, ages, clock)
         self.answered: Callable[[], None] = lambda: None  # called when EC2 answers what it refused before
         # Told of interfaces that were read, and when that began: they may be ours by now.
