@@ -24,8 +24,8 @@ DECREASE_PAUSE = 1.0  # ...once in so many seconds, since a burst is throttled t
 RETURN = 0.025  # share of the documented refill that comes back each second
 LEAST = 0.1  # share of the documented refill below which no throttle takes us
 # Calls let go in one turn of the event loop. Each takes a millisecond to build and sign, and its bytes leave
-# in the turn after (Python 3.11): so the first ones are on their way, and answered, while the last ones are still being
-# built. With four in a turn the first of 50 came 12 ms later.
+# in the turn after (Python 3.11): so the first ones are on their way, and answered, while the last ones are
+# still being built. With four in a turn the first of 50 came 12 ms later.
 GROUP = 1
 
 
