@@ -62,10 +62,10 @@ cluster-parts: ready-cluster ## Build what that cluster is made from, once a mac
 clustertest: ready-cluster ## An operator's first hour in that cluster; upgrades, restarts and lost nodes under ENIs (root; half an hour, once 10 minutes more)
 	@NODEENI_CLUSTER=1 $(WITH_TOOLS) $(BIN)/pytest -q -s $(or $(TESTS),tests/cluster)
 
-neighbourstest: ready-cluster ## kube-state-metrics, Prometheus and the Node Readiness Controller look at that cluster (root; built once: 5 minutes)
+neighbourstest: ready-cluster ## Multus in that cluster; kube-state-metrics, Prometheus and the Node Readiness Controller look at it (root; built once: 10 minutes)
 	@export NODEENI_NEIGHBOURS="$$(hack/neighbours/build.sh)" && \
 	  export NODEENI_READINESS_CONTROLLER="$$(hack/readiness/build.sh)" NODEENI_PROMETHEUS="$$(hack/prometheus.sh)" && \
-	  NODEENI_CLUSTER=1 $(WITH_TOOLS) $(BIN)/pytest -q -s tests/cluster/test_with_neighbours.py
+	  NODEENI_CLUSTER=1 $(WITH_TOOLS) $(BIN)/pytest -q -s $(or $(TESTS),tests/cluster/test_with_neighbours.py tests/cluster/test_with_multus.py)
 
 chaos: ready-dev ## Break everything for MINUTES=5 of chaos, or replay SEED=n; writes docs/reliability.md
 	@$(BIN)/python -m tests.faults.report $(if $(SEED),--seed $(SEED),--minutes $(or $(MINUTES),5))

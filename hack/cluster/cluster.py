@@ -23,6 +23,7 @@ from nodeeni.sandbox.ec2.settings import EC2Settings
 from nodeeni.sandbox.kube import KubeServer
 from nodeeni.sandbox.machines.hosts import Machines, why_impossible
 from nodeeni.sandbox.machines.images import Built, ImageError
+from nodeeni.sandbox.machines.vpc import Vpc
 from nodeeni.sandbox.world import NODE_LABELS, World
 
 ROOT = Path(__file__).parents[2]
@@ -139,7 +140,9 @@ async def cluster(nodes: int, say: Callable[[str], None]) -> AsyncIterator[Clust
             control_plane = await asyncio.to_thread(ControlPlane.start, binary, MEMORY, names, egress, parts)
             say(f"the control plane runs at {control_plane.api.url}")
             kube = cast("KubeServer", control_plane.api)
-            world = World(EC2Settings(), hosts=Machines(ready=image), kube=kube, prepared=False)
+            vpc = Vpc()
+            world = World(EC2Settings(), hosts=Machines(ready=image, vpc=vpc), kube=kube, prepared=False)
+            vpc.ec2 = world.ec2
             await world.__aenter__()
             try:
                 made = Cluster(

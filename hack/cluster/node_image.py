@@ -22,8 +22,9 @@ _FILL = f"""\
 set -e
 for _ in $(seq 300); do [ -b /dev/vdb ] && break; sleep 0.1; done
 mount -o ro /dev/vdb /mnt
-mkdir -p $(dirname {KUBELET}) /etc/containerd
+mkdir -p $(dirname {KUBELET}) /etc/containerd /opt/cni/bin
 cp /mnt/kubelet {KUBELET}
+cp -al /usr/lib/cni/. /opt/cni/bin/  # where clusters have them, and manifests of others look
 cat >/etc/containerd/config.toml
 systemctl restart containerd
 for archive in /mnt/*.tar; do ctr -n k8s.io images import "$archive" >/dev/null; done

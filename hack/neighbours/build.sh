@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Prints the folder with real neighbours for `make cluster`: kube-state-metrics. Built once per machine from its Go module
-# (some minutes, outside the tree). Where the module is not to be had, NEIGHBOURS=DIR names a folder with its clone,
-# kube-state-metrics, of which the tag of this version is taken.
+# Prints the folder with real neighbours for `make cluster`: kube-state-metrics, and Multus as the image that its thick
+# manifest asks for. Built once per machine from their Go modules (some minutes each, outside the tree; the image by buildah).
+# Where a module is not to be had, NEIGHBOURS=DIR names a folder with its clone, kube-state-metrics or multus, of which
+# the tag of this version is taken.
 set -euo pipefail
 . "$(dirname "$0")/../building.sh"
 
@@ -35,4 +36,26 @@ built() {
 }
 
 built kube-state-metrics k8s.io/kube-state-metrics/v2 v2.20.0 LICENSE .
+
+# The image's own Dockerfile begins with images of registries; from it are the paths. An archive that containerd imports.
+multus=v4.3.0
+built multus gopkg.in/k8snetworkplumbingwg/multus-cni.v4 $multus deployments/multus-daemonset-thick.yml \
+  ./cmd/multus-daemon ./cmd/multus-shim ./cmd/install_multus ./cmd/passthru-cni
+place=$tools/multus-$multus
+if [ ! -f "$place/image.tar" ]; then
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  root=$work/context/root programs=$work/context/root/usr/src/multus-cni/bin
+  mkdir -p "$root/etc" "$root/var" "$programs"
+  cp "$place/multus-daemon" "$place/multus-shim" "$place/install_multus" "$programs"
+  cp "$place/passthru-cni" "$programs/passthru" # by that name it is installed
+  echo "root:x:0:0::/:/" >"$root/etc/passwd" # without it the daemon does not know who it is, and ends
+  ln -s /run "$root/var/run" # containerd names pods' network namespaces by /var/run, the manifest mounts /run/netns
+  printf 'FROM scratch\nCOPY root /\n' >"$work/context/Dockerfile"
+  build=(buildah --root "$work/store" --runroot "$work/run" --storage-driver vfs)
+  "${build[@]}" bud --quiet --isolation chroot -t "localhost/multus-cni:$multus-thick" "$work/context" >&2
+  "${build[@]}" push --quiet "localhost/multus-cni:$multus-thick" "docker-archive:$work/image.tar:localhost/multus-cni:$multus-thick" >&2
+  mv "$work/image.tar" "$place/image.tar.new"
+  mv "$place/image.tar.new" "$place/image.tar"
+fi
 echo "$tools"

@@ -165,7 +165,7 @@ class Machines:
         host.plugged.add(interface.id)
         gateway = str(ipaddress.IPv4Network(cidr)[1])
         primary = interface.id == host.primary.id
-        wire = None if primary or self._vpc is None else self._vpc.open(interface.id, host.machine.directory)
+        wire = None if primary or self._vpc is None else self._vpc.open(interface.id, self._directory)
         nic = Nic(interface.id, interface.mac, cidr, interface.private_ips[0], gateway, wire)
         await host.machine.plug(nic, PRIMARY_SLOT if primary else None)
 
