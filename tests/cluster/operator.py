@@ -185,6 +185,11 @@ class Operator:
         staying = [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
         return [pod for pod in staying if node is None or pod["spec"].get("nodeName") == node.name]
 
+    async def waits_for(self, app: str) -> set[str]:
+        """The reasons for which containers of those pods have not started, as `kubectl get pods` has them."""
+        statuses = [s for pod in await self.pods(app) for s in pod["status"].get("containerStatuses", [])]
+        return {s["state"]["waiting"]["reason"] for s in statuses if "waiting" in s["state"]}
+
     async def leader(self) -> Object:
         """The pod of the controller that has the lease. ValueError where none has."""
         lease = await self.get("lease", "nodeeni-controller-leader-election")
