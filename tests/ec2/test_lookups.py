@@ -79,11 +79,24 @@ async def test_subnets_and_groups_that_are_expected_are_asked_for_without_waitin
     """Before nodes are planned that need them, which takes longer than one gathers for."""
     lookups = Lookups(site.client, ages=Ages(window=60, gathering=60))
     async with asyncio.timeout(20):
-        lookups.expect_subnets([site.subnet.id], [])
-        lookups.expect_groups([site.group.id], ["multus-sg"])
+        lookups.expect_subnets([site.subnet.id], [], at_once=True)
+        lookups.expect_groups([site.group.id], ["multus-sg"], at_once=True)
         assert [each.id for each in await lookups.subnets([site.subnet.id], [])] == [site.subnet.id]
         assert [each.id for each in await lookups.groups([site.group.id], ["multus-sg"])] == [site.group.id]
     await lookups.close()
+
+
+async def test_those_who_ask_for_subnets_and_groups_by_and_by_share_a_describe(
+    site: Site, lookups: Lookups
+) -> None:
+    """As nodes do that are planned anew, a few in each turn of the loop, where the answers have expired."""
+    asked = list[asyncio.Task[object]]()
+    for number in range(40):
+        asked.append(asyncio.create_task(lookups.subnets([f"subnet-{number:017x}"], [])))
+        asked.append(asyncio.create_task(lookups.groups([f"sg-{number:017x}"], [])))
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*asked) == [[]] * 80
+    assert (site.count("DescribeSubnets"), site.count("DescribeSecurityGroups")) == (1, 1)
 
 
 async def test_where_the_first_part_of_what_is_expected_is_refused_the_others_are_not_asked_for(

@@ -158,7 +158,7 @@ class _Controller:
                 group.create_task(parts.reporter.run())
             parts.troubles.reading_begins()
             await works.sweeper.read()
-            works.triggers.expect_answers()
+            await works.triggers.expect_answers()
             await wiring.listen(parts, works)
             gc.freeze()  # as above: every node is planned now
             log.info(

@@ -210,7 +210,7 @@ class Brake:
         """Whom an edit of the selector leaves out goes at once."""
         losses = self._losses.get((uid, Sign.UNLABELLED))
         if losses is not None:
-            left_out |= {lost.node for lost in (*losses.waiting.values(), *losses.held.values())}
+            left_out = left_out | {lost.node for lost in (*losses.waiting.values(), *losses.held.values())}
             self._let_go((uid, Sign.UNLABELLED), "the selector was edited")
         if left_out:
             self._by_word.setdefault(uid, set()).update(left_out)

@@ -21,6 +21,7 @@ from nodeeni.kube.resources import ENINODES, NODEENIS, NODES
 from nodeeni.plan.link import link_of
 from nodeeni.plan.observed import NodeView, Owner
 from nodeeni.plan.ownership import UNTOLD, Told, is_doubtful, node_of, owner_of
+from nodeeni.slices import in_slices
 
 NODES_PAGE = 100  # Nodes of 10 KB: what a page takes while it is read stays with the process
 # Seconds. 5,000 kubelets that report every 10 s are 500 events a second: read together they cost far less.
@@ -86,9 +87,10 @@ class Cluster:
         names = self._names.get(instance_id, ())
         return (names,) if isinstance(names, str) else names
 
-    def instances(self) -> list[str]:
+    async def instances(self) -> list[str]:
         """The ids of all instances that Nodes name, in the order of the Nodes."""
-        return [*dict.fromkeys(n.instance_id for n in self.nodes.store.values() if n.instance_id)]
+        ids = {node.instance_id: None async for node in in_slices(list(self.nodes.store.values()))}
+        return [instance_id for instance_id in ids if instance_id]
 
     def readiness(self, name: str) -> str:
         """`Ready` or `NotReady`, as kubectl shows a Node; empty where nobody has said."""

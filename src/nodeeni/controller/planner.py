@@ -22,7 +22,6 @@ from nodeeni.controller.memory import Memory
 from nodeeni.controller.questions import Questions
 from nodeeni.controller.turns import Turns
 from nodeeni.controller.withdrawals import Withdrawals
-from nodeeni.ec2.buckets import GROUP
 from nodeeni.ec2.inventory import Inventory
 from nodeeni.ec2.lookups import Lookups
 from nodeeni.ec2.types import Instance, Interface
@@ -88,9 +87,9 @@ class Planner:
         self._under_way = under_way
         self._confirmed_orphans = confirmed_orphans
         self._clock = clock
-        # Nodes that wait for one answer are planned by and by: the first calls are on their way, and
+        # Nodes that wait for one answer are planned one by one: the first calls are on their way, and
         # answered, while the last ones are still being planned.
-        self._deciding = asyncio.Semaphore(GROUP)
+        self._deciding = asyncio.Lock()
         self._absent_since: dict[str, float] = {}
         self._dead_since: dict[str, float] = {}  # nodes whose instance has ended
 

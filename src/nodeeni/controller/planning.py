@@ -74,7 +74,7 @@ class Planning:
         await self._inventory.refresh_and_look_for(self._cluster.owners())
         await self._adoption.look()
         # Asked for together they share describes; node by node each would cost one.
-        instances = self._cluster.instances()
+        instances = await self._cluster.instances()
         await asyncio.gather(*(self._lookups.instance(instance_id) for instance_id in instances))
         for nodeeni in self._cluster.nodeenis.store.values():
             # The controller puts it on before anything else, and the plan is about what follows.

@@ -30,17 +30,18 @@ class Triggers:
         self._waiter = waiter
         self._lookups = lookups
 
-    def expect_answers(self) -> None:
+    async def expect_answers(self) -> None:
         """Have EC2 asked now what every node's first plan needs: asked together it fills its describes."""
-        self._lookups.expect_instances(self._cluster.instances())
+        self._lookups.expect_instances(await self._cluster.instances())
         for nodeeni in self._cluster.nodeenis.store.values():
             self._expect_network(nodeeni)
 
     def _expect_network(self, nodeeni: NodeENI) -> None:
         if not nodeeni.metadata.deleting:
             spec = nodeeni.spec
-            self._lookups.expect_subnets(spec.all_subnet_ids, spec.all_subnet_names)
-            self._lookups.expect_groups(spec.security_group_ids, spec.security_group_names)
+            self._lookups.expect_subnets(spec.all_subnet_ids, spec.all_subnet_names, at_once=True)
+            groups = spec.security_group_ids, spec.security_group_names
+            self._lookups.expect_groups(*groups, at_once=True)
 
     def node_changed(self, old: Node | None, new: Node | None) -> None:
         node = new or old

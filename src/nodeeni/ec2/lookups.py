@@ -60,13 +60,9 @@ class _Batch(Generic[_V]):
         ages: Ages,
         clock: Clock,
         remembered: float = 0.0,
-        at_once: bool = False,
     ) -> None:
-        """`at_once`: what is asked for in one turn of the loop is described together, and nobody else waited
-        for, since it is known beforehand who is going to ask.
-        """
         self._fetch = fetch
-        self._at_once = at_once
+        self._hurried = False  # what is in the queue
         self._age = age
         self._remembered = remembered
         self._ages = ages
@@ -114,13 +110,16 @@ class _Batch(Generic[_V]):
         found = [await self.get(key) for key in distinct]
         return [value for value in found if value is not None]
 
-    def expect(self, keys: Iterable[str]) -> None:
-        """Ask now what somebody is going to want; what is known or asked already is not asked again."""
-        now = self._clock()
+    def expect(self, keys: Iterable[str], *, at_once: bool = False) -> None:
+        """Ask now what somebody is going to want; what is known or asked already is not asked again.
+        `at_once`: nobody else is waited for, since these are all.
+        """
+        now, before = self._clock(), len(self._queue)
         for key in keys:
             kept = self._kept.get(key)
             if key not in self._asked and (kept is None or now >= kept[1]):
                 self._ask(key)
+        self._hurried |= at_once and len(self._queue) > before
 
     def invalidate(self, key: str) -> None:
         """Forget the answer, and let none that is under way count as fresh."""
@@ -164,9 +163,8 @@ class _Batch(Generic[_V]):
         task.add_done_callback(self._flights.discard)
 
     async def _fly(self) -> None:
-        if not self._at_once:
-            await self._gather()
-        keys, self._queue = list(self._queue), {}
+        await self._gather()
+        keys, self._queue, self._hurried = list(self._queue), {}, False
         asked = {key: self._asked[key] for key in keys}
         try:
             for start in range(0, len(keys), MOST_FILTER_VALUES):
@@ -182,10 +180,10 @@ class _Batch(Generic[_V]):
                 self._forget(key, future)
 
     async def _gather(self) -> None:
-        """Until nobody else comes to ask for one window, or enough have."""
+        """Until nobody else comes to ask for one window, or enough have; not at all where it hurries."""
         loop = asyncio.get_running_loop()
         until, waiting = loop.time() + self._ages.gathering, 0
-        while waiting < len(self._queue) < MOST_FILTER_VALUES and loop.time() < until:
+        while not self._hurried and waiting < len(self._queue) < MOST_FILTER_VALUES and loop.time() < until:
             waiting = len(self._queue)
             await asyncio.sleep(self._ages.window)
 
@@ -272,10 +270,10 @@ class Lookups:
         self._types = _Batch(self._fetch_types, ages.types, ages, clock)
         self._launched = _Batch(self._fetch_launched, ages.launched, ages, clock)
         kept = ages.remembered
-        self._subnets = _Batch(self._fetch_subnets, ages.subnets, ages, clock, kept, at_once=True)
-        self._named_subnets = _Batch(self._fetch_named_subnets, ages.subnets, ages, clock, kept, at_once=True)
-        self._groups = _Batch(self._fetch_groups, ages.groups, ages, clock, kept, at_once=True)
-        self._named_groups = _Batch(self._fetch_named_groups, ages.groups, ages, clock, kept, at_once=True)
+        self._subnets = _Batch(self._fetch_subnets, ages.subnets, ages, clock, kept)
+        self._named_subnets = _Batch(self._fetch_named_subnets, ages.subnets, ages, clock, kept)
+        self._groups = _Batch(self._fetch_groups, ages.groups, ages, clock, kept)
+        self._named_groups = _Batch(self._fetch_named_groups, ages.groups, ages, clock, kept)
         self._usable_groups = _Batch(self._fetch_usable_groups, ages.groups, ages, clock)
         self.answered: Callable[[], None] = lambda: None  # called when EC2 answers what it refused before
         # Told of interfaces that were read, and when that began: they may be ours by now.
@@ -343,14 +341,16 @@ class Lookups:
         """These are going to be wanted: full describes of all of them, in this order."""
         self._instances.expect(instance_ids)
 
-    def expect_subnets(self, ids: Sequence[str], names: Sequence[str]) -> None:
-        """These are going to be wanted: the answer comes while other things are asked."""
-        self._subnets.expect(ids)
-        self._named_subnets.expect(names)
+    def expect_subnets(self, ids: Sequence[str], names: Sequence[str], *, at_once: bool = False) -> None:
+        """These are going to be wanted: the answer comes while other things are asked. `at_once`: these are
+        all that many nodes will ask for.
+        """
+        self._subnets.expect(ids, at_once=at_once)
+        self._named_subnets.expect(names, at_once=at_once)
 
-    def expect_groups(self, ids: Sequence[str], names: Sequence[str]) -> None:
-        self._groups.expect(ids)
-        self._named_groups.expect(names)
+    def expect_groups(self, ids: Sequence[str], names: Sequence[str], *, at_once: bool = False) -> None:
+        self._groups.expect(ids, at_once=at_once)
+        self._named_groups.expect(names, at_once=at_once)
 
     def expect_type(self, name: str) -> None:
         self._types.expect([name])

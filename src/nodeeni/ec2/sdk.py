@@ -192,7 +192,11 @@ def _prepare(params: dict[str, Any], **_: Any) -> None:
 
 @lru_cache(1)
 def _host(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2]
+    """As botocore signs it, and as aiohttp sends it: in small letters, without a port that is the default."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    return host if parts.port in (None, default) else f"{host}:{parts.port}"
 
 
 def encoded(form: Mapping[str, Any]) -> bytes:
