@@ -38,19 +38,20 @@ podstest: ready-nodetest ## Give pods addresses on ENIs by Multus, ipvlan and ho
 	@NODEENI_PODS=1 $(BIN)/pytest -q -s $(or $(TESTS),tests/pods)
 
 monitoringtest: ready-test ## Have a real Prometheus scrape a sandbox, and try each alert and panel (a minute; WRITE=1 draws docs/dashboard.svg)
-	@NODEENI_PROMETHEUS="$$(hack/prometheus.sh)" $(WITH_TOOLS) hack/as-root.sh $(BIN)/$(if $(WRITE),python -m tests.monitoring.pictures,pytest -q tests/monitoring)
+	@built=$$(hack/prometheus.sh) && NODEENI_PROMETHEUS="$$built" $(WITH_TOOLS) hack/as-root.sh $(BIN)/$(if $(WRITE),python -m tests.monitoring.pictures,pytest -q tests/monitoring)
 
 symptoms: ready-test ## Write docs/symptoms.md from runs in the sandbox
 	@NODEENI_WRITE_SYMPTOMS=1 $(BIN)/pytest -q -p no:xdist tests/symptoms
 
 waits: ready-test ## Ask tools that wait, such as Helm 4, what they make of a NodeENI (WRITE=1 writes docs/gitops.md)
-	@NODEENI_JUDGES="$$(hack/waiting/build.sh)" NODEENI_HELM4="$$(hack/helm.sh)" $(WITH_TOOLS) \
+	@judges=$$(hack/waiting/build.sh) && helm=$$(hack/helm.sh) && NODEENI_JUDGES="$$judges" NODEENI_HELM4="$$helm" $(WITH_TOOLS) \
 	  $(BIN)/$(if $(WRITE),python -m tests.contract.waiting,pytest -q tests/contract/test_tools_that_wait.py)
 
 pods-wait: ready-apitest ## Let pods wait for their network, by the real scheduler and the Node Readiness Controller (built once: minutes)
 	@server=$$(hack/apiserver/build.sh) && export NODEENI_APISERVER="$$server" && \
-	  export NODEENI_KUBERNETES="$$(hack/apiserver/build.sh --all)" && \
-	  export NODEENI_READINESS_CONTROLLER="$$(hack/readiness/build.sh)" && \
+	  NODEENI_KUBERNETES=$$(hack/apiserver/build.sh --all) && \
+	  NODEENI_READINESS_CONTROLLER=$$(hack/readiness/build.sh) && \
+	  export NODEENI_KUBERNETES NODEENI_READINESS_CONTROLLER && \
 	  $(WITH_ETCD) $(BIN)/pytest -q tests/contract/test_pods_wait.py
 
 cluster: ready-cluster ## A real cluster on this machine until Ctrl-C: two guests with containerd and kubelet (root)
@@ -63,8 +64,9 @@ clustertest: ready-cluster ## An operator's first hour in that cluster; upgrades
 	@NODEENI_CLUSTER=1 $(WITH_TOOLS) $(BIN)/pytest -q -s $(or $(TESTS),tests/cluster)
 
 neighbourstest: ready-cluster ## Multus in that cluster; kube-state-metrics, Prometheus and the Node Readiness Controller look at it (root; built once: 10 minutes)
-	@export NODEENI_NEIGHBOURS="$$(hack/neighbours/build.sh)" && \
-	  export NODEENI_READINESS_CONTROLLER="$$(hack/readiness/build.sh)" NODEENI_PROMETHEUS="$$(hack/prometheus.sh)" && \
+	@NODEENI_NEIGHBOURS=$$(hack/neighbours/build.sh) && NODEENI_READINESS_CONTROLLER=$$(hack/readiness/build.sh) && \
+	  NODEENI_PROMETHEUS=$$(hack/prometheus.sh) && \
+	  export NODEENI_NEIGHBOURS NODEENI_READINESS_CONTROLLER NODEENI_PROMETHEUS && \
 	  NODEENI_CLUSTER=1 $(WITH_TOOLS) $(BIN)/pytest -q -s $(or $(TESTS),tests/cluster/test_with_neighbours.py tests/cluster/test_with_multus.py)
 
 chaos: ready-dev ## Break everything for MINUTES=5 of chaos, or replay SEED=n; writes docs/reliability.md

@@ -11,9 +11,9 @@ not_built() {
   [ "$1" != 0 ] || return 0
   for place in "$folder XDG_CACHE_HOME" "${TMPDIR:-/tmp} TMPDIR"; do
     folder=${place% *}
-    free=$(df -Pm "$folder" | awk 'NR == 2 {print $4}')
-    if [ "$free" -lt $SCARCE ]; then
-      echo "$what was not built, and $folder has $free MiB free: free some, or set ${place##* }" >&2
+    free=$(df -Pm "$folder" 2>/dev/null | awk 'NR == 2 {print $4}')
+    if [ "${free:-$SCARCE}" -lt $SCARCE ]; then
+      echo "$what was not built (see above), and $folder has $free MiB free: free some, or set ${place##* }" >&2
       break
     fi
   done

@@ -43,8 +43,8 @@ built multus gopkg.in/k8snetworkplumbingwg/multus-cni.v4 $multus deployments/mul
   ./cmd/multus-daemon ./cmd/multus-shim ./cmd/install_multus ./cmd/passthru-cni
 place=$tools/multus-$multus
 if [ ! -f "$place/image.tar" ]; then
-  work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
+  work=$(mktemp -d "$tools/making-XXXXXX") # where it is to be: a move from elsewhere is a copy, which may end half way
+  trap 'not_built $? "the image of Multus" "$tools"; rm -rf "$work"' EXIT
   root=$work/context/root programs=$work/context/root/usr/src/multus-cni/bin
   mkdir -p "$root/etc" "$root/var" "$programs"
   cp "$place/multus-daemon" "$place/multus-shim" "$place/install_multus" "$programs"
@@ -55,7 +55,6 @@ if [ ! -f "$place/image.tar" ]; then
   build=(buildah --root "$work/store" --runroot "$work/run" --storage-driver vfs)
   "${build[@]}" bud --quiet --isolation chroot -t "localhost/multus-cni:$multus-thick" "$work/context" >&2
   "${build[@]}" push --quiet "localhost/multus-cni:$multus-thick" "docker-archive:$work/image.tar:localhost/multus-cni:$multus-thick" >&2
-  mv "$work/image.tar" "$place/image.tar.new"
-  mv "$place/image.tar.new" "$place/image.tar"
+  mv "$work/image.tar" "$place/image.tar"
 fi
 echo "$tools"

@@ -193,9 +193,13 @@ async def built(image: Image, say: Callable[[str], None]) -> Built:
                 shutil.rmtree(former)
             say(f"making the image {image.name} (once) ...")
             await asyncio.to_thread(_make_file_system, image, place)
-            with making(cache(), image.name) as work:
-                made = Built(place, image, await asyncio.to_thread(_accelerator, image, place))
-                await _boot_once(made, work / DISK)
+            try:
+                with making(cache(), image.name) as work:
+                    made = Built(place, image, await asyncio.to_thread(_accelerator, image, place))
+                    await _boot_once(made, work / DISK)
+            except BaseException:
+                shutil.rmtree(place, ignore_errors=True)  # a gigabyte, perhaps of a disk that is full
+                raise
         accelerator = await asyncio.to_thread(_accelerator, image, place)
     return Built(place, image, accelerator)
 
@@ -207,18 +211,18 @@ def making(folder: Path, name: str) -> Iterator[Path]:
     ImageError, and leaves nothing there."""
     for left in folder.glob(f"making-{name}-????????"):
         shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(
-        dir=folder, prefix=f"making-{name}-", ignore_cleanup_errors=True
-    ) as work:
-        try:
+    try:
+        with tempfile.TemporaryDirectory(
+            dir=folder, prefix=f"making-{name}-", ignore_cleanup_errors=True
+        ) as work:
             yield Path(work)
-        except (ImageError, MachineError, ChannelError, OSError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            free = shutil.disk_usage(folder).free
-            if free < _SCARCE:
-                way_out = "free some, or set XDG_CACHE_HOME"
-                reason = f"{folder} has {free >> 20} MiB free: {way_out} ({reason})"
-            raise ImageError(f"{name} was not made: {reason}") from error
+    except (ImageError, MachineError, ChannelError, OSError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        free = shutil.disk_usage(folder).free
+        if free < _SCARCE:
+            way_out = "free some, or set XDG_CACHE_HOME"
+            reason = f"{folder} has {free >> 20} MiB free: {way_out} ({reason})"
+        raise ImageError(f"{name} was not made: {reason}") from error
 
 
 def _digest(image: Image) -> str:
