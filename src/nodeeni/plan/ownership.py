@@ -157,11 +157,13 @@ def node_of(interface: Interface, nodes_of: Callable[[str], Collection[str]], to
     tagged = interface.tags.get(names.TAG_NODE, "")
     made_for = interface.tags.get(names.TAG_INSTANCE, "")
     place = interface.attachment.instance_id if interface.attachment else made_for
-    here, meant = nodes_of(place), nodes_of(made_for)
-    if place != made_for and told.node and told.node in {*here, *meant}:
-        return told.node
-    if place != made_for and tagged in meant:
-        return tagged
+    here = meant = nodes_of(place)
+    if place != made_for:
+        meant = nodes_of(made_for)
+        if told.node and told.node in {*here, *meant}:
+            return told.node
+        if tagged in meant:
+            return tagged
     for candidates in (here, meant):
         if candidates:
             return tagged if tagged in candidates else min(candidates)
