@@ -23,10 +23,6 @@ DECREASE = 0.7  # a throttle leaves this much of the rate...
 DECREASE_PAUSE = 1.0  # ...once in so many seconds, since a burst is throttled together
 RETURN = 0.025  # share of the documented refill that comes back each second
 LEAST = 0.1  # share of the documented refill below which no throttle takes us
-# Calls let go in one turn of the event loop. Each takes a millisecond to build and sign, and its bytes leave
-# in the turn after (Python 3.11): so the first ones are on their way, and answered, while the last ones are
-# still being built. With four in a turn the first of 50 came 12 ms later.
-GROUP = 1
 
 
 class Urgency(IntEnum):
@@ -176,16 +172,16 @@ class _Line:
             raise
 
     def serve(self) -> None:
-        """Let go as many as there are tokens for, then sleep until the next token."""
+        """Let go as many as there are tokens for, then sleep until the next token.
+
+        One in each turn of the event loop: a call takes a millisecond to build and sign, and its bytes leave
+        in the turn after (Python 3.11). So the first ones are on their way, and answered, while the last ones
+        are still being built. With four in a turn the first of 50 came 12 ms later.
+        """
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        let_go = 0
         while self._waiters:
-            if let_go == GROUP:
-                if self._next_turn is None:
-                    self._next_turn = self._clock.call_later(0, self._take_turn)
-                return
             priority, _, waiter = self._waiters[0]
             if waiter.done():
                 heapq.heappop(self._waiters)
@@ -198,7 +194,9 @@ class _Line:
             heapq.heappop(self._waiters)
             self.bucket.take(now)
             waiter.set_result(None)
-            let_go += 1
+            if self._waiters and self._next_turn is None:
+                self._next_turn = self._clock.call_later(0, self._take_turn)
+            return
 
     def _take_turn(self) -> None:
         self._next_turn = None

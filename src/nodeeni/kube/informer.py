@@ -211,13 +211,9 @@ class Informer(Generic[T]):
         if metadata is None:
             return
         key = self._key(metadata)
-        known = self.store.get(key)
-        if obj is None or (known is not None and _same_version(known, obj)):
-            obj = known  # the last good one if unreadable
-        else:
-            # As it is to be held, at once: what thousands of objects lose after the last page only leaves
-            # holes in memory among them, which are never given back.
-            obj = self._kept(known if known is not None and _is_same(known, obj) else None, obj)
+        # At once as it is to be held: what thousands of objects lose only after the last page leaves holes in
+        # memory among them, which are never given back. An unreadable one is the last good one.
+        obj = self.store.get(key) if obj is None else self._as_held(key, obj)
         if obj is not None:
             found[key] = obj  # while a list is under way, one copy in memory of what did not change
 
@@ -302,10 +298,15 @@ class Informer(Generic[T]):
         return f"{metadata.namespace}/{metadata.name}" if self._resource.namespaced else metadata.name
 
     def _put(self, key: str, new: T) -> None:
+        self._hold(key, self._as_held(key, new))
+
+    def _as_held(self, key: str, new: T) -> T:
+        """What the store is to hold of it: the object that is there, where nothing changed."""
         old = self.store.get(key)
-        if old is not None and _same_version(old, new):
-            return
-        self._hold(key, self._kept(old if old is not None and _is_same(old, new) else None, new))
+        if old is None or not _is_same(old, new):
+            return self._kept(None, new)
+        same_version = old.metadata.resource_version == new.metadata.resource_version
+        return old if same_version else self._kept(old, new)
 
     def _hold(self, key: str, kept: T | None) -> None:
         """From here on; listeners are told of what that changes. None: there is none."""
@@ -354,10 +355,6 @@ class Informer(Generic[T]):
             self._unreadable.add(key)
             log.warning("%s %r cannot be read: %s", self._resource.described(), key, error)
         return metadata
-
-
-def _same_version(one: HasMetadata, other: HasMetadata) -> bool:
-    return one.metadata.resource_version == other.metadata.resource_version and _is_same(one, other)
 
 
 def _is_same(one: HasMetadata, other: HasMetadata) -> bool:

@@ -103,7 +103,7 @@ class Draft:
                 link=wanted.link,
                 kept_from_pods=self.kept_from_pods.get(interface.id, _NO_PREFIXES)
                 if interface
-                else frozenset(),
+                else _NO_PREFIXES,
                 reason=reason,
                 message=message,
             )
